@@ -1,35 +1,85 @@
 """Both forms of the kernel in one test run.
 
 A compiled kernel module shadows the `.py` beside it. With `WSAUDIT_PURE=1` in the environment the whole run uses the `.py`
-files; `load_pure` and `load_compiled` give one test both forms of a module, whatever the run uses.
+files instead. The fixtures `pure_kernel` and `compiled_kernel` give a test both forms in one process, whatever the run uses:
+
+    def test_same(pure_kernel, compiled_kernel):
+        assert pure_kernel.frames.unmask(data, key, 0) == compiled_kernel.frames.unmask(data, key, 0)
+
+A test that asks for `compiled_kernel` is skipped where nothing is compiled, unless WSAUDIT_COMPILE=require.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
+import importlib
 import importlib.util
 import os
 import sys
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+
+import pytest
 
 KERNEL = Path(__file__).resolve().parent.parent / "wsaudit" / "kernel"
 PREFIX = "wsaudit.kernel."
+PURE = os.environ.get("WSAUDIT_PURE") == "1"
 
 
 class PureKernelFinder:
     """A meta path finder that takes the modules of wsaudit.kernel from their sources."""
 
     @staticmethod
-    def find_spec(
-        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        source = KERNEL / f"{fullname.removeprefix(PREFIX)}.py"
-        if not fullname.startswith(PREFIX) or not source.exists():
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        source = KERNEL / f"{name.removeprefix(PREFIX)}.py"
+        if not name.startswith(PREFIX) or not source.exists():
             return None
-        return importlib.util.spec_from_file_location(fullname, source)
+        return importlib.util.spec_from_file_location(name, source)
 
 
-if os.environ.get("WSAUDIT_PURE") == "1":
+if PURE:
     sys.meta_path.insert(0, PureKernelFinder)
+
+
+def load_kernel(pure: bool) -> SimpleNamespace:
+    """All modules of wsaudit.kernel in one form, by name. Those of the form that this run does not use are imported aside: for
+    everybody else the package stays what it was."""
+    names = sorted(path.stem for path in KERNEL.glob("*.py") if path.stem != "__init__")
+    if pure == PURE:
+        return SimpleNamespace(**{name: importlib.import_module(PREFIX + name) for name in names})
+    package = importlib.import_module("wsaudit.kernel")
+    attributes, modules, finders = dict(vars(package)), dict(sys.modules), list(sys.meta_path)
+    for name in names:
+        sys.modules.pop(PREFIX + name, None)
+    if pure:
+        sys.meta_path.insert(0, PureKernelFinder)
+    else:
+        sys.meta_path.remove(PureKernelFinder)
+    try:
+        return SimpleNamespace(**{name: importlib.import_module(PREFIX + name) for name in names})
+    finally:
+        sys.meta_path[:] = finders
+        for name in names:
+            sys.modules.pop(PREFIX + name, None)
+        sys.modules.update({name: module for name, module in modules.items() if name.startswith(PREFIX)})
+        for name in names:
+            vars(package).pop(name, None)
+        vars(package).update(attributes)
+
+
+@pytest.fixture(scope="session")
+def pure_kernel() -> SimpleNamespace:
+    """The kernel's modules as plain Python."""
+    return load_kernel(pure=True)
+
+
+@pytest.fixture(scope="session")
+def compiled_kernel() -> SimpleNamespace:
+    """The kernel's modules as compiled by Cython."""
+    kernel = load_kernel(pure=False)
+    if not kernel.frames.is_compiled():
+        if os.environ.get("WSAUDIT_COMPILE") == "require":
+            pytest.fail("WSAUDIT_COMPILE=require, but the kernel is not compiled: run `make kernel`")
+        pytest.skip("the kernel is not compiled: run `make kernel`")
+    return kernel
