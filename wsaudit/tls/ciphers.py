@@ -1,0 +1,178 @@
+"""Record protection undone: one object per key, `open(sequence, kind, version, body)` per record.
+
+`open` gives (content type, plaintext), or None when the authentication fails; it never raises. This is the only module that imports
+`cryptography`; the tunnel imports it with the first key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from struct import Struct
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
+
+from wsaudit.tls.schedule import TLS10, traffic_keys
+from wsaudit.tls.suites import Suite
+
+_header = Struct(">BHH").pack
+_additional = Struct(">QBHH").pack
+
+_BLOCK = 16
+
+
+class Opener(Protocol):
+    """What opens the records of one direction under one key."""
+
+    smallest: int  # bytes of the smallest body under this key
+
+    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+        """Undo the protection of one record's body."""
+
+    def plain_length(self, length: int) -> int | None:
+        """The plaintext bytes in a body of `length`; None when padding hides it."""
+
+
+def tls13_opener(secret: bytes, suite: Suite) -> Opener:
+    """For the traffic secret of one direction in TLS 1.3."""
+    key, iv = traffic_keys(secret, suite)
+    return _Tls13(_aead(suite, key), iv, suite)
+
+
+def tls12_opener(version: int, suite: Suite, keys: tuple[bytes, bytes, bytes], encrypt_then_mac: bool) -> Opener:
+    """For one direction of TLS 1.0-1.2; `keys` as schedule.key_block gives them."""
+    mac_key, key, iv = keys
+    if suite.kind == "cbc":
+        return _Cbc(version, key, iv, mac_key, suite.mac_name, encrypt_then_mac)
+    if suite.kind == "chacha":
+        return _ImplicitNonce(_aead(suite, key), iv)
+    return _ExplicitNonce(_aead(suite, key), iv, suite.tag_length)
+
+
+def _aead(suite: Suite, key: bytes) -> AESGCM | AESCCM | ChaCha20Poly1305:
+    if suite.kind == "chacha":
+        return ChaCha20Poly1305(key)
+    if suite.kind == "ccm":
+        return AESCCM(key, suite.tag_length)
+    return AESGCM(key)
+
+
+class _Tls13:
+    """RFC 8446 5.2: the nonce is the iv XOR the sequence number; the content type is inside, before zero padding."""
+
+    __slots__ = ("_decrypt", "_iv", "smallest")
+
+    def __init__(self, aead: AESGCM | AESCCM | ChaCha20Poly1305, iv: bytes, suite: Suite) -> None:
+        self._decrypt = aead.decrypt
+        self._iv = int.from_bytes(iv, "big")
+        self.smallest = suite.tag_length + 1
+
+    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+        try:
+            plain = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), body, _header(kind, version, len(body)))
+        except (InvalidTag, ValueError):
+            return None
+        if not plain or not plain[-1]:
+            plain = plain.rstrip(b"\0") or b"\0"
+        return plain[-1], plain[:-1]
+
+    def plain_length(self, length: int) -> int | None:
+        return None
+
+
+class _ImplicitNonce:
+    """ChaCha20-Poly1305 in TLS 1.2 (RFC 7905): the nonce is the iv XOR the sequence number."""
+
+    __slots__ = ("_decrypt", "_iv", "smallest")
+
+    def __init__(self, aead: AESGCM | AESCCM | ChaCha20Poly1305, iv: bytes) -> None:
+        self._decrypt = aead.decrypt
+        self._iv = int.from_bytes(iv, "big")
+        self.smallest = 16
+
+    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+        length = len(body) - 16
+        if length < 0:
+            return None
+        try:
+            nonce = (self._iv ^ sequence).to_bytes(12, "big")
+            return kind, self._decrypt(nonce, body, _additional(sequence, kind, version, length))
+        except (InvalidTag, ValueError):
+            return None
+
+    def plain_length(self, length: int) -> int | None:
+        return max(0, length - 16)
+
+
+class _ExplicitNonce:
+    """GCM (RFC 5288) and CCM (RFC 6655) in TLS 1.2: 4 bytes of the nonce come from the key block, 8 with each record."""
+
+    __slots__ = ("_decrypt", "_overhead", "_salt", "smallest")
+
+    def __init__(self, aead: AESGCM | AESCCM | ChaCha20Poly1305, salt: bytes, tag_length: int) -> None:
+        self._decrypt = aead.decrypt
+        self._salt = salt
+        self._overhead = self.smallest = 8 + tag_length
+
+    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+        length = len(body) - self._overhead
+        if length < 0:
+            return None
+        try:
+            return kind, self._decrypt(self._salt + body[:8], body[8:], _additional(sequence, kind, version, length))
+        except (InvalidTag, ValueError):
+            return None
+
+    def plain_length(self, length: int) -> int | None:
+        return max(0, length - self._overhead)
+
+
+class _Cbc:
+    """AES-CBC with a MAC (RFC 5246 6.2.3.2), over the plaintext or (RFC 7366) over the ciphertext."""
+
+    __slots__ = ("_algorithm", "_chained", "_encrypt_then_mac", "_mac_key", "_mac_length", "_mac_name", "_next_iv", "smallest")
+
+    def __init__(self, version: int, key: bytes, iv: bytes, mac_key: bytes, mac_name: str, encrypt_then_mac: bool) -> None:
+        self._algorithm = algorithms.AES(key)
+        self._mac_key = mac_key
+        self._mac_name = mac_name
+        self._mac_length = hashlib.new(mac_name, usedforsecurity=False).digest_size
+        self._encrypt_then_mac = encrypt_then_mac
+        self._chained = version <= TLS10  # the iv is the last block of the record before
+        self._next_iv = iv
+        blocks = _BLOCK + self._mac_length if encrypt_then_mac else -(-(self._mac_length + 1) // _BLOCK) * _BLOCK
+        self.smallest = blocks if self._chained else blocks + _BLOCK
+
+    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+        mac_length = self._mac_length
+        mac = b""
+        if len(body) < self.smallest:
+            return None
+        if self._encrypt_then_mac:
+            body, mac = body[:-mac_length], bytes(body[-mac_length:])
+            if not self._is_authentic(sequence, kind, version, body, mac):
+                return None
+        iv, blocks = (self._next_iv, body) if self._chained else (bytes(body[:_BLOCK]), body[_BLOCK:])
+        if len(blocks) % _BLOCK:
+            return None
+        decryptor = Cipher(self._algorithm, modes.CBC(iv)).decryptor()
+        plain = decryptor.update(blocks) + decryptor.finalize()
+        if self._chained:
+            self._next_iv = bytes(body[-_BLOCK:])
+        end = len(plain) - 1 - plain[-1] - (0 if self._encrypt_then_mac else mac_length)
+        if end < 0 or plain.count(plain[-1], len(plain) - 1 - plain[-1]) != plain[-1] + 1:
+            return None
+        content = plain[:end]
+        if not self._encrypt_then_mac and not self._is_authentic(sequence, kind, version, content, plain[end : end + mac_length]):
+            return None
+        return kind, content
+
+    def plain_length(self, length: int) -> int | None:
+        return None
+
+    def _is_authentic(self, sequence: int, kind: int, version: int, data: bytes | memoryview, mac: bytes) -> bool:
+        message = _additional(sequence, kind, version, len(data)) + data
+        return hmac.compare_digest(hmac.digest(self._mac_key, message, self._mac_name), mac)
