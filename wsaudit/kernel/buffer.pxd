@@ -1,0 +1,7 @@
+cdef bint COMPILED
+
+cdef class Buffer:
+    cdef readonly object raw
+    cdef readonly Py_ssize_t size
+    cdef const unsigned char[::1] b
+    cdef const unsigned long long[::1] words

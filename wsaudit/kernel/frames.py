@@ -1,0 +1,657 @@
+"""One direction of a WebSocket connection: bytes → frame headers, control frames, UTF-8 of text. RFC 6455 §5.
+
+The scanner is streaming: it holds at most one header and one control frame, whatever lengths are declared, and it goes on where an
+endpoint would stop. It judges nothing: it counts frames by *shape* and keeps the first place of each shape, so that a rule about
+headers is asked once a shape and not once a frame.
+"""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from array import array
+from typing import Any
+
+from wsaudit.kernel.buffer import Buffer
+
+COMPILED = not __file__.endswith(".py")
+WORDWISE = COMPILED and sys.byteorder == "little"
+HIGH_BITS = 0x8080808080808080
+
+# A shape is one integer: the first header byte (FIN, RSV, opcode) and these bits above it.
+MASKED = 1 << 8
+FORM_16 = 1 << 9  # the length was given in 16 bits
+FORM_64 = 1 << 10  # ... in 64 bits
+LONGER_FORM = 1 << 11  # a shorter form would have done
+LENGTH_MSB = 1 << 12  # the top bit of a 64-bit length was set
+IN_MESSAGE = 1 << 13  # a fragmented message was open before this frame
+UNKNOWN_MESSAGE = 1 << 14  # nobody can tell whether one was (midstream start, gap)
+AFTER_CLOSE = 1 << 15  # this side had sent a Close before
+OVERSIZE = 1 << 16  # a control frame of more than 125 bytes, whatever form its length had
+
+MAX_SHAPES = 24  # kept in typed columns; legal traffic has about ten
+MORE_SHAPES = 256  # kept beyond that; then only counted
+RECENT = 8  # last frames kept for the ladder of an abnormal end
+CONTROL_LIMIT = 125
+
+# What the current frame's payload is for.
+SKIP = 0
+TEXT = 1
+CONTROL = 2
+HAND_OUT = 3
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+def unmask(data: bytes | bytearray, key: int, phase: int) -> bytes:
+    """Undo RFC 6455 §5.3: `key` little endian, `phase` = index of data[0] in the payload."""
+    n = len(data)
+    if key == 0 or n == 0:
+        return bytes(data)
+    if COMPILED:
+        out = bytearray(data)
+        for i in range(n):
+            out[i] = out[i] ^ ((key >> (((phase + i) & 3) << 3)) & 0xFF)
+        return bytes(out)
+    pattern = key.to_bytes(4, "little")
+    phase &= 3
+    pattern = pattern[phase:] + pattern[:phase]
+    mask = int.from_bytes((pattern * ((n + 3) >> 2))[:n], "little")
+    return (int.from_bytes(data, "little") ^ mask).to_bytes(n, "little")
+
+
+class FrameLog:
+    """Every frame as a row of typed columns; only for those who ask (`show`, `report.frames`)."""
+
+    def __init__(self) -> None:
+        self.side = array("b")
+        self.packet = array("q")
+        self.time = array("q")
+        self.end_packet = array("q")
+        self.end_time = array("q")
+        self.offset = array("q")
+        self.shape = array("q")
+        self.length = array("q")
+        self.complete = array("b")
+        self.payloads: list[bytes] | None = None
+
+    def add(self, side: int, packet: int, time: int, offset: int, shape: int, length: int) -> int:
+        self.side.append(side)
+        self.packet.append(packet)
+        self.time.append(time)
+        self.end_packet.append(packet)
+        self.end_time.append(time)
+        self.offset.append(offset)
+        self.shape.append(shape)
+        self.length.append(length)
+        self.complete.append(0)
+        if self.payloads is not None:
+            self.payloads.append(b"")
+        return len(self.side) - 1
+
+    def finish(self, row: int, packet: int, time: int) -> None:
+        self.end_packet[row] = packet
+        self.end_time[row] = time
+        self.complete[row] = 1
+
+    def payload(self, row: int, data: bytes, limit: int) -> None:
+        if self.payloads is not None and len(self.payloads[row]) < limit:
+            self.payloads[row] += data[: limit - len(self.payloads[row])]
+
+
+class Scanner:
+    """The frames of one side (`side`: 0 client, 1 server), fed in stream order.
+
+    `listener.control(scanner, opcode, payload, length)` gets each control frame at its last byte (payload None: bytes of it were lost); `listener.compressed(scanner, data,
+    last)` the unmasked payload of messages with RSV1 when `inflate` is set. All else stays here, as counts and first places.
+    """
+
+    def __init__(self, side: int, listener: Any) -> None:
+        self.side = side
+        self.listener = listener
+        self.inflate = False
+        self.log: FrameLog | None = None
+        self.log_row = -1
+        self.preview = 0
+        self.offset = 0  # of the next byte in this side's stream
+        self.lost = False  # out of step after a gap: fed no more until `resume`
+
+        # the header under way, when a segment border cuts it
+        self.head = b""
+        # the current frame
+        self.b0 = 0
+        self.shape = 0
+        self.length = 0
+        self.remaining = 0
+        self.key = 0
+        self.phase = 0
+        self.kind = SKIP
+        self.control: bytes | None = b""  # payload of a control frame so far; None: some of it was lost
+        self.frame_offset = 0
+        self.frame_packet = 0
+        self.frame_time = 0
+        self.incomplete = False  # inside a frame's header or payload
+
+        # the current message
+        self.message = 0  # opcode of the open fragmented message (1, 2), 0 = none, -1 = nobody can tell
+        self.message_length = 0
+        self.message_deflated = False
+        self.closed = False  # this side has sent a Close
+        self.need = 0  # UTF-8: continuation bytes still due, and the range of the next one
+        self.lo = 0x80
+        self.hi = 0xBF
+        self.text_bad = False
+        self.text_tainted = False  # bytes of this message were lost
+
+        # history
+        self.counts = [0] * 16  # complete frames by opcode
+        self.headers = 0
+        self.shapes = 0  # rows used below
+        self.shape_id = [0] * MAX_SHAPES
+        self.shape_count = [0] * MAX_SHAPES
+        self.shape_packet = [0] * MAX_SHAPES
+        self.shape_time = [0] * MAX_SHAPES
+        self.shape_offset = [0] * MAX_SHAPES
+        self.shape_length = [0] * MAX_SHAPES
+        self.shape_last = [0] * MAX_SHAPES
+        self.more_shapes: dict[int, list[int]] | None = None
+        self.shapes_dropped = 0
+
+        self.text_messages = 0
+        self.binary_messages = 0
+        self.message_bytes = 0  # payload of complete messages, as on the wire
+        self.payload_bytes = 0  # payload of complete frames
+        self.deflated_messages = 0
+        self.deflated_bytes = 0  # wire bytes of complete messages with RSV1
+        self.fragmented_messages = 0
+        self.aborted_messages = 0  # a new message began inside
+        self.largest = 0  # largest frame payload declared
+        self.largest_packet = 0
+        self.tiny_fragments = 0  # data fragments of 0 or 1 byte without FIN, or continuations
+        self.bad_text = 0  # text messages whose bytes are not UTF-8
+        self.bad_text_packet = 0
+        self.bad_text_time = 0
+        self.bad_text_offset = 0
+        self.bad_text_message = 0
+        self.unverified_text = 0
+        self.first_time = 0
+        self.last_time = 0  # of the last complete frame
+        self.last_packet = 0
+        self.last_data_time = 0
+        self.last_data_packet = 0
+        self.zero_keys = 0
+        self.same_keys = 0  # masking key equal to the one before
+        self.masked_frames = 0
+        self.last_key = 0
+        self.first_keys: list[int] | None = None
+        self.recent_n = 0
+        self.recent_time = [0] * RECENT
+        self.recent_packet = [0] * RECENT
+        self.recent_shape = [0] * RECENT
+        self.recent_length = [0] * RECENT
+
+    # -- bytes in ------------------------------------------------------------------------------------------------------------------
+
+    def feed(self, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> None:
+        """Take buffer[pos:end], the next bytes of the stream, captured at `time` in `packet`."""
+        b = buffer.b
+        base = self.offset - pos
+        self.offset = base + end
+        while pos < end:
+            if self.remaining > 0:
+                n = end - pos
+                if n > self.remaining:
+                    n = self.remaining
+                if self.kind != SKIP:
+                    self.take_payload(buffer, pos, n, time, packet, base + pos)
+                pos += n
+                self.remaining -= n
+                if self.remaining == 0:
+                    self.end_frame(time, packet)
+                continue
+            if self.head:
+                pos = self.join_header(buffer, pos, end, time, packet, base)
+                continue
+            left = end - pos
+            if left < 2:
+                self.keep_header(buffer, pos, end, time, packet, base)
+                return
+            b1 = b[pos + 1]
+            length = b1 & 0x7F
+            need = 6 if b1 & 0x80 else 2
+            if length == 126:
+                need += 2
+            elif length == 127:
+                need += 8
+            if left < need:
+                self.keep_header(buffer, pos, end, time, packet, base)
+                return
+            self.frame_offset = base + pos
+            self.frame_packet = packet
+            self.frame_time = time
+            self.begin_frame(buffer, pos)
+            pos += need
+            if self.remaining == 0:
+                self.end_frame(time, packet)
+
+    def keep_header(self, buffer: Buffer, pos: int, end: int, time: int, packet: int, base: int) -> None:
+        """A segment border cuts a header: hold its first bytes."""
+        self.head = bytes(buffer.raw[pos:end])
+        self.incomplete = True
+        self.frame_offset = base + pos
+        self.frame_packet = packet
+        self.frame_time = time
+
+    def join_header(self, buffer: Buffer, pos: int, end: int, time: int, packet: int, base: int) -> int:
+        """Complete a cut header byte by byte; returns the position behind what was taken."""
+        head = self.head
+        while pos < end:
+            have = len(head)
+            if have >= 2:
+                b1 = head[1]
+                need = (6 if b1 & 0x80 else 2) + (2 if b1 & 0x7F == 126 else 8 if b1 & 0x7F == 127 else 0)
+                if have == need:
+                    break
+            head += bytes(buffer.raw[pos : pos + 1])
+            pos += 1
+        have = len(head)
+        b1 = head[1] if have > 1 else 0
+        need = (6 if b1 & 0x80 else 2) + (2 if b1 & 0x7F == 126 else 8 if b1 & 0x7F == 127 else 0)
+        if have < need:
+            self.head = head
+            return pos
+        self.head = b""
+        self.begin_frame(Buffer(head), 0)
+        if self.remaining == 0:
+            self.end_frame(time, packet)
+        return pos
+
+    # -- one frame -----------------------------------------------------------------------------------------------------------------
+
+    def begin_frame(self, buffer: Buffer, pos: int) -> None:
+        """The whole header is at buffer[pos:]. RFC 6455 §5.2."""
+        b = buffer.b
+        b0 = b[pos]
+        b1 = b[pos + 1]
+        opcode = b0 & 15
+        length = b1 & 0x7F
+        shape = b0
+        if length == 126:
+            length = b[pos + 2] << 8 | b[pos + 3]
+            shape |= FORM_16
+            if length < 126:
+                shape |= LONGER_FORM
+            pos += 4
+        elif length == 127:
+            high = b[pos + 2] << 8 | b[pos + 3]
+            shape |= FORM_64
+            if high & 0x8000:
+                shape |= LENGTH_MSB
+                high &= 0x7FFF
+            length = high
+            for i in range(4, 10):
+                length = length << 8 | b[pos + i]
+            if length < 65536 and not shape & LENGTH_MSB:
+                shape |= LONGER_FORM
+            pos += 10
+        else:
+            pos += 2
+        key = 0
+        if b1 & 0x80:
+            shape |= MASKED
+            key = b[pos + 3]
+            key = key << 8 | b[pos + 2]
+            key = key << 8 | b[pos + 1]
+            key = key << 8 | b[pos]
+            self.masked_frames += 1
+            if key == 0:
+                self.zero_keys += 1
+            if self.masked_frames > 1 and key == self.last_key:
+                self.same_keys += 1
+            self.last_key = key
+            if self.masked_frames <= 4:
+                if self.first_keys is None:
+                    self.first_keys = []
+                self.first_keys.append(key)
+        if self.message > 0:
+            shape |= IN_MESSAGE
+        elif self.message < 0:
+            shape |= UNKNOWN_MESSAGE
+        if self.closed:
+            shape |= AFTER_CLOSE
+        if opcode >= 8 and length > CONTROL_LIMIT:
+            shape |= OVERSIZE
+        self.b0 = b0
+        self.shape = shape
+        self.length = length
+        self.remaining = length
+        self.key = key
+        self.phase = 0
+        self.incomplete = True
+        self.headers += 1
+        if length > self.largest:
+            self.largest = length
+            self.largest_packet = self.frame_packet
+        self.count_shape(shape, length)
+        row = self.recent_n & (RECENT - 1)
+        self.recent_n += 1
+        self.recent_time[row] = self.frame_time
+        self.recent_packet[row] = self.frame_packet
+        self.recent_shape[row] = shape
+        self.recent_length[row] = length
+        if self.log is not None:
+            self.log_row = self.log.add(self.side, self.frame_packet, self.frame_time, self.frame_offset, shape, length)
+
+        if opcode >= 8:
+            self.kind = CONTROL
+            self.control = b""
+            return
+        if opcode == 1 or opcode == 2:
+            if self.message > 0:
+                self.aborted_messages += 1
+            self.message = opcode
+            self.message_length = 0
+            self.message_deflated = b0 & 0x40 != 0
+            self.need = 0
+            self.lo = 0x80
+            self.hi = 0xBF
+            self.text_bad = False
+            self.text_tainted = False
+        elif opcode > 2 or self.message <= 0:  # reserved, or a continuation of nothing: belongs to no message
+            self.kind = SKIP
+            return
+        if length < 2 and (opcode == 0 or b0 & 0x80 == 0):
+            self.tiny_fragments += 1
+        if self.message_deflated:
+            self.kind = HAND_OUT if self.inflate else SKIP
+        elif self.message == 1 and not self.text_tainted:
+            self.kind = TEXT
+        else:
+            self.kind = SKIP
+        if self.preview and self.kind == SKIP:
+            self.kind = TEXT
+
+    def count_shape(self, shape: int, length: int) -> None:
+        for i in range(self.shapes):
+            if self.shape_id[i] == shape:
+                self.shape_count[i] += 1
+                self.shape_last[i] = self.frame_packet
+                return
+        i = self.shapes
+        if i < MAX_SHAPES:
+            self.shape_id[i] = shape
+            self.shape_count[i] = 1
+            self.shape_packet[i] = self.frame_packet
+            self.shape_time[i] = self.frame_time
+            self.shape_offset[i] = self.frame_offset
+            self.shape_length[i] = length
+            self.shape_last[i] = self.frame_packet
+            self.shapes = i + 1
+            return
+        if self.more_shapes is None:
+            self.more_shapes = {}
+        row = self.more_shapes.get(shape)
+        if row is not None:
+            row[0] += 1
+            row[5] = self.frame_packet
+        elif len(self.more_shapes) < MORE_SHAPES:
+            self.more_shapes[shape] = [1, self.frame_packet, self.frame_time, self.frame_offset, length, self.frame_packet]
+        else:
+            self.shapes_dropped += 1
+
+    def take_payload(self, buffer: Buffer, pos: int, n: int, time: int, packet: int, offset: int) -> None:
+        """Payload that somebody must look at."""
+        if self.preview and self.log is not None:
+            piece = bytes(buffer.raw[pos : pos + min(n, self.preview)])
+            self.log.payload(self.log_row, unmask(piece, self.key, self.phase), self.preview)
+        if self.kind == TEXT:
+            if self.message == 1 and not self.message_deflated and not self.text_bad and not self.text_tainted:
+                at = self.check_text(buffer, pos, pos + n)
+                if at >= 0:
+                    self.note_bad_text(time, packet, offset + at - pos)
+        elif self.kind == CONTROL:
+            control = self.control
+            if control is not None and len(control) < CONTROL_LIMIT:
+                room = CONTROL_LIMIT - len(control)
+                self.control = control + unmask(buffer.raw[pos : pos + min(n, room)], self.key, self.phase)
+        elif self.kind == HAND_OUT:
+            piece = unmask(buffer.raw[pos : pos + n], self.key, self.phase)
+            last = n == self.remaining and self.b0 & 0x80 != 0
+            self.listener.compressed(self, piece, last)
+        self.phase = (self.phase + n) & 3
+
+    def note_bad_text(self, time: int, packet: int, offset: int) -> None:
+        self.text_bad = True
+        self.bad_text += 1
+        if self.bad_text == 1:
+            self.bad_text_packet = packet
+            self.bad_text_time = time
+            self.bad_text_offset = offset
+            self.bad_text_message = self.text_messages + 1
+
+    def end_frame(self, time: int, packet: int) -> None:
+        """The last byte of a frame was taken."""
+        opcode = self.b0 & 15
+        self.counts[opcode] += 1
+        self.payload_bytes += self.length
+        self.incomplete = False
+        if self.first_time == 0:
+            self.first_time = time
+        self.last_time = time
+        self.last_packet = packet
+        if self.log is not None and self.log_row >= 0:
+            self.log.finish(self.log_row, packet, time)
+        if opcode >= 8:
+            payload = self.control
+            self.control = b""
+            self.listener.control(self, opcode, payload, self.length)
+            if opcode == 8:
+                self.closed = True
+            return
+        self.last_data_time = time
+        self.last_data_packet = packet
+        if opcode > 2 or self.message <= 0:
+            if opcode == 0 and self.message < 0 and self.b0 & 0x80:
+                self.message = 0  # whatever it was, it ended here
+            return
+        self.message_length += self.length
+        if self.b0 & 0x80 == 0:
+            return
+        if opcode == 0:
+            self.fragmented_messages += 1
+        self.message_bytes += self.message_length
+        if self.message_deflated:
+            self.deflated_messages += 1
+            self.deflated_bytes += self.message_length
+            if self.inflate and self.length == 0:
+                self.listener.compressed(self, b"", True)
+        if self.message == 1:
+            if self.text_tainted:
+                self.unverified_text += 1
+            elif self.need and not self.text_bad and not self.message_deflated:
+                self.note_bad_text(time, packet, self.offset)
+            self.text_messages += 1
+        else:
+            self.binary_messages += 1
+        self.message = 0
+
+    # -- lost bytes ----------------------------------------------------------------------------------------------------------------
+
+    def gap(self, length: int) -> bool:
+        """`length` bytes of this side were lost. True: still in step, because they lay inside a payload of known length."""
+        self.offset += length
+        if self.lost:
+            return False
+        if self.remaining >= length and self.remaining > 0:
+            self.remaining -= length
+            self.phase = (self.phase + length) & 3
+            self.text_tainted = True
+            if self.kind == CONTROL:
+                self.control = None
+            elif self.kind == HAND_OUT:
+                self.listener.compressed_lost(self)
+            self.kind = SKIP
+            if self.remaining == 0:
+                self.end_tainted_frame()
+            return True
+        self.lose_step()
+        return False
+
+    def end_tainted_frame(self) -> None:
+        """A frame whose last bytes were lost: counted, its content unknown."""
+        self.end_frame(self.frame_time, self.frame_packet)
+
+    def lose_step(self) -> None:
+        """Nobody knows where the next frame begins."""
+        self.lost = True
+        self.remaining = 0
+        self.head = b""
+        self.incomplete = False
+        self.message = -1
+        self.text_tainted = True
+        if self.inflate:
+            self.listener.compressed_lost(self)
+
+    def resume(self, offset: int) -> None:
+        """In step again: the next byte fed is the first of a frame and lies at `offset`."""
+        self.lost = False
+        self.offset = offset
+        self.remaining = 0
+        self.head = b""
+
+    # -- UTF-8 ---------------------------------------------------------------------------------------------------------------------
+
+    def check_text(self, buffer: Buffer, pos: int, end: int) -> int:
+        """Go on checking UTF-8 (RFC 3629) in masked buffer[pos:end]; returns the position of the first impossible byte, or -1."""
+        if not COMPILED:
+            return self.check_text_plain(buffer.raw, pos, end)
+        return self.check_bytes(buffer, pos, end)
+
+    def check_bytes(self, buffer: Buffer, pos: int, end: int) -> int:
+        b = buffer.b
+        words = buffer.words
+        need = self.need
+        lo = self.lo
+        hi = self.hi
+        key = self.key
+        turn = (self.phase - pos) & 3  # (turn + i) & 3 is the key byte for position i
+        i = pos
+        while i < end:
+            if WORDWISE and need == 0 and (i & 7) == 0 and i + 8 <= end:
+                # ASCII goes eight bytes a step: position i is a multiple of 8, so the key starts at byte `turn`.
+                shift = turn << 3
+                k32 = key
+                if shift:
+                    k32 = ((key >> shift) | (key << (32 - shift))) & 0xFFFFFFFF
+                k64 = k32
+                k64 = k64 << 32 | k32
+                w = i >> 3
+                last = end >> 3
+                while w < last and ((words[w] ^ k64) & HIGH_BITS) == 0:
+                    w += 1
+                i = w << 3
+                if i >= end:
+                    break
+            c = b[i] ^ ((key >> (((turn + i) & 3) << 3)) & 0xFF)
+            if need == 0:
+                if c >= 0x80:
+                    if c < 0xC2 or c > 0xF4:
+                        return i
+                    lo = 0x80
+                    hi = 0xBF
+                    if c < 0xE0:
+                        need = 1
+                    elif c < 0xF0:
+                        need = 2
+                        if c == 0xE0:
+                            lo = 0xA0
+                        elif c == 0xED:
+                            hi = 0x9F
+                    else:
+                        need = 3
+                        if c == 0xF0:
+                            lo = 0x90
+                        elif c == 0xF4:
+                            hi = 0x8F
+            else:
+                if c < lo or c > hi:
+                    return i
+                need -= 1
+                lo = 0x80
+                hi = 0xBF
+            i += 1
+        self.need = need
+        self.lo = lo
+        self.hi = hi
+        return -1
+
+    def check_text_plain(self, raw: Any, pos: int, end: int) -> int:
+        """The same in plain Python: the C decoder does the work, the state machine above only the borders."""
+        data = unmask(raw[pos:end], self.key, self.phase)
+        start = 0
+        if self.need:
+            start = min(len(data), self.need)
+            at = self.check_plain_bytes(data[:start])
+            if at >= 0:
+                return pos + at
+            if self.need:
+                return -1
+        rest = data[start:] if start else data
+        if rest.isascii():
+            return -1
+        try:
+            _, used = codecs.utf_8_decode(rest, "strict", False)
+        except UnicodeDecodeError as error:
+            used = error.start
+        at = self.check_plain_bytes(rest[used:])
+        return -1 if at < 0 else pos + start + used + at
+
+    def check_plain_bytes(self, data: bytes) -> int:
+        key, phase = self.key, self.phase
+        self.key = self.phase = 0
+        at = self.check_bytes(Buffer(data), 0, len(data)) if not COMPILED else -1
+        self.key, self.phase = key, phase
+        return at
+
+    # -- facts out -----------------------------------------------------------------------------------------------------------------
+
+    def shape_rows(self) -> list[tuple[int, int, int, int, int, int, int]]:
+        """(shape, count, first packet, first time, first offset, first length, last packet) of each shape, in order of appearance."""
+        rows = []
+        for i in range(self.shapes):
+            rows.append(
+                (
+                    self.shape_id[i],
+                    self.shape_count[i],
+                    self.shape_packet[i],
+                    self.shape_time[i],
+                    self.shape_offset[i],
+                    self.shape_length[i],
+                    self.shape_last[i],
+                )
+            )
+        if self.more_shapes is not None:
+            for shape, row in self.more_shapes.items():
+                rows.append((shape, row[0], row[1], row[2], row[3], row[4], row[5]))
+        return rows
+
+    def shape_ids(self) -> tuple[int, ...]:
+        """The shapes seen, in order of appearance."""
+        if self.more_shapes is not None:
+            return tuple([row[0] for row in self.shape_rows()])
+        return tuple([self.shape_id[i] for i in range(self.shapes)])
+
+    def opcode_counts(self) -> list[int]:
+        """Complete frames by opcode, 16 numbers."""
+        return [self.counts[i] for i in range(16)]
+
+    def recent_rows(self) -> list[tuple[int, int, int, int]]:
+        """(time, packet, shape, length) of the last frames, oldest first."""
+        n = self.recent_n if self.recent_n < RECENT else RECENT
+        rows = []
+        for i in range(self.recent_n - n, self.recent_n):
+            j = i & (RECENT - 1)
+            rows.append((self.recent_time[j], self.recent_packet[j], self.recent_shape[j], self.recent_length[j]))
+        return rows

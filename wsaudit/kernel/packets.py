@@ -1,0 +1,776 @@
+"""Link, IP and TCP headers in place → the flow's stream. The door through which every packet of a capture comes.
+
+What is common is decoded here; what is rare (fragments, tunnels, extension headers, ICMP) is handed to the listener as bytes. The flow
+table is keyed by the contiguous address and port bytes of one direction, so both ends may have the same address. A flow costs a table
+entry until its first bytes show a request, a response, TLS or what may be frames; only then it becomes objects. Everything else is
+ignored for a few nanoseconds a packet.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from struct import Struct
+from typing import Any
+
+from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.streams import Flow, Stream
+
+COMPILED = not __file__.endswith(".py")
+M32 = 0xFFFFFFFF
+MIX = 0x9E3779B97F4A7C15
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
+KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses three
+PROBES = 12  # data segments of a flow without SYN that may show frames before it is ignored
+
+# States of a table entry.
+FREE = 0
+FRESH = 1  # nothing but SYN or nothing yet
+IGNORED = 2  # its bytes were something else
+ACTIVE = 3
+
+EMPTY = -1
+
+# Plain mode: one C call for the header instead of a dozen index operations.
+TCP_FIELDS = Struct(">HHIIBBH").unpack_from
+IP4_FIELDS = Struct(">BxHHHBB").unpack_from
+U16 = Struct(">H").unpack_from
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+class Decoder:
+    """Packets in, streams out.
+
+    `listener` gets what is rare: `open(flow)` (returns the flow's owner), `packet(data, linktype, time, packet)` for what the fast
+    decoder does not know, `icmp(data, version, time, packet)`, `connect_failed(...)`, `ignored_flow(port_a, port_b, kind)`.
+    `shards` > 1: only flows whose symmetric hash falls to `shard` are followed. `ports`: only these server ports, empty = all.
+    """
+
+    def __init__(
+        self, listener: Any, shard: int = 0, shards: int = 1, ports: tuple[int, ...] = (), seed: int = 0, max_flows: int = 1 << 20,
+        midstream: bool = True, buffer_limit: int = 1 << 20,
+    ) -> None:
+        self.listener = listener
+        self.shard = shard
+        self.shards = shards
+        self.ports = frozenset(ports)
+        self.midstream = midstream
+        self.seed = seed & 0x7FFFFFFFFFFFFFFF
+        self.max_flows = max_flows
+        self.buffer_limit = buffer_limit
+        self.now = 0
+        self.packets = 0
+        self.tcp_packets = 0
+        self.udp_packets = 0
+        self.other_packets = 0
+        self.cut_packets = 0  # headers cut off or wrong
+        self.truncated = 0  # payload cut off
+        self.flows = 0
+        self.evicted = 0
+        self.stopped = 0
+
+        self.live = 0  # entries in use
+        self.capacity = 256
+        self.top = 0  # entries ever used
+        self.free: list[int] = []
+        self.state = array("B", bytes(self.capacity))
+        self.size = array("B", bytes(self.capacity))
+        self.words = array("I", bytes(4 * KEY * self.capacity))
+        self.other = array("i", [-1]) * self.capacity  # the opposite direction's entry
+        self.probes = array("B", bytes(self.capacity))
+        self.syn_seq = array("q", [-1]) * self.capacity
+        self.syn_time = array("q", bytes(8 * self.capacity))
+        self.syn_packet = array("q", bytes(8 * self.capacity))
+        self.seen_time = array("q", bytes(8 * self.capacity))
+        self.streams: list[Any] = [None] * self.capacity
+        self.slots = array("i", [EMPTY]) * (2 * self.capacity)
+        self.slot_mask = 2 * self.capacity - 1
+        self.index: dict[bytes, int] = {}  # plain mode: a dict is the faster table
+        self.keys: list[bytes] = []
+        self.word = array("I", bytes(4 * KEY))  # the key being looked up
+        self.closing: deque[Any] = deque()
+
+    # -- link layer --------------------------------------------------------------------------------------------------------------------
+
+    def packet(self, buffer: Buffer, pos: int, caplen: int, wirelen: int, time: int, packet: int, linktype: int) -> None:
+        """One captured packet at buffer[pos:pos+caplen]."""
+        b = buffer.b
+        self.packets += 1
+        self.now = time
+        end = pos + caplen
+        if linktype == 1:  # Ethernet
+            p = pos + 12
+            if p + 2 > end:
+                self.cut_packets += 1
+                return
+            kind = b[p] << 8 | b[p + 1]
+            tags = 0
+            while (kind == 0x8100 or kind == 0x88A8 or kind == 0x9100) and tags < 4 and p + 6 <= end:
+                p += 4
+                kind = b[p] << 8 | b[p + 1]
+                tags += 1
+            p += 2
+        elif linktype == 113:  # Linux cooked
+            p = pos + 16
+            if p > end:
+                self.cut_packets += 1
+                return
+            kind = b[pos + 14] << 8 | b[pos + 15]
+            if kind == 0x8100 and p + 4 <= end:
+                kind = b[p + 2] << 8 | b[p + 3]
+                p += 4
+        elif linktype == 276:  # Linux cooked v2
+            p = pos + 20
+            if p > end:
+                self.cut_packets += 1
+                return
+            kind = b[pos] << 8 | b[pos + 1]
+            if kind == 0x8100 and p + 4 <= end:
+                kind = b[p + 2] << 8 | b[p + 3]
+                p += 4
+        elif linktype == 101 or linktype == 12 or linktype == 14 or linktype == 228 or linktype == 229:  # raw IP
+            p = pos
+            if p >= end:
+                self.cut_packets += 1
+                return
+            kind = 0x0800 if b[p] >> 4 == 4 else 0x86DD
+        elif linktype == 0 or linktype == 108:  # null, loop: a 4-byte family in some byte order
+            p = pos + 4
+            if p >= end:
+                self.cut_packets += 1
+                return
+            kind = 0x0800 if b[p] >> 4 == 4 else 0x86DD if b[p] >> 4 == 6 else 0
+        elif linktype == 9 or linktype == 50:  # PPP, with or without the HDLC address
+            p = pos
+            if p + 4 > end:
+                self.cut_packets += 1
+                return
+            if b[p] == 0xFF and b[p + 1] == 0x03:
+                p += 2
+            kind = b[p] << 8 | b[p + 1]
+            p += 2
+            kind = 0x0800 if kind == 0x0021 else 0x86DD if kind == 0x0057 else 0xFFFF
+        else:
+            self.listener.packet(bytes(buffer.raw[pos:end]), linktype, time, packet)
+            return
+        if kind == 0x0800 or kind == 0x86DD:
+            self.network(buffer, p, end, wirelen - caplen, time, packet)
+        elif kind == 0x0806 or kind < 0x0600:  # ARP; 802.3 lengths
+            self.other_packets += 1
+        else:
+            self.listener.packet(bytes(buffer.raw[pos:end]), linktype, time, packet)
+
+    # -- IP ----------------------------------------------------------------------------------------------------------------------------
+
+    def network(self, buffer: Buffer, pos: int, end: int, cut: int, time: int, packet: int) -> None:
+        """An IP header at buffer[pos:]; the packet was captured up to `end`, `cut` more bytes were not. Lengths come from the headers."""
+        b = buffer.b
+        if pos + 20 > end:
+            self.cut_packets += 1
+            return
+        first = b[pos]
+        if first >> 4 == 4:
+            if COMPILED:
+                total = b[pos + 2] << 8 | b[pos + 3]
+                fragment = b[pos + 6] << 8 | b[pos + 7]
+                ident = b[pos + 4] << 8 | b[pos + 5]
+                ttl = b[pos + 8]
+                protocol = b[pos + 9]
+            else:
+                first, total, ident, fragment, ttl, protocol = IP4_FIELDS(buffer.raw, pos)
+            header = (first & 15) << 2
+            if header < 20:
+                self.cut_packets += 1
+                return
+            if protocol == 17:
+                self.udp_packets += 1
+                if pos + header + 4 <= end:
+                    port = b[pos + header + 2] << 8 | b[pos + header + 3]
+                    if port == 4789 or port == 6081 or port == 8472 or fragment & 0x3FFF:
+                        self.listener.network(bytes(buffer.raw[pos:end]), 4, time, packet)
+                return
+            if fragment & 0x3FFF or protocol != 6:
+                self.unusual(buffer, pos, end, protocol, 4, time, packet)
+                return
+            stop = pos + total if total else end + cut  # total 0: segmentation offload, the captured length counts
+            self.transport(buffer, pos + 12, 2, pos + header, stop, end, ttl, ident, time, packet, header == 20)
+            return
+        if first >> 4 != 6 or pos + 40 > end:
+            self.cut_packets += 1
+            return
+        protocol = b[pos + 6]
+        if protocol == 6:
+            total = b[pos + 4] << 8 | b[pos + 5]
+            stop = pos + 40 + total if total else end + cut
+            self.transport(buffer, pos + 8, 8, pos + 40, stop, end, b[pos + 7], 0, time, packet, True)
+        elif protocol == 17:
+            self.udp_packets += 1
+            if pos + 44 <= end:
+                port = b[pos + 42] << 8 | b[pos + 43]
+                if port == 4789 or port == 6081 or port == 8472:
+                    self.listener.network(bytes(buffer.raw[pos:end]), 6, time, packet)
+        else:
+            self.unusual(buffer, pos, end, protocol, 6, time, packet)
+
+    def unusual(self, buffer: Buffer, pos: int, end: int, protocol: int, version: int, time: int, packet: int) -> None:
+        if protocol == 1 or protocol == 58:
+            self.other_packets += 1
+            self.listener.icmp(bytes(buffer.raw[pos:end]), version, time, packet)
+        else:
+            self.listener.network(bytes(buffer.raw[pos:end]), version, time, packet)
+
+    # -- TCP ---------------------------------------------------------------------------------------------------------------------------
+
+    def transport(
+        self, buffer: Buffer, addresses: int, words: int, pos: int, stop: int, end: int, ttl: int, ident: int, time: int, packet: int,
+        contiguous: bool,
+    ) -> None:
+        """A TCP header at buffer[pos:]; the segment ends at `stop`, the capture of it at `end`. `addresses`: source and destination."""
+        b = buffer.b
+        self.tcp_packets += 1
+        if pos + 20 > end:
+            self.cut_packets += 1
+            return
+        if COMPILED:
+            seq = b[pos + 4]
+            seq = seq << 8 | b[pos + 5]
+            seq = seq << 8 | b[pos + 6]
+            seq = seq << 8 | b[pos + 7]
+            ack = b[pos + 8]
+            ack = ack << 8 | b[pos + 9]
+            ack = ack << 8 | b[pos + 10]
+            ack = ack << 8 | b[pos + 11]
+            flags = b[pos + 13]
+            window = b[pos + 14] << 8 | b[pos + 15]
+            start = pos + ((b[pos + 12] >> 4) << 2)
+        else:
+            sport, dport, seq, ack, start, flags, window = TCP_FIELDS(buffer.raw, pos)
+            start = pos + ((start >> 4) << 2)
+        total = stop - start
+        if total < 0 or start - pos < 20:
+            self.cut_packets += 1
+            return
+        e = self.find(buffer, addresses, words, pos)
+        if self.stopped:  # another shard's flow
+            self.stopped = 0
+            return
+        if e >= 0 and self.state[e] == ACTIVE and not flags & SYN:
+            stream: Stream = self.streams[e]
+            flow = stream.flow
+            if flow.ended == 0 or time - flow.ended <= LINGER:
+                n = total
+                if n > 0 and stop > end:
+                    n = end - start
+                    if n < 0:
+                        n = 0
+                    self.truncated += 1
+                stream.segment(buffer, start, n, total - n, seq, ack, flags, window, ttl, ident, time, packet)
+                if flow.ended and flow.ended == time:
+                    self.closing.append(flow)
+                return
+            self.finish_flow(flow)
+            e = -1
+        if total == 0 and not flags & (SYN | FIN | RST):
+            return
+        self.other_flow(buffer, addresses, words, pos, start, total, stop, end, seq, ack, flags, window, ttl, ident, time, packet, e)
+
+    def other_flow(
+        self, buffer: Buffer, addresses: int, words: int, pos: int, start: int, total: int, stop: int, end: int, seq: int, ack: int,
+        flags: int, window: int, ttl: int, ident: int, time: int, packet: int, e: int,
+    ) -> None:
+        """SYN, FIN, RST or data of a flow that is not followed (yet)."""
+        if flags & SYN:
+            self.take_syn(buffer, addresses, words, pos, seq, ack, flags, time, packet, e)
+            return
+        if flags & RST:
+            if e < 0:
+                e = self.find_reverse(buffer, addresses, words, pos)
+                if e < 0:
+                    return
+                if self.state[e] == FRESH and self.syn_seq[e] >= 0:
+                    self.tell_failed(e, "rst", time, packet)
+                self.release_pair(e)
+                return
+            self.release_pair(e)
+            return
+        if total <= 0:
+            return
+        if e < 0:
+            e = self.insert(buffer, addresses, words, pos)
+            r = self.find_reverse(buffer, addresses, words, pos)
+            if r >= 0:
+                self.other[e] = r
+                self.other[r] = e
+                if self.state[r] == IGNORED:
+                    self.state[e] = IGNORED
+        self.seen_time[e] = time
+        if self.state[e] == IGNORED:
+            return
+        n = total if stop <= end else max(0, end - start)
+        kind = self.classify(buffer, start, n, seq, e)
+        if kind == 0:
+            self.ignore(e, buffer, pos)
+            return
+        if kind < 0:
+            return  # not yet known
+        flow = self.open_flow(buffer, addresses, words, pos, e, time, packet)
+        if flow is None:
+            return
+        stream: Stream = self.streams[e]
+        if not stream.peer.started and flags & ACK:
+            stream.peer.start(ack)
+        stream.segment(buffer, start, n, total - n, seq, ack, flags, window, ttl, ident, time, packet)
+
+    def classify(self, buffer: Buffer, start: int, n: int, seq: int, e: int) -> int:
+        """First bytes of a direction: 1 = a request, a response, TLS or maybe frames; 0 = something else; -1 = look at the next too."""
+        if n <= 0:
+            return -1
+        b = buffer.b
+        has_syn = self.syn_seq[e] >= 0
+        if has_syn and ((self.syn_seq[e] + 1) & M32) != seq:
+            ahead = (seq - self.syn_seq[e] - 1) & M32
+            if ahead > 0x7FFFFFFF:
+                return -1  # a keep-alive probe
+            return 1 if ahead < 65536 else 0  # the first segment is late or lost
+        c = b[start]
+        d = b[start + 1] if n > 1 else -1
+        if c == 0x16 or (not has_syn and 0x14 <= c <= 0x17):
+            return 1 if d == 3 or d < 0 else 0
+        if c == 71 or c == 72 or c == 80 or c == 79 or c == 68 or c == 67 or c == 84:  # G H P O D C T
+            if n < 4:
+                return 1
+            word = bytes(buffer.raw[start : start + 4])
+            return 1 if word in METHODS else 0
+        if (c == 13 or c == 10) and has_syn and n < 8:
+            return 1
+        if has_syn:
+            return 1 if self.other[e] >= 0 and self.state[self.other[e]] == ACTIVE else 0
+        if not self.midstream:
+            return 0
+        opcode = c & 15
+        if c & 0x30 == 0 and (opcode <= 2 or 8 <= opcode <= 10):
+            return 1
+        self.probes[e] += 1
+        return -1 if self.probes[e] < PROBES else 0
+
+    def take_syn(
+        self, buffer: Buffer, addresses: int, words: int, pos: int, seq: int, ack: int, flags: int, time: int, packet: int, e: int
+    ) -> None:
+        if e >= 0 and self.state[e] == ACTIVE:
+            stream: Stream = self.streams[e]
+            if stream.syn_seen and ((stream.next_seq - stream.offset) & M32) == ((seq + 1) & M32):
+                return  # the same SYN again
+            if flags & ACK and not stream.syn_seen and stream.started and stream.offset == 0 and stream.next_seq == (seq + 1) & M32:
+                stream.syn_seen = True
+                stream.syn_time = time
+                stream.syn_packet = packet
+                return
+            self.finish_flow(stream.flow)
+            e = -1
+        if e >= 0 and self.syn_seq[e] >= 0 and self.syn_seq[e] != seq and not flags & ACK:
+            self.release_pair(e)
+            e = -1
+        if e < 0:
+            e = self.insert(buffer, addresses, words, pos)
+            r = self.find_reverse(buffer, addresses, words, pos)
+            if r >= 0:
+                if self.state[r] == ACTIVE:
+                    if flags & ACK:  # the other side was followed before its SYN-ACK came
+                        self.drop_entry(e)
+                        return
+                    old: Stream = self.streams[r]
+                    self.finish_flow(old.flow)
+                elif flags & ACK:
+                    self.other[e] = r
+                    self.other[r] = e
+                    if self.state[r] == IGNORED:
+                        self.state[r] = FRESH
+                else:
+                    self.drop_entry(r)
+        if self.state[e] == IGNORED:
+            self.state[e] = FRESH
+        if self.syn_seq[e] < 0:
+            self.syn_time[e] = time
+            self.syn_packet[e] = packet
+        self.syn_seq[e] = seq
+        self.seen_time[e] = time
+
+    def open_flow(self, buffer: Buffer, addresses: int, words: int, pos: int, e: int, time: int, packet: int) -> Any:
+        """Make a followed flow of entry `e`, whose direction is that of the packet at hand."""
+        raw = buffer.raw
+        width = words * 4 // 2
+        source = bytes(raw[addresses : addresses + width])
+        target = bytes(raw[addresses + width : addresses + 2 * width])
+        sport = raw[pos] << 8 | raw[pos + 1]
+        dport = raw[pos + 2] << 8 | raw[pos + 3]
+        if self.ports and sport not in self.ports and dport not in self.ports:
+            self.ignore(e, buffer, pos)
+            return None
+        r = self.find_reverse(buffer, addresses, words, pos)
+        if r < 0:
+            r = self.insert_reverse(buffer, addresses, words, pos)
+        if self.state[r] == ACTIVE:
+            old: Stream = self.streams[r]
+            self.finish_flow(old.flow)
+            r = self.insert_reverse(buffer, addresses, words, pos)
+            self.other[e] = -1
+        self.other[e] = r
+        self.other[r] = e
+        self.flows += 1
+        flow = Flow(source, sport, target, dport)
+        flow.buffer_limit = self.buffer_limit
+        flow.entry_a = e
+        flow.entry_b = r
+        flow.first_time = time
+        flow.first_packet = packet
+        self.adopt(flow.a, e, flow)
+        self.adopt(flow.b, r, flow)
+        flow.owner = self.listener.open(flow)
+        return flow
+
+    def adopt(self, stream: Stream, e: int, flow: Flow) -> None:
+        self.state[e] = ACTIVE
+        self.streams[e] = stream
+        if self.syn_seq[e] >= 0:
+            stream.syn_seen = True
+            stream.syn_time = self.syn_time[e]
+            stream.syn_packet = self.syn_packet[e]
+            stream.start(self.syn_seq[e] + 1)
+            if stream.syn_time < flow.first_time or (stream.syn_time == flow.first_time and stream.syn_packet < flow.first_packet):
+                flow.first_time = stream.syn_time
+                flow.first_packet = stream.syn_packet
+
+    def ignore(self, e: int, buffer: Buffer, pos: int) -> None:
+        raw = buffer.raw
+        self.state[e] = IGNORED
+        r = self.other[e]
+        first = True
+        if r >= 0 and self.state[r] != ACTIVE:
+            first = self.state[r] != IGNORED
+            self.state[r] = IGNORED
+        if first:
+            self.listener.ignored_flow(raw[pos] << 8 | raw[pos + 1], raw[pos + 2] << 8 | raw[pos + 3])
+
+    # -- ends --------------------------------------------------------------------------------------------------------------------------
+
+    def finish_flow(self, flow: Flow) -> None:
+        """The flow is over: flush both sides, tell the owner, free the entries."""
+        if flow.entry_a < 0:
+            return
+        self.drop_entry(flow.entry_a)
+        self.drop_entry(flow.entry_b)
+        flow.entry_a = flow.entry_b = -1
+        flow.a.flush(flow.last_time)
+        flow.b.flush(flow.last_time)
+        flow.owner.finish(flow, False)
+        cut_ties(flow)
+
+    def sweep(self) -> None:
+        """Finish flows that ended long enough ago. Called between chunks; when it is called changes nothing in the result."""
+        closing = self.closing
+        while closing and self.now - closing[0].ended > LINGER:
+            self.finish_flow(closing.popleft())
+
+    def forget(self, flow: Flow) -> None:
+        """The owner lost interest: its packets are ignored from now on."""
+        a, b = flow.entry_a, flow.entry_b
+        if a < 0:
+            return
+        for e in (a, b):
+            self.state[e] = IGNORED
+            self.streams[e] = None
+        flow.entry_a = flow.entry_b = -1
+        self.listener.ignored_flow(flow.port_a, flow.port_b)
+
+    def finish(self) -> None:
+        """The capture is over: flows still open end with it, in order of their first packet."""
+        open_flows = []
+        for e in range(self.top):
+            if self.state[e] == ACTIVE:
+                stream = self.streams[e]
+                if stream is stream.flow.a:
+                    open_flows.append(stream.flow)
+            elif self.state[e] == FRESH and self.syn_seq[e] >= 0 and self.other[e] < 0:
+                self.tell_failed(e, "silent", self.syn_time[e], self.syn_packet[e])
+        open_flows.sort(key=first_packet_of)
+        for flow in open_flows:
+            a, b = flow.entry_a, flow.entry_b
+            flow.entry_a = flow.entry_b = -1
+            self.drop_entry(a)
+            self.drop_entry(b)
+            flow.a.flush(flow.last_time)
+            flow.b.flush(flow.last_time)
+            flow.owner.finish(flow, flow.ended == 0)
+            cut_ties(flow)
+        self.closing.clear()
+
+    def tell_failed(self, e: int, how: str, time: int, packet: int) -> None:
+        """A SYN that was refused or never answered."""
+        key = self.key_bytes(e)
+        width = (len(key) - 4) // 2
+        self.listener.connect_failed(
+            key[:width], int.from_bytes(key[-4:-2], "big"), key[width : 2 * width], int.from_bytes(key[-2:], "big"), how,
+            self.syn_time[e], self.syn_packet[e], time, packet,
+        )
+
+    def lookup(self, source: bytes, sport: int, target: bytes, dport: int) -> Flow | None:
+        """The followed flow of these addresses, if there is one (for ICMP)."""
+        key = source + target + sport.to_bytes(2, "big") + dport.to_bytes(2, "big")
+        buffer = Buffer(key)
+        words = len(source) * 2 // 4
+        shards, self.shards = self.shards, 1
+        e = self.find(buffer, 0, words, 2 * len(source))
+        self.shards = shards
+        if e < 0 or self.state[e] != ACTIVE:
+            return None
+        stream = self.streams[e]
+        flow: Flow = stream.flow
+        return flow
+
+    # -- the table: addresses at `addresses` (`words` 32-bit words), ports at `pos` ----------------------------------------------------
+
+    def find(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
+        """The entry of this direction, or -1. Sets `stopped` when the flow belongs to another shard."""
+        if not COMPILED:
+            raw = buffer.raw
+            if self.shards > 1 and self.foreign(buffer, addresses, words, pos):
+                self.stopped = 1
+                return -1
+            return self.index.get(bytes(raw[addresses : addresses + 4 * words]) + bytes(raw[pos : pos + 4]), -1)
+        self.load_key(buffer, addresses, words, pos, False)
+        if self.shards > 1 and self.foreign(buffer, addresses, words, pos):
+            self.stopped = 1
+            return -1
+        return self.probe(words + 1)
+
+    def find_reverse(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
+        if not COMPILED:
+            return self.index.get(self.reverse_key(buffer, addresses, words, pos), -1)
+        self.load_key(buffer, addresses, words, pos, True)
+        return self.probe(words + 1)
+
+    def reverse_key(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bytes:
+        raw = buffer.raw
+        half = addresses + 2 * words
+        return bytes(
+            raw[half : half + 2 * words] + raw[addresses:half] + raw[pos + 2 : pos + 4] + raw[pos : pos + 2]
+        )
+
+    def insert(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
+        raw = buffer.raw
+        if COMPILED:
+            self.load_key(buffer, addresses, words, pos, False)
+        return self.add(bytes(raw[addresses : addresses + 4 * words]) + bytes(raw[pos : pos + 4]), words + 1)
+
+    def insert_reverse(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
+        if COMPILED:
+            self.load_key(buffer, addresses, words, pos, True)
+        return self.add(self.reverse_key(buffer, addresses, words, pos), words + 1)
+
+    def load_key(self, buffer: Buffer, addresses: int, words: int, pos: int, reverse: bool) -> None:
+        """The key's 32-bit words into `self.word`."""
+        b = buffer.b
+        half = words >> 1
+        for i in range(words):
+            j = addresses + 4 * (((i + half) if i < half else (i - half)) if reverse else i)
+            value = b[j]
+            value = value << 8 | b[j + 1]
+            value = value << 8 | b[j + 2]
+            value = value << 8 | b[j + 3]
+            self.word[i] = value
+        if reverse:
+            value = b[pos + 2]
+            value = value << 8 | b[pos + 3]
+            value = value << 8 | b[pos]
+            value = value << 8 | b[pos + 1]
+        else:
+            value = b[pos]
+            value = value << 8 | b[pos + 1]
+            value = value << 8 | b[pos + 2]
+            value = value << 8 | b[pos + 3]
+        self.word[words] = value
+
+    def foreign(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
+        """Does this flow fall to another shard? The hash is the same for both directions."""
+        raw = buffer.raw
+        total = 0
+        for i in range(addresses, addresses + 4 * words, 2):
+            total += raw[i] << 8 | raw[i + 1]
+        total += (raw[pos] << 8 | raw[pos + 1]) + (raw[pos + 2] << 8 | raw[pos + 3])
+        total = (total * 40503) & 0xFFFFFF
+        return (total >> 8) % self.shards != self.shard
+
+    def hash_word(self, n: int) -> int:
+        h = self.seed
+        for i in range(n):
+            h = (h ^ self.word[i]) * MIX
+            h = h ^ (h >> 29)
+        return h >> 7
+
+    def probe(self, n: int) -> int:
+        slot = self.hash_word(n) & self.slot_mask
+        while True:
+            e = self.slots[slot]
+            if e == EMPTY:
+                return -1
+            if self.size[e] == n:
+                base = e * KEY
+                i = 0
+                while i < n and self.words[base + i] == self.word[i]:
+                    i += 1
+                if i == n:
+                    return e
+            slot = (slot + 1) & self.slot_mask
+
+    def add(self, key: bytes, n: int) -> int:
+        """A new entry for the key in `self.word` (plain: `key`)."""
+        if self.live >= self.max_flows:
+            self.evict()
+        if self.free:
+            e = self.free.pop()
+        else:
+            if self.top == self.capacity:
+                self.grow()
+            e = self.top
+            self.top += 1
+            if not COMPILED:
+                self.keys.append(b"")
+        self.live += 1
+        self.state[e] = FRESH
+        self.size[e] = n
+        self.other[e] = -1
+        self.probes[e] = 0
+        self.syn_seq[e] = -1
+        self.syn_time[e] = 0
+        self.syn_packet[e] = 0
+        self.seen_time[e] = self.now
+        self.streams[e] = None
+        if not COMPILED:
+            self.index[key] = e
+            self.keys[e] = key
+            return e
+        base = e * KEY
+        for i in range(n):
+            self.words[base + i] = self.word[i]
+        self.place(e, n)
+        return e
+
+    def place(self, e: int, n: int) -> None:
+        """Into the first free slot of its chain; the key is in `self.word`."""
+        slot = self.hash_word(n) & self.slot_mask
+        while self.slots[slot] != EMPTY:
+            slot = (slot + 1) & self.slot_mask
+        self.slots[slot] = e
+
+    def drop_entry(self, e: int) -> None:
+        if e < 0 or self.state[e] == FREE:
+            return
+        r = self.other[e]
+        if r >= 0 and self.other[r] == e:
+            self.other[r] = -1
+        self.other[e] = -1
+        if COMPILED:
+            self.unplace(e)
+        else:
+            self.index.pop(self.keys[e], None)
+        self.state[e] = FREE
+        self.streams[e] = None
+        self.live -= 1
+        self.free.append(e)
+
+    def unplace(self, e: int) -> None:
+        """Take entry `e` out of its chain and close the hole behind it (linear probing)."""
+        self.recall(e)
+        mask = self.slot_mask
+        slot = self.hash_word(self.size[e]) & mask
+        while self.slots[slot] != e:
+            slot = (slot + 1) & mask
+        hole = slot
+        while True:
+            slot = (slot + 1) & mask
+            other = self.slots[slot]
+            if other == EMPTY:
+                break
+            self.recall(other)
+            home = self.hash_word(self.size[other]) & mask
+            if ((slot - home) & mask) >= ((slot - hole) & mask):
+                self.slots[hole] = other
+                hole = slot
+        self.slots[hole] = EMPTY
+
+    def recall(self, e: int) -> None:
+        base = e * KEY
+        for i in range(self.size[e]):
+            self.word[i] = self.words[base + i]
+
+    def key_bytes(self, e: int) -> bytes:
+        if not COMPILED:
+            return self.keys[e]
+        base = e * KEY
+        return b"".join([int(self.words[base + i]).to_bytes(4, "big") for i in range(self.size[e])])
+
+    def release_pair(self, e: int) -> None:
+        r = self.other[e]
+        self.drop_entry(e)
+        if r >= 0:
+            self.drop_entry(r)
+
+    def grow(self) -> None:
+        """Twice as many entries; the slots are placed anew."""
+        old = self.capacity
+        self.capacity = 2 * old
+        self.state = array("B", self.state) + array("B", bytes(old))
+        self.size = array("B", self.size) + array("B", bytes(old))
+        self.words = array("I", self.words) + array("I", bytes(4 * KEY * old))
+        self.other = array("i", self.other) + array("i", [-1]) * old
+        self.probes = array("B", self.probes) + array("B", bytes(old))
+        self.syn_seq = array("q", self.syn_seq) + array("q", [-1]) * old
+        self.syn_time = array("q", self.syn_time) + array("q", bytes(8 * old))
+        self.syn_packet = array("q", self.syn_packet) + array("q", bytes(8 * old))
+        self.seen_time = array("q", self.seen_time) + array("q", bytes(8 * old))
+        self.streams.extend([None] * old)
+        if not COMPILED:
+            return
+        self.slots = array("i", [EMPTY]) * (2 * self.capacity)
+        self.slot_mask = 2 * self.capacity - 1
+        saved = array("I", self.word)
+        for e in range(self.top):
+            if self.state[e] != FREE:
+                self.recall(e)
+                self.place(e, self.size[e])
+        self.word = saved
+
+    def evict(self) -> None:
+        """The table is full: forget the half of the flows not followed that were silent longest; if there are none, end the oldest followed."""
+        idle = [(self.seen_time[e], e) for e in range(self.top) if self.state[e] == FRESH or self.state[e] == IGNORED]
+        idle.sort()
+        for _, e in idle[: len(idle) // 2 + 1]:
+            self.drop_entry(e)
+        self.evicted += len(idle) // 2 + 1
+        if not idle:
+            oldest = min((s.flow for s in self.streams if s is not None), key=last_time_of)
+            self.finish_flow(oldest)
+
+
+METHODS = frozenset((b"GET ", b"HEAD", b"HTTP", b"POST", b"PUT ", b"PATC", b"OPTI", b"DELE", b"CONN", b"TRAC"))
+
+
+def cut_ties(flow: Flow) -> None:
+    """A finished flow is a ring of references: cut it here, so that memory is freed at once and not by the cycle collector."""
+    flow.owner = None
+    flow.a.peer = None
+    flow.b.peer = None
+    flow.a.flow = None
+    flow.b.flow = None
+
+
+def first_packet_of(flow: Flow) -> int:
+    return flow.first_packet
+
+
+def last_time_of(flow: Flow) -> int:
+    return flow.last_time

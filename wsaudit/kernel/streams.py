@@ -1,0 +1,467 @@
+"""TCP segments → in-order bytes of one side. RFC 9293 §3.4, §3.10.
+
+Sequence numbers become 64-bit stream offsets at once. In-order data goes on without a copy; early segments wait in a bounded list. A
+hole is a gap when the receiver acknowledged bytes that were never captured, when a limit is hit, or at the end: never by wall time.
+The first copy of a byte wins; a differing copy is a conflict. FIN counts as one offset, so that "was the FIN acknowledged" is the same
+question as for data.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import Any
+
+from wsaudit.kernel.buffer import Buffer
+
+COMPILED = not __file__.endswith(".py")
+M32 = 0xFFFFFFFF
+HALF = 0x80000000
+FAR = 1 << 30  # an acknowledgement further ahead than any window is not one
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+MIRROR = 1_000_000  # ns: the same segment within this time and with the same IP id came from a mirror port, not from the sender
+PATIENCE = 12  # packets that a proven hole may still be filled in: captures swap packets that the wire had in order
+SAMPLES = 16  # delivered segments whose first and last bytes are remembered, to notice a differing copy
+
+# Who takes a stream's bytes.
+PYTHON = 0  # owner.data(...): handshakes, TLS
+FRAMES = 1  # the frame scanner
+DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+class Flow:
+    """Both sides of one TCP connection. `a` is the side whose packet came first."""
+
+    def __init__(self, address_a: bytes, port_a: int, address_b: bytes, port_b: int) -> None:
+        self.address_a = address_a
+        self.port_a = port_a
+        self.address_b = address_b
+        self.port_b = port_b
+        self.owner: Any = None
+        self.entry_a = -1
+        self.entry_b = -1
+        self.first_time = 0
+        self.first_packet = 0
+        self.last_time = 0
+        self.last_packet = 0
+        self.last_data_time = 0
+        self.silence = 0  # ns: longest time between two segments with new data, either side
+        self.ended = 0  # time of the RST or of the second FIN
+        self.buffer_limit = 1 << 20
+        self.limit_hits = 0
+        self.a = Stream(self)
+        self.b = Stream(self)
+        self.a.peer = self.b
+        self.b.peer = self.a
+
+
+class Stream:
+    """One side's bytes in order, and what TCP told about them."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow: Any = flow
+        self.peer: Any = None
+        self.mode = PYTHON
+        self.skip = 0
+        self.scanner: Any = None
+
+        self.started = False  # the sequence number of offset 0 is known
+        self.next_seq = 0
+        self.offset = 0  # of next_seq
+        self.acked = 0  # offset up to which the peer has acknowledged
+        self.acked_time = 0
+        self.acked_packet = 0
+        self.pending: list[tuple[int, bytes, int, int, int]] | None = None  # early segments: offset, data, lost, time, packet
+        self.pending_bytes = 0
+        self.hole_packets = 0
+
+        self.syn_time = 0
+        self.syn_packet = 0
+        self.syn_seen = False
+        self.fin_time = 0
+        self.fin_packet = 0
+        self.fin_seq = -1
+        self.fin_taken = False
+        self.rst_time = 0
+        self.rst_packet = 0
+        self.rst_ttl = 0
+        self.rst_ident = 0
+        self.rst_offset = 0
+        self.rsts = 0
+
+        self.packets = 0
+        self.segments = 0
+        self.bytes = 0  # new stream bytes delivered
+        self.small_segments = 0  # of at most 1,000 bytes
+        self.first_data_time = 0
+        self.last_time = 0
+        self.last_packet = 0
+        self.last_data_time = 0
+        self.last_data_packet = 0
+        self.ttl = 0
+        self.ident = 0
+        self.retransmissions = 0
+        self.tail_retransmissions = 0  # of the last bytes sent, since they were first seen
+        self.tail_first_time = 0
+        self.tail_last_time = 0
+        self.tail_last_gap = 0
+        self.out_of_order = 0
+        self.duplicates = 0
+        self.conflicts = 0
+        self.conflict_packet = 0
+        self.keepalives = 0
+        self.keepalives_unanswered = 0
+        self.zero_windows = 0
+        self.zero_since = 0
+        self.zero_total = 0
+        self.truncated = 0
+        self.gap_count = 0
+        self.gaps: list[tuple[int, int, int, int, str]] | None = None  # offset, length, time, packet, reason
+        self.seg_seq = 0
+        self.seg_len = 0
+        self.seg_time = 0
+        self.seg_ident = 0
+        self.sample_n = 0
+        self.sample_offset = [0] * SAMPLES
+        self.sample_len = [0] * SAMPLES
+        self.sample_first = [0] * SAMPLES
+        self.sample_last = [0] * SAMPLES
+
+    def start(self, seq: int) -> None:
+        """The byte with sequence number `seq` is offset 0."""
+        self.started = True
+        self.next_seq = seq & M32
+
+    def segment(
+        self, buffer: Buffer, pos: int, n: int, lost: int, seq: int, ack: int, flags: int, window: int, ttl: int, ident: int,
+        time: int, packet: int,
+    ) -> None:
+        """One TCP segment of this side: `n` payload bytes captured at buffer[pos:], `lost` more cut off by the capture."""
+        flow = self.flow
+        peer = self.peer
+        flow.last_time = time
+        flow.last_packet = packet
+        self.packets += 1
+        self.last_time = time
+        self.last_packet = packet
+        if flags & ACK:
+            if peer.started:
+                d = (ack - peer.next_seq) & M32
+                if d >= HALF:
+                    d -= M32 + 1
+                if d < FAR:
+                    reached = peer.offset + d
+                    if reached > peer.acked:
+                        peer.acked = reached
+                        peer.acked_time = time
+                        peer.acked_packet = packet
+                        peer.keepalives_unanswered = 0
+                    elif n == 0 and peer.keepalives_unanswered:
+                        peer.keepalives_unanswered = 0
+                if peer.pending is not None:
+                    peer.weigh_hole(time, packet)
+            else:
+                peer.start(ack)
+        if window == 0:
+            if not flags & (RST | SYN) and self.zero_since == 0:
+                self.zero_windows += 1
+                self.zero_since = time
+        elif self.zero_since:
+            self.zero_total += time - self.zero_since
+            self.zero_since = 0
+        total = n + lost
+        if total > 0 and not flags & RST:
+            if not self.started:
+                self.start(seq)
+            d = (seq - self.next_seq) & M32
+            if d >= HALF:
+                d -= M32 + 1
+            if d == 0 and not self.fin_taken:
+                if flow.last_data_time:
+                    quiet = time - flow.last_data_time
+                    if quiet > flow.silence:
+                        flow.silence = quiet
+                flow.last_data_time = time
+                self.tail_retransmissions = 0
+                self.remember(buffer, pos, n)
+                self.deliver(buffer, pos, n, time, packet)
+                if lost:
+                    self.truncated += 1
+                    self.gap(lost, time, packet, "snaplen")
+                if self.pending is not None:
+                    self.drain(time)
+                    if self.pending is not None:
+                        self.weigh_hole(time, packet)
+            else:
+                self.unordered(buffer, pos, n, lost, d, seq, ident, time, packet)
+            self.seg_seq = seq
+            self.seg_len = total
+            self.seg_time = time
+            self.seg_ident = ident
+        if flags & (FIN | RST):
+            self.ending(seq, total, flags, ttl, ident, time, packet)
+        elif ttl:
+            self.ttl = ttl
+            self.ident = ident
+        if self.fin_seq >= 0 and not self.fin_taken and self.fin_seq == self.next_seq:
+            self.take_fin()
+
+    def ending(self, seq: int, total: int, flags: int, ttl: int, ident: int, time: int, packet: int) -> None:
+        """FIN and RST."""
+        flow = self.flow
+        if flags & RST:
+            self.rsts += 1
+            if self.rst_time == 0:
+                self.rst_time = time
+                self.rst_packet = packet
+                self.rst_ttl = ttl
+                self.rst_ident = ident
+                d = (seq - self.next_seq) & M32
+                if d >= HALF:
+                    d -= M32 + 1
+                self.rst_offset = self.offset + d if self.started else -1
+            if flow.ended == 0:
+                flow.ended = time
+            return
+        if self.fin_time == 0:
+            self.fin_time = time
+            self.fin_packet = packet
+            self.fin_seq = (seq + total) & M32
+            if not self.started:
+                self.start(self.fin_seq)
+        if flow.ended == 0 and self.peer.fin_time:
+            flow.ended = time
+
+    def take_fin(self) -> None:
+        self.fin_taken = True
+        self.offset += 1
+        self.next_seq = (self.next_seq + 1) & M32
+
+    def deliver(self, buffer: Buffer, pos: int, n: int, time: int, packet: int) -> None:
+        """Bytes in order, to whoever takes them."""
+        if n <= 0:
+            return
+        if self.first_data_time == 0:
+            self.first_data_time = time
+        self.last_data_time = time
+        self.last_data_packet = packet
+        self.segments += 1
+        self.bytes += n
+        if n <= 1000:
+            self.small_segments += 1
+        at = self.offset
+        self.offset += n
+        self.next_seq = (self.next_seq + n) & M32
+        if self.mode == FRAMES:
+            self.scanner.feed(buffer, pos, pos + n, time, packet)
+            return
+        if self.mode == DROP:
+            if self.skip < 0:
+                return
+            if self.skip >= n:
+                self.skip -= n
+                if self.skip == 0:
+                    self.mode = PYTHON
+                return
+            pos += self.skip
+            at += self.skip
+            n -= self.skip
+            self.skip = 0
+            self.mode = PYTHON
+        self.flow.owner.data(self, bytes(buffer.raw[pos : pos + n]), at, time, packet)
+
+    # -- everything that is not simply the next segment ------------------------------------------------------------------------------
+
+    def unordered(
+        self, buffer: Buffer, pos: int, n: int, lost: int, d: int, seq: int, ident: int, time: int, packet: int
+    ) -> None:
+        total = n + lost
+        if d < 0 or self.fin_taken:
+            if d == -1 and total <= 1:
+                self.keepalives += 1
+                self.keepalives_unanswered += 1
+                return
+            mirrored = ident == self.seg_ident and seq == self.seg_seq and total == self.seg_len and time - self.seg_time < MIRROR
+            if mirrored:
+                self.duplicates += 1
+            else:
+                self.retransmissions += 1
+                if d + total >= 0:
+                    self.tail_retransmissions += 1
+                    if self.tail_retransmissions == 1:
+                        self.tail_first_time = time
+                    else:
+                        self.tail_last_gap = time - self.tail_last_time
+                    self.tail_last_time = time
+            self.compare(buffer, pos, n, self.offset + d, packet)
+            if d + total > 0 and d < 0 and not self.fin_taken:  # its tail is new
+                skip = -d
+                if skip < n:
+                    self.remember(buffer, pos + skip, n - skip)
+                    self.deliver(buffer, pos + skip, n - skip, time, packet)
+                    self.flow.last_data_time = time
+                    if lost:
+                        self.truncated += 1
+                        self.gap(lost, time, packet, "snaplen")
+                else:
+                    self.gap(total - skip, time, packet, "snaplen")
+                if self.pending is not None:
+                    self.drain(time)
+            return
+        if d >= FAR:
+            return
+        self.hold(buffer, pos, n, lost, self.offset + d, time, packet)
+
+    def hold(self, buffer: Buffer, pos: int, n: int, lost: int, offset: int, time: int, packet: int) -> None:
+        """An early segment waits for the bytes before it."""
+        data = bytes(buffer.raw[pos : pos + n])
+        if self.pending is None:
+            self.pending = []
+            self.hole_packets = 0
+        for held in self.pending:
+            if held[0] < offset + n and offset < held[0] + len(held[1]):
+                lo = max(offset, held[0])
+                hi = min(offset + n, held[0] + len(held[1]))
+                if data[lo - offset : hi - offset] != held[1][lo - held[0] : hi - held[0]]:
+                    self.note_conflict(packet)
+                if held[0] <= offset and held[0] + len(held[1]) >= offset + n and held[2] >= lost:
+                    self.retransmissions += 1
+                    return
+        self.out_of_order += 1
+        insort(self.pending, (offset, data, lost, time, packet))
+        self.pending_bytes += n
+        if self.pending_bytes > self.flow.buffer_limit or len(self.pending) > 4096:
+            self.flow.limit_hits += 1
+            self.declare_hole(time, packet, "buffer limit")
+        else:
+            self.weigh_hole(time, packet)
+
+    def drain(self, time: int) -> None:
+        """Hand on the held segments that are next now."""
+        pending = self.pending
+        while pending:
+            offset, data, lost, at, packet = pending[0]
+            if offset > self.offset:
+                return
+            pending.pop(0)
+            self.pending_bytes -= len(data)
+            old = self.offset - offset
+            if at < time:
+                at = time
+            if old < len(data):
+                buffer = Buffer(data)
+                self.remember(buffer, old, len(data) - old)
+                self.deliver(buffer, old, len(data) - old, at, packet)
+                old = len(data)
+            if lost and old < len(data) + lost:
+                self.truncated += 1
+                self.gap(len(data) + lost - old, at, packet, "snaplen")
+        self.pending = None
+        self.pending_bytes = 0
+
+    def weigh_hole(self, time: int, packet: int) -> None:
+        """Is the hole before the first held segment proven, and has it had its time to be filled?"""
+        if self.acked >= self.pending[0][0]:
+            self.hole_packets += 1
+            if self.hole_packets > PATIENCE:
+                self.declare_hole(time, packet, "acknowledged, never captured")
+
+    def declare_hole(self, time: int, packet: int, reason: str) -> None:
+        self.hole_packets = 0
+        if self.pending:
+            held = self.pending[0]
+            if held[0] > self.offset:
+                self.gap(held[0] - self.offset, held[3], held[4], reason)
+            self.drain(time)
+
+    def gap(self, length: int, time: int, packet: int, reason: str) -> None:
+        """`length` bytes from here on were never captured."""
+        at = self.offset
+        self.gap_count += 1
+        if self.gaps is None:
+            self.gaps = []
+        if len(self.gaps) < 64:
+            self.gaps.append((at, length, time, packet, reason))
+        self.offset += length
+        self.next_seq = (self.next_seq + length) & M32
+        if self.mode == FRAMES:
+            if not self.scanner.gap(length):
+                self.flow.owner.lost_step(self, time, packet)
+            return
+        if self.mode == DROP:
+            if self.skip < 0:
+                return
+            if self.skip >= length:
+                self.skip -= length
+                if self.skip == 0:
+                    self.mode = PYTHON
+                return
+            at += self.skip
+            length -= self.skip
+            self.skip = 0
+            self.mode = PYTHON
+        self.flow.owner.gap(self, at, length, time, packet)
+
+    def flush(self, time: int) -> None:
+        """The flow is over: what is still held goes on behind declared gaps, and what was acknowledged but never seen is one."""
+        while self.pending:
+            self.declare_hole(time, self.last_packet, "never captured")
+        if self.fin_seq >= 0 and not self.fin_taken and self.fin_seq == self.next_seq:
+            self.take_fin()
+        missing = self.acked - self.offset
+        if self.started and missing > 0 and not self.fin_taken:
+            if self.fin_seq >= 0:
+                ahead = (self.fin_seq - self.next_seq) & M32
+                if 0 < ahead < FAR:
+                    self.gap(ahead, time, self.peer.acked_packet, "acknowledged, never captured")
+                self.take_fin()
+            elif missing > 1:  # one byte may be a FIN that was not captured
+                self.gap(missing, time, self.acked_packet, "acknowledged, never captured")
+
+    # -- differing copies --------------------------------------------------------------------------------------------------------------
+
+    def remember(self, buffer: Buffer, pos: int, n: int) -> None:
+        """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""
+        if n <= 0:
+            return
+        i = self.sample_n & (SAMPLES - 1)
+        self.sample_n += 1
+        self.sample_offset[i] = self.offset
+        self.sample_len[i] = n
+        self.sample_first[i] = load(buffer, pos, n if n < 8 else 8)
+        self.sample_last[i] = load(buffer, pos + n - 8, 8) if n >= 8 else self.sample_first[i]
+
+    def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
+        """Old bytes came again: do they equal what is remembered of the first copy?"""
+        for i in range(SAMPLES):
+            length = self.sample_len[i]
+            if length == 0:
+                continue
+            at = self.sample_offset[i]
+            width = length if length < 8 else 8
+            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample_first[i]:
+                self.note_conflict(packet)
+                return
+            at = at + length - width
+            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample_last[i]:
+                self.note_conflict(packet)
+                return
+
+    def note_conflict(self, packet: int) -> None:
+        self.conflicts += 1
+        if self.conflict_packet == 0:
+            self.conflict_packet = packet
+
+
+def load(buffer: Buffer, pos: int, width: int) -> int:
+    """Up to eight bytes as one number."""
+    if not COMPILED:
+        return int.from_bytes(buffer.raw[pos : pos + width], "big")
+    b = buffer.b
+    value = b[pos] & 0xFF
+    for i in range(pos + 1, pos + width):
+        value = value << 8 | b[i]
+    return value

@@ -1,0 +1,167 @@
+"""The types between the layers, and how places and times are written down.
+
+Time is an int of nanoseconds since the Unix epoch. A packet is one int, `input << 40 | number`, with numbers from 1 within their input
+as Wireshark counts them; 0 is "no packet". A side is an int: CLIENT or SERVER. Unknown is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+CLIENT = 0
+SERVER = 1
+SIDES = ("client", "server")
+PACKET_BITS = 40
+PACKET_MASK = (1 << PACKET_BITS) - 1
+SECOND = 1_000_000_000
+
+VERDICTS = ("violation", "non-strict", "informational", "unverifiable")
+SEVERITIES = ("error", "warning", "info")
+
+
+def packet_number(packet: int) -> int:
+    """The number within its input, from 1."""
+    return packet & PACKET_MASK
+
+
+def packet_input(packet: int) -> int:
+    """The index of the input it came from, from 0."""
+    return packet >> PACKET_BITS
+
+
+class Place(NamedTuple):
+    """Where something was seen: packet, time, offset in its side's TCP stream (wss: in the decrypted stream)."""
+
+    packet: int
+    time: int
+    offset: int
+
+
+class CloseFrame(NamedTuple):
+    """One Close frame (RFC 6455 §5.5.1). `code` None: empty body or a body of one byte (`length` tells); `lost`: bytes of it were lost.
+
+    `end` is the TCP stream offset behind its last byte, to compare with what the peer acknowledged; `acked` is how much of the peer's
+    stream this side had acknowledged when it sent it, which orders two Closes (capture order does not).
+    """
+
+    side: int
+    code: int | None
+    reason: bytes
+    length: int
+    lost: bool
+    place: Place
+    end: int
+    acked: int
+
+
+class Reported(NamedTuple):
+    """What an endpoint's API reported (terminations.md §2). `code` None: still open, no session, or it cannot be told."""
+
+    code: int | None
+    was_clean: bool | None
+    certain: bool
+    deviation: str | None = None
+
+
+@dataclass(slots=True)
+class Termination:
+    """How and why one connection ended: `report.md` has the vocabulary of each field."""
+
+    kind: str  # "class" in the report
+    how: str | None = None
+    by: int | None = None  # CLIENT, SERVER, BOTH or None
+    cause: str = "unknown"
+    confidence: float = 0.0
+    evidence: tuple[str, ...] = ()
+    alternatives: tuple[tuple[str, float], ...] = ()
+    confirm: str | None = None
+    cloudflare: tuple[str, str] | None = None
+    initiator: int | None = None  # who started the close handshake: CLIENT, SERVER, BOTH or None
+    reported: tuple[Reported, Reported] = (Reported(None, None, False), Reported(None, None, False))
+
+
+BOTH = 2
+WHO = ("client", "server", "both")  # indexed by CLIENT, SERVER, BOTH
+
+
+class Fault(NamedTuple):
+    """What a rule's body returns: one sentence of what was seen, where, and how often."""
+
+    detail: str
+    place: Place
+    count: int = 1
+    last_packet: int = 0
+    doubt: str | None = None  # why it cannot be verified after all: gap, midstream, snaplen...
+
+
+class Finding(NamedTuple):
+    """One judged fact about one connection. `key` is the connection's first packet; its id is known when the report is complete."""
+
+    rule: str
+    verdict: str
+    at_fault: str  # client | server | intermediary | capture
+    side: int  # sender of the bytes judged
+    key: int
+    place: Place
+    last_packet: int
+    count: int
+    detail: str
+
+
+class Heartbeat(NamedTuple):
+    """Ping/Pong of one connection. Durations in nanoseconds; None where there is nothing to tell."""
+
+    pings: tuple[int, int] = (0, 0)
+    unanswered: tuple[int, int] = (0, 0)
+    interval: int | None = None
+    rtt_p50: int | None = None
+    rtt_p99: int | None = None
+    last_ping: tuple[int, int] = (0, 0)  # time of the last Ping sent by client, server
+
+
+NO_HEARTBEAT = Heartbeat()
+
+
+@dataclass(slots=True)
+class Connection:
+    """One row of the report, compact: 50,000 of them must fit beside everything else. `report.rows` turns it into the contract's JSON."""
+
+    first_packet: int
+    last_packet: int
+    started: int
+    ended: int
+    client: tuple[bytes, int]
+    server: tuple[bytes, int]
+    probable: bool = False
+    transport: str = "tcp"
+    http: str | None = "1.1"
+    tls: tuple[object, ...] | None = None  # version, cipher, sni, alpn, decrypted, why_not
+    outcome: str = "not-captured"
+    status: int | None = None
+    target: str | None = None
+    host: str | None = None
+    origin: str | None = None
+    user_agent: str | None = None
+    server_header: str | None = None
+    key: str | None = None
+    subprotocols_offered: tuple[str, ...] = ()
+    subprotocol: str | None = None
+    extensions: tuple[str, ...] = ()
+    latency: int | None = None
+    auth: tuple[str, ...] = ()
+    frames: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 7, (0,) * 7)  # text binary continuation close ping pong reserved
+    messages: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 4, (0,) * 4)  # text, binary, bytes (-1: unknown), wire bytes
+    close: tuple[CloseFrame | None, CloseFrame | None] = (None, None)
+    termination: Termination = field(default_factory=lambda: Termination("unknown"))
+    heartbeat: Heartbeat = NO_HEARTBEAT
+    silence: int = 0
+    idle: tuple[int | None, int | None, int | None, int | None] = (None, None, None, None)  # any, client, server, data: at the end
+    network: tuple[int, ...] = (0,) * 5  # retransmissions out_of_order zero_window conflicts duplicates
+    complete: bool = True
+    midstream: bool = False
+    gaps: int = 0
+    truncated_packets: int = 0
+    mask_keys: tuple[int, ...] = ()
+    last_frames: tuple[tuple[int, int, int, int, int], ...] = ()  # time, packet, side, shape, length; abnormal ends only
+    notices: tuple[str, ...] = ()
