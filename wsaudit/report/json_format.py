@@ -1,0 +1,45 @@
+"""The JSON report, schema `wsaudit.report/1`: the contract that other programs read.
+
+One connection, finding and incident per line: `grep` and `diff` work on it, and 50,000 connections need no tree in memory. Pure
+ASCII, so that lone
+surrogates and direction marks from traffic reach nobody's terminal unescaped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, TextIO
+
+from wsaudit.report.redact import ReportLike
+
+SCHEMA = "wsaudit.report/1"
+BATCH = 256
+"""Records written at once: few enough to stay small, enough that the stream's own cost does not count."""
+
+encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+def write_json(report: ReportLike, stream: TextIO) -> None:
+    """Writes the report to a text stream. Same report, same characters."""
+    from wsaudit import __version__
+
+    stream.write(f'{{"schema":{encode(SCHEMA)},\n"tool":{encode({"name": "wsaudit", "version": __version__})},\n')
+    write_list(stream, "inputs", report.inputs)
+    stream.write(f',\n"summary":{encode(report.summary)},\n')
+    write_list(stream, "connections", report.iter_connections())
+    for name, records in (("findings", report.findings), ("incidents", report.incidents), ("notices", report.notices)):
+        stream.write(",\n")
+        write_list(stream, name, records)
+    stream.write("\n}\n")
+
+
+def write_list(stream: TextIO, name: str, records: Iterable[dict[str, Any]]) -> None:
+    """One key with a list, a line per record."""
+    lines = (f",\n{encode(record)}" for record in records)
+    first = next(lines, ",\n")[2:]
+    stream.write(f'"{name}":[' + (f"\n{first}" if first else ""))
+    while batch := "".join(islice(lines, BATCH)):
+        stream.write(batch)
+    stream.write("]")
