@@ -1,0 +1,284 @@
+"""The history of one WebSocket connection, and the only place that changes it.
+
+The kernel counts (streams, frames), the pipeline tells (handshake, control frames, inflated messages, gaps, the end); rules and
+termination read. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from wsaudit.kernel.frames import Scanner
+from wsaudit.kernel.streams import Flow, Stream
+from wsaudit.model import CLIENT, SERVER, CloseFrame, Heartbeat, Place
+
+if TYPE_CHECKING:
+    from wsaudit.http.upgrade import Handshake
+    from wsaudit.tls.facts import TlsFacts
+    from wsaudit.websocket.extensions import DeflateAgreement
+
+CLOSE, PING, PONG = 8, 9, 10
+OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway
+RTTS = 512  # round trips kept for percentiles
+
+
+class Gap(NamedTuple):
+    """Bytes of one side that nobody can read. `length` None: unknown (after lost TLS records)."""
+
+    offset: int
+    length: int | None
+    time: int
+    packet: int
+    reason: str
+
+
+class Shape(NamedTuple):
+    """All frames of one side that look alike (kernel/frames.py has the bits of `shape`), with the place of the first."""
+
+    shape: int
+    count: int
+    packet: int
+    time: int
+    offset: int
+    length: int
+    last_packet: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.packet, self.time, self.offset)
+
+
+class InflateFault(NamedTuple):
+    """What permessage-deflate messages of one side had in common: first place, count, one number of interest (bytes, bits, ratio)."""
+
+    kind: str
+    place: Place
+    count: int
+    value: int
+
+
+class Inflation:
+    """What inflating one side's messages showed; bytes are payload bytes after inflation."""
+
+    __slots__ = ("bytes", "wire_bytes", "messages", "unverifiable", "bad_text", "faults", "largest")
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.bytes = 0
+        self.wire_bytes = 0
+        self.largest = 0
+        self.unverifiable = 0  # messages that could not be inflated because bytes before them were lost
+        self.bad_text: tuple[Place, int] | None = None  # first text message whose inflated bytes are not UTF-8, and how many
+        self.faults: dict[str, InflateFault] = {}
+
+    def note(self, kind: str, place: Place, value: int = 0) -> None:
+        known = self.faults.get(kind)
+        if known is None:
+            self.faults[kind] = InflateFault(kind, place, 1, value)
+        else:
+            self.faults[kind] = known._replace(count=known.count + 1, value=max(known.value, value))
+
+
+class Ping(NamedTuple):
+    payload: bytes | None
+    place: Place
+
+
+class Party:
+    """One endpoint: what it sent."""
+
+    __slots__ = ("side", "stream", "frames", "closes", "gaps", "inflation", "pings", "pongs", "waiting", "overflow", "answered", "unsolicited",
+                 "mismatched", "first_unsolicited", "first_ping", "last_ping_time", "last_pong_time", "intervals", "interval_sum", "interval_max", "ping_after_close",
+                 "late_pongs", "duplicate_pongs", "last_answered", "resyncs", "skipped")
+
+    def __init__(self, side: int, stream: Stream, frames: Scanner) -> None:
+        self.side = side
+        self.stream = stream  # TCP: offsets, FIN, RST, acknowledgements, retransmissions... (kernel/streams.py)
+        self.frames = frames  # frame counts, shapes, messages, UTF-8, mask keys (kernel/frames.py)
+        self.closes: list[CloseFrame] = []
+        self.gaps: list[Gap] = []  # in the stream that `frames` read: decrypted for wss
+        self.inflation: Inflation | None = None
+        self.resyncs = 0  # times its frames were found again after a gap
+        self.skipped = 0  # bytes that were skipped for that
+        # heartbeat
+        self.pings = 0
+        self.pongs = 0
+        self.waiting: list[Ping] = []  # Pings of this side without an answer yet, oldest first
+        self.overflow = 0  # waiting Pings dropped for memory
+        self.answered = 0
+        self.unsolicited = 0  # Pongs of this side that answer no Ping
+        self.first_unsolicited: Place | None = None
+        self.mismatched: Place | None = None  # first Pong of this side, sent while a Ping waited, whose body matches none
+        self.duplicate_pongs = 0
+        self.late_pongs = 0  # Pongs of this side for an older Ping after a newer one was answered
+        self.last_answered: bytes | None = None
+        self.first_ping: Place | None = None
+        self.last_ping_time = 0
+        self.last_pong_time = 0
+        self.intervals = 0
+        self.interval_sum = 0
+        self.interval_max = 0
+        self.ping_after_close: Place | None = None
+
+    @property
+    def close(self) -> CloseFrame | None:
+        """The first Close frame it sent."""
+        return self.closes[0] if self.closes else None
+
+    def shapes(self) -> list[Shape]:
+        """The frames it sent, folded by shape, in order of first appearance."""
+        return [Shape(*row) for row in self.frames.shape_rows()]
+
+    def doubt(self, offset: int) -> str | None:
+        """Why what was read at `offset` of this side is not certain, or None."""
+        for gap in self.gaps:
+            if gap.offset <= offset:
+                size = "an unknown number of" if gap.length is None else f"{gap.length}"
+                return f"{size} bytes before it were not captured ({gap.reason})"
+        return None
+
+
+class Session:
+    """One connection from its first packet to its end."""
+
+    def __init__(self, flow: Flow, client: Stream, server: Stream) -> None:
+        self.flow = flow
+        self.handshake: Handshake | None = None
+        self.http: str | None = None
+        self.tls: TlsFacts | None = None
+        self.midstream = False  # the opening handshake was not captured
+        self.ongoing = False  # the capture ended before the connection did
+        self.client = Party(CLIENT, client, Scanner(CLIENT, self))
+        self.server = Party(SERVER, server, Scanner(SERVER, self))
+        self.parties = (self.client, self.server)
+        self.deflate: DeflateAgreement | None = None
+        self.inflaters: list[Inflaters | None] = [None, None]
+        self.early_client_bytes = 0  # client bytes sent before the server's answer can have been read (RFC 6455 §4.1)
+        self.early_place: Place | None = None
+        self.coalesced: Place | None = None  # first server frame in the segment of the 101
+        self.icmp: list[tuple[int, int, str]] = []  # time, packet, what it said
+        self.notices: list[str] = []
+        self.rtts: list[int] = []  # Ping to Pong, either side, in ns
+        self.rtt_count = 0
+        self.first_packet = 0
+        self.last_packet = 0
+        self.started = 0
+        self.ended = 0
+        self.tcp_end = [0, 0]  # wss: TCP offset behind the record being fed, by side
+        self.in_tls = False
+
+    # -- what the frame scanner tells --------------------------------------------------------------------------------------------------
+
+    def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
+        """A control frame is complete (RFC 6455 §5.5). `payload` None: some of its bytes were lost."""
+        side = scanner.side
+        party = self.parties[side]
+        place = Place(scanner.frame_packet, scanner.frame_time, scanner.frame_offset)
+        if opcode == PING:
+            self.ping(party, payload, place)
+        elif opcode == PONG:
+            self.pong(party, payload, place)
+        elif opcode == CLOSE and len(party.closes) < 4:
+            code = None
+            reason = b""
+            if payload and len(payload) >= 2:
+                code = payload[0] << 8 | payload[1]
+                reason = payload[2:]
+            end = self.tcp_end[side] if self.in_tls else scanner.frame_offset + header_size(scanner.shape) + length
+            party.closes.append(
+                CloseFrame(side, code, reason, length, payload is None, place, end, self.parties[1 - side].stream.acked)
+            )
+
+    def ping(self, party: Party, payload: bytes | None, place: Place) -> None:
+        party.pings += 1
+        if party.first_ping is None:
+            party.first_ping = place
+        elif place.time > party.last_ping_time:
+            interval = place.time - party.last_ping_time
+            party.intervals += 1
+            party.interval_sum += interval
+            if interval > party.interval_max:
+                party.interval_max = interval
+        party.last_ping_time = place.time
+        if party.closes and party.ping_after_close is None:
+            party.ping_after_close = place
+        waiting = party.waiting
+        if len(waiting) >= OUTSTANDING:
+            waiting.pop(0)
+            party.overflow += 1
+        waiting.append(Ping(payload, place))
+
+    def pong(self, party: Party, payload: bytes | None, place: Place) -> None:
+        """Pair it with the newest Ping of that body: an answer to a later Ping answers the earlier ones too (RFC 6455 §5.5.3)."""
+        party.pongs += 1
+        party.last_pong_time = place.time
+        asker = self.parties[1 - party.side]
+        waiting = asker.waiting
+        for i in range(len(waiting) - 1, -1, -1):
+            if waiting[i].payload == payload or payload is None or waiting[i].payload is None:
+                rtt = place.time - waiting[i].place.time
+                if rtt >= 0:
+                    self.rtt_count += 1
+                    if len(self.rtts) < RTTS:
+                        self.rtts.append(rtt)
+                    else:
+                        self.rtts[self.rtt_count % RTTS] = rtt
+                asker.answered += i + 1
+                party.last_answered = waiting[i].payload
+                del waiting[: i + 1]
+                return
+        if waiting and party.mismatched is None:
+            party.mismatched = place
+        if payload is not None and payload == party.last_answered:
+            party.duplicate_pongs += 1
+        else:
+            party.unsolicited += 1
+            if party.first_unsolicited is None:
+                party.first_unsolicited = place
+
+    def compressed(self, scanner: Scanner, data: bytes, last: bool) -> None:
+        """Unmasked payload of a message with RSV1."""
+        inflaters = self.inflaters[scanner.side]
+        if inflaters is not None:
+            inflaters.take(scanner, data, last)
+
+    def compressed_lost(self, scanner: Scanner) -> None:
+        """Bytes of this side are missing: its inflate context is unusable until the sender starts afresh (RFC 7692 §7.1.1)."""
+        inflaters = self.inflaters[scanner.side]
+        if inflaters is not None:
+            inflaters.lose()
+
+    # -- what the pipeline asks --------------------------------------------------------------------------------------------------------
+
+    def heartbeat(self) -> Heartbeat:
+        """Pings as the report tells them."""
+        client, server = self.client, self.server
+        if not client.pings and not server.pings:
+            return Heartbeat()
+        asker = client if client.pings >= server.pings else server
+        p50 = p99 = None
+        if self.rtts:
+            ordered = sorted(self.rtts)
+            p50 = ordered[(len(ordered) - 1) // 2]
+            p99 = ordered[(len(ordered) * 99 + 99) // 100 - 1]
+        interval = asker.interval_sum // asker.intervals if asker.intervals else None
+        return Heartbeat(
+            (client.pings, server.pings),
+            (len(client.waiting) + client.overflow, len(server.waiting) + server.overflow),
+            interval, p50, p99, (client.last_ping_time, server.last_ping_time),
+        )
+
+
+class Inflaters(Protocol):
+    """The inflating of one side: the bridge between the frame scanner and `websocket.deflate` (set up by the pipeline)."""
+
+    def take(self, scanner: Scanner, data: bytes, last: bool) -> None:
+        ...
+
+    def lose(self) -> None:
+        ...
+
+
+def header_size(shape: int) -> int:
+    """Bytes of the frame header with this shape (RFC 6455 §5.2)."""
+    return 2 + (2 if shape & 1 << 9 else 8 if shape & 1 << 10 else 0) + (4 if shape & 1 << 8 else 0)
