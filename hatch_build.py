@@ -67,6 +67,8 @@ def compile_kernel(root: Path, destination: Path) -> list[Path]:
     from setuptools.command.build_ext import build_ext
 
     names = stale_modules(root, destination)
+    for name in names:  # if this fails, an old extension must not go on hiding the new source
+        (destination / extension_path(name)).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         before = Path.cwd()
         os.chdir(root)  # Cython finds the .pxd by the path of the .py from here
@@ -92,26 +94,33 @@ def compile_kernel(root: Path, destination: Path) -> list[Path]:
     return [extension_path(name) for name in kernel_modules(root)]
 
 
+def compile_if_wanted(root: Path, destination: Path) -> tuple[list[Path], str]:
+    """`compile_kernel` as WSAUDIT_COMPILE says: what was made, or nothing and the reason."""
+    switch = os.environ.get("WSAUDIT_COMPILE", "auto")
+    if switch not in ("auto", "require", "0"):
+        raise ValueError(f"WSAUDIT_COMPILE={switch}: must be auto, require or 0")
+    if switch == "0":
+        return [], "WSAUDIT_COMPILE=0"
+    try:
+        return compile_kernel(root, destination), ""
+    except Exception as problem:  # whatever the reason, the pure kernel works
+        if switch == "require":
+            raise
+        return [], f"{type(problem).__name__}: {problem}"
+
+
 class KernelBuildHook(BuildHookInterface[Any]):
     """Adds the compiled kernel to the wheel, or compiles it in place for an editable install."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        switch = os.environ.get("WSAUDIT_COMPILE", "auto")
-        if switch not in ("auto", "require", "0"):
-            raise ValueError(f"WSAUDIT_COMPILE={switch}: must be auto, require or 0")
-        if switch == "0":
-            return
         root = Path(self.root)
         self.scratch = tempfile.TemporaryDirectory()  # goes with the hook, when the wheel is written
         destination = root if version == "editable" else Path(self.scratch.name)
-        try:
-            extensions = compile_kernel(root, destination)
-        except Exception as problem:  # whatever the reason, the pure kernel works
-            if switch == "require":
-                raise
-            self.app.display_warning(f"wsaudit: the kernel is not compiled, it will run as pure Python: {problem}")
+        extensions, reason = compile_if_wanted(root, destination)
+        if not extensions:
+            self.app.display_warning(f"wsaudit runs as pure Python, its kernel is not compiled: {reason}")
             return
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
@@ -120,5 +129,5 @@ class KernelBuildHook(BuildHookInterface[Any]):
 
 
 if __name__ == "__main__":
-    for made in compile_kernel(ROOT, ROOT):
-        print(made)
+    extensions, reason = compile_if_wanted(ROOT, ROOT)
+    print(*extensions or [f"the kernel is not compiled: {reason}"], sep="\n")
