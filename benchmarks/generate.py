@@ -135,6 +135,7 @@ class Truth:
     connections: int = 0
     frames: tuple[Counter[int], Counter[int]] = field(default_factory=lambda: (Counter(), Counter()))
     payload_bytes: list[int] = field(default_factory=lambda: [0, 0])
+    message_bytes: list[int] = field(default_factory=lambda: [0, 0])
     messages: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     close_frames: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     first_close_code: Counter[str] = field(default_factory=Counter)
@@ -155,6 +156,7 @@ class Truth:
             "connections": self.connections,
             "frames": by_direction({str(op): n for op, n in sorted(side.items())} for side in self.frames),
             "payload_bytes": by_direction(self.payload_bytes),
+            "message_bytes": by_direction(self.message_bytes),
             "messages": by_direction({kind: side[kind] for kind in ("text", "binary")} for side in self.messages),
             "close_frames": by_direction(dict(sorted(side.items())) for side in self.close_frames),
             "first_close_code": dict(sorted(self.first_close_code.items())),
@@ -311,6 +313,7 @@ class Connection:
         """A frame, counted."""
         self.truth.frames[side][opcode] += 1
         self.truth.payload_bytes[side] += len(payload)
+        self.truth.message_bytes[side] += len(payload) if opcode < CLOSE else 0
         self.frames[side] += 1
         self.bytes[side] += len(payload)
         masked = side == CLIENT if masked is None else masked
