@@ -1,0 +1,47 @@
+"""What the world says about numbers and names: dated TOML files, each with its source, and functions that look things up.
+
+Nothing is read before it is asked for, and each file only when a question needs it; every answer is a frozen value.
+
+    close_codes   close codes and private dictionaries     close_code, is_sendable, describe
+    names         opcodes, extensions, subprotocols        opcode, extension, subprotocol, browser, is_browser
+    signatures    timeouts, heartbeats, words              load_signatures
+    libraries     libraries that report something else     recognise, deviations, deviation_note
+    cloudflare    our endings in the edge's words          cloudflare_close
+    loader        reads and checks the files
+"""
+
+from wsaudit.registry.close_codes import CloseCode, PrivateCode, close_code, describe, is_sendable, private_meanings
+from wsaudit.registry.cloudflare import CloudflareClose, cloudflare_close
+from wsaudit.registry.libraries import Deviation, Library, deviation_note, deviations, recognise
+from wsaudit.registry.names import Extension, Opcode, Subprotocol, browser, extension, is_browser, opcode, subprotocol
+from wsaudit.registry.signatures import KeepAlive, Limit, Signatures, Text, Wait, load_signatures
+
+__all__ = [
+    "CloseCode",
+    "CloudflareClose",
+    "Deviation",
+    "Extension",
+    "KeepAlive",
+    "Library",
+    "Limit",
+    "Opcode",
+    "PrivateCode",
+    "Signatures",
+    "Subprotocol",
+    "Text",
+    "Wait",
+    "browser",
+    "close_code",
+    "cloudflare_close",
+    "describe",
+    "deviation_note",
+    "deviations",
+    "extension",
+    "is_browser",
+    "is_sendable",
+    "load_signatures",
+    "opcode",
+    "private_meanings",
+    "recognise",
+    "subprotocol",
+]
