@@ -127,7 +127,9 @@ def test_the_network_was_lively(generated: Capture) -> None:
     """What the generator did to the packets shows, and cost no evidence."""
     _, truth, report = generated
     network = [connection["network"] for connection in report["connections"]]
-    assert truth["retransmits"] and sum(each["retransmissions"] for each in network) > 0
-    assert truth["reordered"] and sum(each["out_of_order"] for each in network) > 0
+    assert truth["retransmits"] > 0
+    assert sum(each["retransmissions"] for each in network) > 0
+    assert truth["reordered"] > 0
+    assert sum(each["out_of_order"] for each in network) > 0
     assert sum(each["conflicts"] for each in network) == 0
     assert all(connection["evidence"]["gaps"] == 0 for connection in report["connections"])
