@@ -209,14 +209,22 @@ class TestAgreement:
             ("permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=10", []),
             # PMD-13
             ("permessage-deflate; server_max_window_bits=10", "permessage-deflate", [("PMD-13", SERVER)]),
-            ("permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=10", [("PMD-13", SERVER)]),
+            (
+                "permessage-deflate; server_max_window_bits=8",
+                "permessage-deflate; server_max_window_bits=9",
+                [("PMD-13", SERVER)],
+            ),
             ("permessage-deflate; server_max_window_bits=10", "permessage-deflate; server_max_window_bits=10", []),
             ("permessage-deflate; server_max_window_bits=10", "permessage-deflate; server_max_window_bits=8", []),
             # PMD-14
             ("permessage-deflate; server_no_context_takeover", "permessage-deflate", [("PMD-14", SERVER)]),
             ("permessage-deflate; server_no_context_takeover", "permessage-deflate; server_no_context_takeover", []),
             # PMD-15
-            ("permessage-deflate; client_max_window_bits=9", "permessage-deflate; client_max_window_bits=10", [("PMD-15", SERVER)]),
+            (
+                "permessage-deflate; client_max_window_bits=8",
+                "permessage-deflate; client_max_window_bits=9",
+                [("PMD-15", SERVER)],
+            ),
             ("permessage-deflate; client_max_window_bits=10", "permessage-deflate; client_max_window_bits", [("PMD-15", SERVER)]),
             ("permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=15", []),
             ("permessage-deflate; client_max_window_bits=10", "permessage-deflate; client_max_window_bits=10", []),
