@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Walk the packet records of a capture inside one buffer, without an object per packet.
 
 Plain Python that also compiles: the widths are declared in `records.pxd`. A walker knows nothing of files. It is given a buffer,
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
             """`buffer.raw[pos:pos + caplen]` is the packet, `wirelen` its length on the wire, `time` nanoseconds since 1970."""
 
 
-# Compiled, the four readers of numbers below compose bytes; interpreted, `struct` is five times faster at that. `PLAIN` is a C
-# global there, so the choice costs a predicted branch.
+# Compiled, numbers are composed of bytes in registers; interpreted, one call of `struct` for a whole record is much faster. This
+# is a C global when compiled, so the choice costs a predicted branch.
 PLAIN = __file__.endswith((".py", ".pyc"))
 COMPILED = not PLAIN
 
@@ -46,13 +47,12 @@ RECORD_LIMIT = 16 << 20
 # block is a shorter one.
 SLACK = 32
 
-_ONE_LITTLE, _ONE_BIG = Struct("<I").unpack_from, Struct(">I").unpack_from
-_TWO_LITTLE, _TWO_BIG = Struct("<2I").unpack_from, Struct(">2I").unpack_from
-_FOUR_LITTLE, _FOUR_BIG = Struct("<4I").unpack_from, Struct(">4I").unpack_from
-_FIVE_LITTLE, _FIVE_BIG = Struct("<5I").unpack_from, Struct(">5I").unpack_from
+ONE_LITTLE, ONE_BIG = Struct("<I").unpack_from, Struct(">I").unpack_from
+FOUR_LITTLE, FOUR_BIG = Struct("<4I").unpack_from, Struct(">4I").unpack_from
+SEVEN_LITTLE, SEVEN_BIG = Struct("<7I").unpack_from, Struct(">7I").unpack_from
 
 
-def compose(buffer: Buffer, pos: int, big: bool) -> int:
+def number_at(buffer: Buffer, pos: int, big: bool) -> int:
     """The unsigned 32-bit number at `pos`, byte by byte."""
     # Each byte goes through a 64-bit local: shifting an unsigned char by 24 would promote to a signed int and overflow.
     a = buffer.b[pos]
@@ -62,40 +62,6 @@ def compose(buffer: Buffer, pos: int, big: bool) -> int:
     if big:
         return a << 24 | b << 16 | c << 8 | d
     return d << 24 | c << 16 | b << 8 | a
-
-
-def one(buffer: Buffer, pos: int, big: bool) -> int:
-    """The unsigned 32-bit number at `pos`."""
-    if PLAIN:
-        return (_ONE_BIG if big else _ONE_LITTLE)(buffer.raw, pos)[0]  # type: ignore[no-any-return]
-    return compose(buffer, pos, big)
-
-
-def two(buffer: Buffer, pos: int, big: bool) -> tuple[int, int]:
-    """The two unsigned 32-bit numbers at `pos`."""
-    if PLAIN:
-        return _TWO_BIG(buffer.raw, pos) if big else _TWO_LITTLE(buffer.raw, pos)  # type: ignore[return-value]
-    return compose(buffer, pos, big), compose(buffer, pos + 4, big)
-
-
-def four(buffer: Buffer, pos: int, big: bool) -> tuple[int, int, int, int]:
-    """The four unsigned 32-bit numbers at `pos`."""
-    if PLAIN:
-        return _FOUR_BIG(buffer.raw, pos) if big else _FOUR_LITTLE(buffer.raw, pos)  # type: ignore[return-value]
-    return compose(buffer, pos, big), compose(buffer, pos + 4, big), compose(buffer, pos + 8, big), compose(buffer, pos + 12, big)
-
-
-def five(buffer: Buffer, pos: int, big: bool) -> tuple[int, int, int, int, int]:
-    """The five unsigned 32-bit numbers at `pos`."""
-    if PLAIN:
-        return _FIVE_BIG(buffer.raw, pos) if big else _FIVE_LITTLE(buffer.raw, pos)  # type: ignore[return-value]
-    return (
-        compose(buffer, pos, big),
-        compose(buffer, pos + 4, big),
-        compose(buffer, pos + 8, big),
-        compose(buffer, pos + 12, big),
-        compose(buffer, pos + 16, big),
-    )
 
 
 class PcapWalker:
@@ -136,9 +102,17 @@ class PcapWalker:
         first = self.first_time
         last = self.last_time
         limit = RECORD_LIMIT
+        raw = buffer.raw
+        unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
         while pos + header_size <= end:
-            seconds, fraction, caplen, wirelen = four(buffer, pos, big)
+            if PLAIN:
+                seconds, fraction, caplen, wirelen = unpack(raw, pos)
+            else:
+                seconds = number_at(buffer, pos, big)
+                fraction = number_at(buffer, pos + 4, big)
+                caplen = number_at(buffer, pos + 8, big)
+                wirelen = number_at(buffer, pos + 12, big)
             if caplen > limit:
                 self.status = BAD
                 self.problem = f"a record that claims {caplen} captured bytes"
@@ -159,10 +133,11 @@ class PcapWalker:
                 break
             number += 1
             total += caplen
-            if wirelen > caplen:
-                clipped += 1
-            elif wirelen < caplen:
-                wirelen = caplen
+            if wirelen != caplen:
+                if wirelen > caplen:
+                    clipped += 1
+                else:
+                    wirelen = caplen
             if time < first:
                 first = time
             if time > last:
@@ -265,31 +240,47 @@ class PcapngWalker:
         first = self.first_time
         last = self.last_time
         limit = RECORD_LIMIT
+        raw = buffer.raw
+        unpack = SEVEN_BIG if big else SEVEN_LITTLE
+        unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
         while pos + 12 <= end:
-            kind, length = two(buffer, pos, big)
+            if PLAIN:
+                kind, length, index, high, low, caplen, wirelen = unpack(raw, pos)
+            else:
+                kind = number_at(buffer, pos, big)
+                length = number_at(buffer, pos + 4, big)
+                index = number_at(buffer, pos + 8, big)
+                high = number_at(buffer, pos + 12, big)
+                low = number_at(buffer, pos + 16, big)
+                caplen = number_at(buffer, pos + 20, big)
+                wirelen = number_at(buffer, pos + 24, big)
             # 6 enhanced, 3 simple, 2 obsolete. Names would be looked up for each packet.
-            if kind != 6 and kind != 3 and kind != 2:
+            if kind == 6:
+                data = pos + 28
+            elif kind == 3:
+                data = pos + 12
+                wirelen = index
+                index = 0
+                caplen = self.simple_length(wirelen, length - 16)
+            elif kind == 2:
+                data = pos + 28
+                index = index >> 16 if big else index & 65535
+            else:
                 self.status = BLOCK
                 break
-            least = 16 if kind == 3 else 32
-            if length < least or length & 3 or length > limit:
-                self.status = BAD
-                self.problem = f"a packet block of {length} bytes"
-                break
             after = pos + length
+            if length & 3 or length > limit or data + caplen + 4 > after:
+                self.status = BAD
+                self.problem = f"a packet block of {length} bytes that claims {caplen} captured bytes"
+                break
             if after > end:
                 break
-            if one(buffer, after - 4, big) != length:
+            again = unpack_one(raw, after - 4)[0] if PLAIN else number_at(buffer, after - 4, big)
+            if again != length:
                 self.status = BAD
                 self.problem = "the two lengths of a packet block differ"
                 break
-            index, high, low, caplen, wirelen = five(buffer, pos + 8, big)
-            if kind == 3:
-                wirelen = index
-                index = 0
-            elif kind == 2:
-                index = index >> 16 if big else index & 65535
             if index >= count:
                 number += 1
                 self.homeless += 1
@@ -298,38 +289,26 @@ class PcapngWalker:
             interface = interfaces[index]
             if kind == 3:
                 time = -1
-                data = pos + 12
-                caplen = length - 16
-                if wirelen < caplen:
-                    caplen = wirelen
-                if interface.snaplen and interface.snaplen < caplen:
-                    caplen = interface.snaplen
+            elif high <= interface.easy_high:
+                time = (high << 32 | low) * interface.factor + interface.offset
             else:
-                if caplen > length - 32:
-                    self.status = BAD
-                    self.problem = f"a packet block of {length} bytes claims {caplen} captured bytes"
-                    break
-                data = pos + 28
-                if high <= interface.easy_high:
-                    time = (high << 32 | low) * interface.factor + interface.offset
-                else:
-                    time = interface.nanoseconds(high, low)
-            dated = time >= 0
-            if not dated:
+                time = interface.nanoseconds(high, low)
+            if time < 0:
                 time = now
+                if time <= until:
+                    self.undated += 1
             if time > until:
                 self.status = UNTIL
                 self.next_time = time
                 break
-            if not dated:
-                self.undated += 1
             now = time
             number += 1
             total += caplen
-            if wirelen > caplen:
-                clipped += 1
-            elif wirelen < caplen:
-                wirelen = caplen
+            if wirelen != caplen:
+                if wirelen > caplen:
+                    clipped += 1
+                else:
+                    wirelen = caplen
             if time < first:
                 first = time
             if time > last:
@@ -344,12 +323,20 @@ class PcapngWalker:
         self.last_time = last
         return pos
 
+    def simple_length(self, wirelen: int, room: int) -> int:
+        """The captured length of a simple packet block, which does not say it: the least of three, but no less than 0."""
+        caplen = max(min(wirelen, room), 0)
+        if self.interfaces and self.interfaces[0].snaplen:
+            caplen = min(caplen, self.interfaces[0].snaplen)
+        return caplen
+
     def skip(self, buffer: Buffer, pos: int, end: int) -> int:
-        """Pass over the complete packet blocks of `buffer[pos:end]` without looking inside; `status` is MORE, BLOCK or BAD then."""
+        """Pass over the complete packet blocks of `buffer[pos:end]` unseen; `status` is MORE, BLOCK or BAD then."""
         big = self.big_endian
         self.status = MORE
         while pos + 12 <= end:
-            kind, length = two(buffer, pos, big)
+            kind = number_at(buffer, pos, big)
+            length = number_at(buffer, pos + 4, big)
             if kind != 6 and kind != 3 and kind != 2:
                 self.status = BLOCK
                 break
