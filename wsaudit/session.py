@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from wsaudit.kernel.frames import Scanner
+from wsaudit.kernel.frames import FrameLog, Scanner
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SERVER, CloseFrame, Heartbeat, Place
 
@@ -158,6 +158,7 @@ class Session:
         self.coalesced: Place | None = None  # first server frame in the segment of the 101
         self.icmp: list[tuple[int, int, str]] = []  # time, packet, what it said
         self.notices: list[str] = []
+        self.log: FrameLog | None = None  # every frame, for those who ask
         self.rtts: list[int] = []  # Ping to Pong, either side, in ns
         self.rtt_count = 0
         self.first_packet = 0

@@ -271,6 +271,7 @@ class Decoder:
                 stream.segment(buffer, start, n, total - n, seq, ack, flags, window, ttl, ident, time, packet)
                 if flow.ended and flow.ended == time:
                     self.closing.append(flow)
+                    self.sweep()
                 return
             self.finish_flow(flow)
             e = -1
@@ -470,7 +471,7 @@ class Decoder:
         cut_ties(flow)
 
     def sweep(self) -> None:
-        """Finish flows that ended long enough ago. Called between chunks; when it is called changes nothing in the result."""
+        """Finish flows that ended long enough ago. When it is called changes nothing in the result."""
         closing = self.closing
         while closing and self.now - closing[0].ended > LINGER:
             self.finish_flow(closing.popleft())

@@ -1,0 +1,260 @@
+"""Drivers: one pass over the captures, or worker processes that each follow the flows of their shard. Results are values that merge."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from wsaudit.capture.reader import CaptureReader, merge_in_time_order, open_capture, prescan_secrets
+from wsaudit.capture.source import Named, expand, name_of
+from wsaudit.errors import InputError
+from wsaudit.kernel.packets import Decoder
+from wsaudit.kernel.streams import Flow
+from wsaudit.model import PACKET_BITS, Connection, Finding
+from wsaudit.options import Options
+from wsaudit.pipeline import Pipeline
+from wsaudit.session import Session
+from wsaudit.tls.keylog import KeyStore
+
+if TYPE_CHECKING:
+    from wsaudit.kernel.frames import FrameLog
+    from wsaudit.net.link import Unwrapper
+    from wsaudit.tls.tunnel import TlsTunnel
+
+
+class Notice(NamedTuple):
+    """Something the reader of a report must know about the evidence. `packet` 0: about the whole input."""
+
+    input: int
+    packet: int
+    text: str
+
+
+@dataclass(slots=True)
+class Input:
+    """One capture as it was read. Times in ns; `error`: why nothing of it could be read."""
+
+    path: str
+    format: str | None = None
+    packets: int = 0
+    bytes: int = 0
+    first_time: int | None = None
+    last_time: int | None = None
+    truncated: bool = False
+    notices: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class FailedConnect(NamedTuple):
+    """A TCP connect that never became a connection: SYN answered by RST, or by nothing."""
+
+    client: tuple[bytes, int]
+    server: tuple[bytes, int]
+    how: str  # rst | silent
+    started: int
+    first_packet: int
+    ended: int
+    last_packet: int
+
+
+@dataclass(slots=True)
+class Audit:
+    """What a pass found. `merge` puts the parts of several shards together; the order of merging does not matter."""
+
+    inputs: list[Input] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    failed_connects: list[FailedConnect] = field(default_factory=list)
+    frames: list[tuple[int, FrameLog]] = field(default_factory=list)  # by first packet of the connection
+    packets: Counter[str] = field(default_factory=Counter)  # tcp, udp, other, cut: the same in each shard
+    seen: Counter[str] = field(default_factory=Counter)  # flows, requests, tls...: added up over shards
+    ports: Counter[int] = field(default_factory=Counter)  # flows that were no WebSocket, by lower port
+
+    def merge(self, other: Audit) -> None:
+        self.inputs = self.inputs or other.inputs
+        self.connections += other.connections
+        self.findings += other.findings
+        self.notices += [notice for notice in other.notices if notice not in self.notices]
+        self.failed_connects += other.failed_connects
+        self.frames += other.frames
+        self.packets = self.packets or other.packets
+        self.seen += other.seen
+        self.ports += other.ports
+
+
+MAX_FAILED_CONNECTS = 10_000
+MAX_PORTS = 4096
+
+
+class Pass:
+    """One reading of the captures: the kernel's listener and the pipelines' sink."""
+
+    def __init__(self, options: Options, keys: KeyStore, shard: int = 0) -> None:
+        from wsaudit.rules.judge import Judge
+        from wsaudit.termination import Explainer
+
+        self.options = options
+        self.keys = keys
+        self.audit = Audit()
+        self.judge = Judge(options)
+        self.explain = Explainer(options)
+        self.decoder = Decoder(
+            self, shard, options.jobs, options.ports, 0, options.limits.flows, options.midstream, options.limits.segment_buffer
+        )
+        self.unwrapper: Unwrapper | None = None
+
+    # -- the kernel's listener ---------------------------------------------------------------------------------------------------------
+
+    def open(self, flow: Flow) -> Pipeline:
+        return Pipeline(flow, self)
+
+    def ignored_flow(self, port_a: int, port_b: int) -> None:
+        port = min(port_a, port_b)
+        ports = self.audit.ports
+        if len(ports) < MAX_PORTS or port in ports:
+            ports[port] += 1
+
+    def packet(self, data: bytes, linktype: int, time: int, packet: int) -> None:
+        self.unwrap().packet(data, linktype, time, packet)
+
+    def network(self, data: bytes, version: int, time: int, packet: int) -> None:
+        self.unwrap().network(data, version, time, packet)
+
+    def icmp(self, data: bytes, version: int, time: int, packet: int) -> None:
+        self.unwrap().icmp(data, version, time, packet)
+
+    def unwrap(self) -> Unwrapper:
+        if self.unwrapper is None:
+            from wsaudit.net.link import Unwrapper
+
+            self.unwrapper = Unwrapper(self.decoder)
+        return self.unwrapper
+
+    def connect_failed(
+        self, client: bytes, client_port: int, server: bytes, server_port: int, how: str, started: int, first: int, ended: int, last: int
+    ) -> None:
+        if self.options.ports and server_port not in self.options.ports:
+            return
+        if len(self.audit.failed_connects) < MAX_FAILED_CONNECTS:
+            self.audit.failed_connects.append(
+                FailedConnect((client, client_port), (server, server_port), how, started, first, ended, last)
+            )
+
+    # -- the pipelines' sink -----------------------------------------------------------------------------------------------------------
+
+    def forget(self, flow: Flow) -> None:
+        self.decoder.forget(flow)
+
+    def count_request(self) -> None:
+        self.audit.seen["http_requests"] += 1
+
+    def session_over(self, session: Session) -> None:
+        """A connection's history is complete: judge it, explain its end, keep one row."""
+        from wsaudit.rows import row
+
+        findings = self.judge.session(session)
+        termination = self.explain.session(session, findings)
+        audit = self.audit
+        audit.connections.append(row(session, termination))
+        if findings:
+            audit.findings += findings
+        if session.log is not None:
+            audit.frames.append((session.first_packet, session.log))
+
+    def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None:
+        """A TLS connection in which no WebSocket was seen."""
+        from wsaudit.rows import closed_tls_row
+
+        self.audit.seen["tls_connections"] += 1
+        if not tunnel.facts.decrypted:
+            self.audit.seen["tls_closed"] += 1
+        found = closed_tls_row(flow, client, tunnel, ongoing, self.explain)
+        if found is not None:
+            self.audit.connections.append(found)
+
+    # -- driving -----------------------------------------------------------------------------------------------------------------------
+
+    def run(self, readers: Sequence[CaptureReader]) -> None:
+        try:
+            merge_in_time_order(readers, self.decoder)
+        finally:
+            self.finish(readers)
+
+    def finish(self, readers: Sequence[CaptureReader]) -> None:
+        decoder = self.decoder
+        if self.unwrapper is not None:
+            self.unwrapper.finish()
+        decoder.finish()
+        audit = self.audit
+        for name, value in (("tcp", decoder.tcp_packets), ("udp", decoder.udp_packets), ("other", decoder.other_packets),
+                            ("cut", decoder.cut_packets), ("truncated", decoder.truncated)):
+            audit.packets[name] = value
+        audit.seen["flows"] += decoder.flows
+        if decoder.evicted:
+            audit.notices.append(Notice(0, 0, f"more than {self.options.limits.flows} flows at a time: {decoder.evicted} idle ones were forgotten"))
+        for reader in readers:
+            for reference, text in reader.notices:
+                audit.notices.append(Notice(reader.index, reference & ((1 << PACKET_BITS) - 1), text))
+
+
+def run(captures: Sequence[Named], options: Options, progress: Callable[[int], None] | None = None) -> Audit:
+    """Audit `captures` (paths, folders, `-`, bytes, binary files) as one, in packet-time order.
+
+    Inputs that cannot be read are named in `Audit.inputs` with their error; InputError is raised only by callers who want it.
+    """
+    named = expand(captures)
+    if options.jobs > 1:
+        from wsaudit.workers import run_shards
+
+        return run_shards(named, options)
+    return run_shard(named, options, 0)
+
+
+def run_shard(named: Sequence[Named], options: Options, shard: int) -> Audit:
+    """One pass that follows the flows of one shard."""
+    keys = KeyStore()
+    readers: list[CaptureReader] = []
+    inputs: list[Input] = []
+    notices: list[Notice] = []
+    for path in options.keylogs:
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise InputError(str(path), f"the key log cannot be read: {error.strerror or error}") from None
+        notices += [Notice(0, 0, f"{path.name}: {text}") for text in keys.add(text)]
+    for index, item in enumerate(named):
+        try:
+            reader = open_capture(item, index)
+        except InputError as error:
+            inputs.append(Input(name_of(item), error=error.reason if error.offset is None else f"byte {error.offset}: {error.reason}"))
+            continue
+        inputs.append(Input(reader.path))
+        readers.append(reader)
+        if reader.format == "pcapng" and isinstance(item, (str, bytes)) and item != "-":
+            for secret in prescan_secrets(item):
+                notices += [Notice(index, 0, text) for text in keys.add(secret)]
+    work = Pass(options, keys, shard)
+    work.audit.inputs = inputs
+    work.audit.notices = notices
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 50)  # rows are kept, not freed: looking at them again and again is the collector's main cost
+    try:
+        work.run(readers)
+    finally:
+        gc.set_threshold(*before)
+        for reader in readers:
+            reader.close()
+    for reader in readers:
+        entry = inputs[reader.index]
+        entry.format = reader.format
+        entry.packets = reader.packets
+        entry.bytes = reader.bytes
+        entry.first_time = reader.first_time
+        entry.last_time = reader.last_time
+        entry.truncated = reader.truncated
+        entry.notices = tuple(text for _, text in reader.notices)
+    return work.audit

@@ -1,0 +1,554 @@
+"""One TCP connection: which layer comes next, and what it tells the session.
+
+    segments ─▶ (TLS) ─▶ HTTP ─▶ upgrade ─▶ frames
+
+The kernel owns one `Pipeline` per followed flow and calls it for handshakes, gaps and ends only; after the upgrade of a cleartext
+connection the bytes go straight from the kernel's stream to its frame scanner. A decrypted stream takes the same way from here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from wsaudit.http.head import Head
+from wsaudit.http.messages import HttpSide, looks_like_request, looks_like_response
+from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request
+from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.streams import DROP, FRAMES, PYTHON, Flow, Stream
+from wsaudit.model import CLIENT, SERVER, Place
+from wsaudit.options import Options
+from wsaudit.session import Gap, Session
+from wsaudit.websocket.resync import Chunk, Resync
+
+if TYPE_CHECKING:
+    from wsaudit.tls.keylog import KeyStore
+    from wsaudit.tls.tunnel import TlsTunnel
+
+# What the pipeline is doing.
+DETECT = "detect"
+HTTP = "http"
+OPEN = "open"  # frames
+MIDSTREAM = "midstream"  # no handshake was captured: looking for frames
+TLS_OPAQUE = "opaque"  # TLS that cannot be opened
+OVER = "over"
+
+HOLD_LIMIT = 64 << 10  # client bytes held while the answer to its upgrade is not there
+MIDSTREAM_CHUNKS = 64  # segments looked at before a flow without handshake is given up
+
+
+class Sink(Protocol):
+    """Where a pipeline's results go: the audit that runs it."""
+
+    options: Options
+    keys: KeyStore
+
+    def session_over(self, session: Session) -> None: ...
+    def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None: ...
+    def forget(self, flow: Flow) -> None: ...
+    def count_request(self) -> None: ...
+
+
+class Held(NamedTuple):
+    """Bytes of the client that came before the answer to its upgrade; `acked`: how much of the server's stream it had then."""
+
+    chunk: Chunk
+    acked: int
+
+
+class Pipeline:
+    """The layers of one flow. Directions are indexes 0 (`flow.a`) and 1 (`flow.b`); which one is the client turns out here."""
+
+    __slots__ = ("sink", "flow", "streams", "state", "client", "http", "pending", "informational", "request", "held", "held_bytes", "session",
+                 "resync", "chunks_seen", "tunnel", "plain_offset", "tcp_end", "check_early", "response_end", "preface")
+
+    def __init__(self, flow: Flow, sink: Sink) -> None:
+        self.sink = sink
+        self.flow = flow
+        self.streams: tuple[Stream, Stream] = (flow.a, flow.b)
+        self.state = DETECT
+        self.client = -1
+        if flow.a.syn_seen or flow.b.syn_seen:
+            first = flow.a.syn_packet and (not flow.b.syn_packet or flow.a.syn_packet < flow.b.syn_packet)
+            self.client = 0 if first else 1
+        self.http: list[HttpSide | None] = [None, None]
+        self.pending: list[bool] | None = None  # requests without a final answer yet: is it an upgrade?
+        self.informational: list[int] | None = None
+        self.request: Head | None = None  # the upgrade request that waits
+        self.held: list[Held] | None = None
+        self.held_bytes = 0
+        self.session: Session | None = None
+        self.resync: list[Resync | None] = [None, None]
+        self.chunks_seen = 0
+        self.tunnel: TlsTunnel | None = None
+        self.plain_offset = [0, 0]
+        self.check_early = False
+        self.response_end = 0
+        self.preface = b""
+
+    # -- what the kernel calls ---------------------------------------------------------------------------------------------------------
+
+    def data(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> None:
+        """The next bytes of one side, in order."""
+        i = 0 if stream is self.streams[0] else 1
+        if self.tunnel is not None:
+            self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet), offset + len(data))
+        else:
+            self.bytes_in(i, data, offset, time, packet)
+            if self.tunnel is None:
+                self.set_mode(i, stream)
+
+    def set_mode(self, i: int, stream: Stream) -> None:
+        """Let the kernel take over what needs no Python."""
+        if self.state == OPEN:
+            if self.resync[i] is None and not (self.check_early and i == self.client):
+                stream.mode = FRAMES
+        elif self.state == HTTP:
+            http = self.http[i]
+            if http is not None and http.skip and self.held is None:
+                stream.mode = DROP
+                stream.skip = http.skip
+                http.skip = 0
+
+    def gap(self, stream: Stream, offset: int, length: int, time: int, packet: int) -> None:
+        """Bytes of one side were lost while Python reads them."""
+        i = 0 if stream is self.streams[0] else 1
+        if self.tunnel is not None:
+            self.tls_events(i, self.tunnel.gap(i ^ self.client, offset, length, time, packet), offset + length)
+        else:
+            self.gap_in(i, offset, length, time, packet)
+
+    def lost_step(self, stream: Stream, time: int, packet: int) -> None:
+        """A gap hit a frame header of a side that the kernel scans."""
+        i = 0 if stream is self.streams[0] else 1
+        self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+        stream.mode = PYTHON
+
+    def finish(self, flow: Flow, ongoing: bool) -> None:
+        """The flow is over; `ongoing`: because the capture is."""
+        tunnel = self.tunnel
+        if tunnel is not None:
+            for event in tunnel.finish():
+                self.tls_event(event)
+        if self.state == HTTP and self.request is not None and self.held:
+            self.assume_accepted()
+        if self.session is not None:
+            self.close_session(ongoing)
+        elif tunnel is not None:
+            self.sink.closed_tls(flow, self.client, tunnel, ongoing)
+        self.state = OVER
+
+    # -- TLS ---------------------------------------------------------------------------------------------------------------------------
+
+    def start_tls(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
+        from wsaudit.tls.tunnel import TlsTunnel
+
+        if self.client < 0:
+            hello = len(data) > 5 and data[0] == 0x16
+            stream = self.streams[i]
+            if hello:
+                self.client = i if data[5] == 1 else 1 - i
+            else:
+                self.client = self.guess_client(stream, i)
+        self.tunnel = TlsTunnel(self.sink.keys, self.sink.options.limits)
+        self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet), offset + len(data))
+
+    def tls_events(self, i: int, events: Any, tcp_end: int) -> None:
+        for event in events:
+            self.tls_event(event)
+        tunnel = self.tunnel
+        if tunnel is not None and tunnel.opaque and self.session is None:
+            self.streams[i].mode = DROP
+            self.streams[i].skip = -1
+
+    def tls_event(self, event: Any) -> None:
+        """A piece of the decrypted stream: bytes or a gap. Above this point nothing can tell that there was TLS."""
+        i = event.side ^ self.client
+        offset = self.plain_offset[i]
+        if hasattr(event, "data"):
+            if not event.data:
+                return
+            self.plain_offset[i] = offset + len(event.data)
+            if self.session is not None:
+                self.session.tcp_end[event.side] = event.tcp_end
+            self.bytes_in(i, event.data, offset, event.time, event.packet)
+            http = self.http[i]
+            if http is not None and self.state == HTTP:
+                http.skip = 0
+        else:
+            length = event.length
+            self.plain_offset[i] = offset + (length or 0)
+            self.gap_in(i, offset, length, event.time, event.packet)
+
+    # -- bytes of the cleartext or decrypted stream ------------------------------------------------------------------------------------
+
+    def bytes_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
+        if self.state == OPEN:
+            self.frames_in(i, data, offset, time, packet)
+        elif self.state == HTTP:
+            self.http_in(i, data, offset, time, packet)
+        elif self.state == DETECT:
+            self.detect(i, data, offset, time, packet)
+        elif self.state == MIDSTREAM:
+            self.midstream_in(i, Chunk(data, offset, time, packet))
+
+    def gap_in(self, i: int, offset: int, length: int | None, time: int, packet: int) -> None:
+        session = self.session
+        if session is not None:
+            session.parties[i ^ self.client].gaps.append(Gap(offset, length, time, packet, "never captured"))
+        if self.state == OPEN:
+            resync = self.resync[i]
+            if resync is not None:
+                resync.gap()
+            elif session is not None:
+                scanner = session.parties[i ^ self.client].frames
+                if length is None:
+                    scanner.lose_step()
+                    self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+                elif not scanner.gap(length):
+                    self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+        elif self.state == HTTP:
+            http = self.http[i]
+            if self.request is not None and i != self.client:
+                self.assume_accepted()
+            elif http is not None:
+                http.gap(length or 1)
+        elif self.state == MIDSTREAM:
+            resync = self.resync[i]
+            if resync is not None:
+                resync.gap()
+
+    def detect(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
+        """The first bytes of a flow: what is it?"""
+        if looks_like_request(data) or looks_like_response(data):
+            self.state = HTTP
+            self.http_in(i, data, offset, time, packet)
+        elif self.tunnel is None and data[0] in (0x14, 0x15, 0x16, 0x17) and data[1:2] in (b"\x03", b""):
+            self.start_tls(i, data, offset, time, packet)
+        elif self.sink.options.midstream and not self.streams[i].syn_seen:
+            self.state = MIDSTREAM
+            self.midstream_in(i, Chunk(data, offset, time, packet))
+        elif offset > 0 and self.streams[i].syn_seen and self.sink.options.midstream:  # its first bytes were lost
+            self.state = MIDSTREAM
+            self.midstream_in(i, Chunk(data, offset, time, packet))
+        elif data.strip(b"\r\n") == b"":
+            return
+        else:
+            self.give_up()
+
+    def give_up(self) -> None:
+        self.state = OVER
+        if self.tunnel is None:
+            self.sink.forget(self.flow)
+
+    # -- HTTP --------------------------------------------------------------------------------------------------------------------------
+
+    def http_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
+        if self.request is not None and i == self.client:
+            self.hold(Chunk(data, offset, time, packet))
+            return
+        http = self.http[i]
+        if http is None:
+            http = self.http[i] = HttpSide()
+        for head in http.feed(data, offset, time, packet):
+            if head.kind == "request":
+                self.request_in(i, head, http)
+            else:
+                self.response_in(i, head, http)
+            if self.state != HTTP:
+                return
+
+    def request_in(self, i: int, head: Head, http: HttpSide) -> None:
+        if self.client < 0:
+            self.client = i
+        self.sink.count_request()
+        answers = self.http[1 - i]
+        if answers is None:
+            answers = self.http[1 - i] = HttpSide()
+        answers.expect(head.method)
+        upgrade = is_upgrade_request(head)
+        if self.pending is None:
+            self.pending = [upgrade]
+        elif len(self.pending) < 1000:
+            self.pending.append(upgrade)
+        if not upgrade:
+            return
+        if self.session is not None:
+            self.close_session(False)
+        self.client = i
+        self.request = head
+        self.informational = None
+        self.held = []
+        self.held_bytes = 0
+        self.new_session(head)
+        rest = http.leftover()
+        if rest is not None and rest[0]:
+            self.hold(Chunk(*rest))
+
+    def response_in(self, i: int, head: Head, http: HttpSide) -> None:
+        if self.client < 0:
+            self.client = 1 - i
+        if self.client == i:
+            return
+        if 100 <= head.status < 200 and head.status != 101:
+            if self.informational is None:
+                self.informational = []
+            if len(self.informational) < 100:
+                self.informational.append(head.status)
+            return
+        upgrade = self.pending.pop(0) if self.pending else head.status == 101 and "websocket" in head.tokens("upgrade")
+        if not upgrade:
+            return
+        request = self.request
+        session = self.session
+        if session is None:  # the request was not captured
+            session = self.new_session(head)
+        handshake = build_handshake(request, head, tuple(self.informational or ()))
+        session.handshake = handshake
+        self.request = None
+        held = self.held
+        self.held = None
+        if head.status != 101:
+            if held:
+                client = self.http[self.client]
+                if client is not None:
+                    for piece in held:
+                        self.http_in(self.client, *piece.chunk)
+            return
+        self.response_end = head.offset + len(head.raw)
+        self.open_frames(session, handshake)
+        if held:
+            self.note_early(session, held)
+        self.check_early = self.tunnel is None
+        if held or request is None:
+            self.start_client(held or [], in_step=request is not None)
+        rest = http.leftover()
+        if rest is not None and rest[0]:
+            session.coalesced = Place(rest[3], rest[2], rest[1])
+            session.parties[SERVER].frames.offset = rest[1]
+            self.frames_in(i, *rest)
+
+    def new_session(self, head: Head) -> Session:
+        c = self.client
+        session = self.session = Session(self.flow, self.streams[c], self.streams[1 - c])
+        session.http = "1.1"
+        flow = self.flow
+        session.started = flow.first_time
+        session.first_packet = flow.first_packet
+        if self.pending is not None and len(self.pending) > 1 or head.offset > 0:
+            session.started = head.time
+            session.first_packet = head.packet
+        if self.tunnel is not None:
+            session.tls = self.tunnel.facts
+            session.in_tls = True
+        return session
+
+    def hold(self, chunk: Chunk) -> None:
+        """Client bytes before the answer: frames sent too early, or the next request if the upgrade will be refused."""
+        if self.held is None or self.held_bytes > HOLD_LIMIT:
+            return
+        self.held.append(Held(chunk, self.streams[1 - self.client].acked))
+        self.held_bytes += len(chunk.data)
+        if self.streams[1 - self.client].packets == 0 and masked_frame(chunk.data):
+            self.assume_accepted()  # only this direction was captured
+
+    def note_early(self, session: Session, held: list[Held]) -> None:
+        for piece in held:
+            if self.tunnel is None and piece.acked < self.response_end:
+                chunk = piece.chunk
+                session.early_client_bytes += len(chunk.data)
+                if session.early_place is None:
+                    session.early_place = Place(chunk.packet, chunk.time, chunk.offset)
+
+    # -- frames ------------------------------------------------------------------------------------------------------------------------
+
+    def open_frames(self, session: Session, handshake: Handshake) -> None:
+        self.state = OPEN
+        if handshake.extensions_lines:
+            from wsaudit.inflation import inflating_side
+            from wsaudit.websocket.extensions import agree_deflate, parse_extensions
+
+            offered = parse_extensions([line.encode("latin-1", "replace") for line in handshake.extensions_offered_lines])
+            accepted = parse_extensions([line.encode("latin-1", "replace") for line in handshake.extensions_lines])
+            session.deflate = agree_deflate(offered if handshake.request is not None else None, accepted)
+            if session.deflate is not None:
+                for side in (CLIENT, SERVER):
+                    session.parties[side].frames.inflate = True
+                    session.inflaters[side] = inflating_side(session, side, self.sink.options)
+        c = self.client
+        for side, i in ((CLIENT, c), (SERVER, 1 - c)):
+            stream = self.streams[i]
+            scanner = session.parties[side].frames
+            scanner.offset = stream.offset if self.tunnel is None else self.plain_offset[i]
+            stream.scanner = scanner
+            self.http[i] = None
+            if self.sink.options.frames:
+                self.keep_frames(session)
+        if self.tunnel is None:
+            server = self.streams[1 - c]
+            client = self.streams[c]
+            if client.mode == DROP:
+                client.mode = PYTHON
+            if server.mode == DROP:
+                server.mode = PYTHON
+
+    def keep_frames(self, session: Session) -> None:
+        from wsaudit.kernel.frames import FrameLog
+
+        if session.log is None:
+            session.log = FrameLog()
+            if self.sink.options.payload:
+                session.log.payloads = []
+        for party in session.parties:
+            party.frames.log = session.log
+            party.frames.preview = 4096 if self.sink.options.payload else 0
+
+    def start_client(self, held: list[Held], in_step: bool) -> None:
+        """The client's frames begin: with what was held, or, if its request was not captured, wherever frames are found."""
+        c = self.client
+        if not in_step:
+            self.resync[c] = Resync(True, self.sink.options.limits.resync)
+            self.unknown_before(CLIENT)
+        elif held and self.session is not None:
+            self.session.client.frames.offset = held[0].chunk.offset
+        for piece in held:
+            self.frames_in(c, *piece.chunk)
+
+    def unknown_before(self, side: int) -> None:
+        if self.session is not None:
+            self.session.parties[side].frames.lose_step()
+
+    def frames_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
+        session = self.session
+        if session is None:
+            return
+        side = i ^ self.client
+        if self.check_early and side == CLIENT:
+            self.check_early = False
+            if self.streams[1 - i].acked < self.response_end:
+                session.early_client_bytes += len(data)
+                session.early_place = Place(packet, time, offset)
+        resync = self.resync[i]
+        scanner = session.parties[side].frames
+        if resync is None:
+            scanner.feed(Buffer(data), 0, len(data), time, packet)
+            return
+        found = resync.feed(Chunk(data, offset, time, packet))
+        if found is None:
+            return
+        self.resync[i] = None
+        party = session.parties[side]
+        party.resyncs += 1
+        party.skipped += resync.dropped
+        scanner.resume(found[0].offset)
+        for chunk in found:
+            scanner.feed(Buffer(chunk.data), 0, len(chunk.data), chunk.time, chunk.packet)
+
+    def assume_accepted(self) -> None:
+        """The answer to an upgrade request was not captured. If the client goes on with frames, it was an acceptance."""
+        session = self.session
+        held = self.held or []
+        if session is None or self.request is None:
+            return
+        if held and not masked_frame(held[0].chunk.data):
+            return
+        session.handshake = build_handshake(self.request, None, tuple(self.informational or ()))
+        session.handshake.outcome = "not-captured"
+        self.request = None
+        self.held = None
+        self.open_frames(session, session.handshake)
+        c = self.client
+        self.resync[1 - c] = Resync(False, self.sink.options.limits.resync)
+        self.unknown_before(SERVER)
+        session.parties[SERVER].gaps.append(Gap(0, None, session.started, session.first_packet, "the answer was not captured"))
+        if self.held_bytes or held:
+            self.start_client(held, in_step=True)
+        elif self.session is not None:
+            self.session.client.frames.offset = self.streams[c].offset
+        for i in (0, 1):
+            if self.tunnel is None:
+                self.set_mode(i, self.streams[i])
+
+    # -- midstream ---------------------------------------------------------------------------------------------------------------------
+
+    def guess_client(self, stream: Stream, i: int) -> int:
+        """Nothing but ports tells: the server's is usually the well-known or lower one."""
+        ports = (self.flow.port_a, self.flow.port_b)
+        return 0 if ports[0] > ports[1] else 1
+
+    def midstream_in(self, i: int, chunk: Chunk) -> None:
+        resync = self.resync[i]
+        if resync is None:
+            resync = self.resync[i] = Resync(None, self.sink.options.limits.resync, strict=True)
+        self.chunks_seen += 1
+        found = resync.feed(chunk)
+        if found is None:
+            if self.chunks_seen > MIDSTREAM_CHUNKS:
+                self.give_up()
+            return
+        self.client = i if resync.masked_found else 1 - i
+        session = self.session = Session(self.flow, self.streams[self.client], self.streams[1 - self.client])
+        session.midstream = True
+        session.started = self.flow.first_time
+        session.first_packet = self.flow.first_packet
+        if self.tunnel is not None:
+            session.tls = self.tunnel.facts
+            session.in_tls = True
+        self.state = OPEN
+        waiting: list[Chunk] = []
+        for side in (CLIENT, SERVER):
+            j = side ^ self.client
+            party = session.parties[side]
+            party.gaps.append(Gap(0, None, session.started, session.first_packet, "the capture starts in the middle of the connection"))
+            party.frames.lose_step()
+            self.streams[j].scanner = party.frames
+            if self.sink.options.frames:
+                self.keep_frames(session)
+            if j != i:
+                other = self.resync[j]
+                waiting = other.chunks if other is not None else []
+                self.resync[j] = Resync(side == CLIENT, self.sink.options.limits.resync)
+        party = session.parties[i ^ self.client]
+        self.resync[i] = None
+        party.resyncs += 1
+        party.skipped += resync.dropped
+        party.frames.resume(found[0].offset)
+        for piece in found:
+            party.frames.feed(Buffer(piece.data), 0, len(piece.data), piece.time, piece.packet)
+        for piece in waiting:
+            self.frames_in(1 - i, *piece)
+        if self.tunnel is None:
+            for j in (0, 1):
+                self.set_mode(j, self.streams[j])
+
+    # -- the end -----------------------------------------------------------------------------------------------------------------------
+
+    def close_session(self, ongoing: bool) -> None:
+        session = self.session
+        if session is None:
+            return
+        self.session = None
+        if session.handshake is None and not session.midstream:
+            session.handshake = build_handshake(self.request, None, tuple(self.informational or ()))
+        for i, stream in enumerate(self.streams):
+            party = session.parties[i ^ self.client]
+            resync = self.resync[i]
+            if resync is not None:
+                party.skipped += resync.dropped + resync.size
+            if self.tunnel is None and stream.gaps:
+                known = len(party.gaps)
+                party.gaps.extend(Gap(*gap) for gap in stream.gaps)
+                if known:
+                    party.gaps.sort(key=gap_offset)
+        session.ongoing = ongoing
+        session.ended = self.flow.last_time
+        session.last_packet = self.flow.last_packet
+        self.sink.session_over(session)
+
+
+def gap_offset(gap: Gap) -> int:
+    return gap.offset
+
+
+def masked_frame(data: bytes) -> bool:
+    """May these be the first bytes of a client's frame? No HTTP method begins so."""
+    return data[0] & 0x30 == 0 and data[0] & 15 in (0, 1, 2, 8, 9, 10) and (len(data) < 2 or data[1] & 0x80 != 0)

@@ -1,0 +1,276 @@
+"""A connection's history → its compact row, and the row → the report's JSON shape (report.md, "connections")."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from wsaudit.http.upgrade import auth_kinds
+from wsaudit.kernel.streams import Flow
+from wsaudit.model import (
+    CLIENT,
+    SECOND,
+    SERVER,
+    SIDES,
+    WHO,
+    CloseFrame,
+    Connection,
+    Reported,
+    Termination,
+    packet_number,
+)
+from wsaudit.session import Party, Session
+
+if TYPE_CHECKING:
+    from wsaudit.termination import Explainer
+    from wsaudit.tls.tunnel import TlsTunnel
+
+FRAME_NAMES = ("text", "binary", "continuation", "close", "ping", "pong", "reserved")
+OPCODE_NAMES = ("continuation", "text", "binary", "reserved", "reserved", "reserved", "reserved", "reserved", "close", "ping", "pong",
+                "reserved", "reserved", "reserved", "reserved", "reserved")
+ENDED_WELL = ("closed", "ongoing", "refused")
+
+
+def row(session: Session, termination: Termination) -> Connection:
+    """What the report keeps of a connection."""
+    client, server = session.client, session.server
+    handshake = session.handshake
+    flow = session.flow
+    address_c, address_s = (
+        ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
+        if client.stream is flow.a
+        else ((flow.address_b, flow.port_b), (flow.address_a, flow.port_a))
+    )
+    found = Connection(session.first_packet, session.last_packet, session.started, session.ended, address_c, address_s)
+    if handshake is not None:
+        found.outcome = handshake.outcome
+        found.status = handshake.status
+        found.target = handshake.target
+        found.host = handshake.host
+        found.origin = handshake.origin
+        found.user_agent = handshake.user_agent
+        found.server_header = handshake.server_header
+        found.key = handshake.key
+        found.subprotocols_offered = handshake.subprotocols_offered
+        found.subprotocol = handshake.subprotocol
+        if handshake.extensions_lines:
+            found.extensions = tuple(part.split(";")[0].strip() for line in handshake.extensions_lines for part in line.split(","))
+        found.latency = handshake.latency_ns
+        if handshake.request is not None:
+            found.auth = auth_kinds(handshake.request)
+    found.http = session.http
+    if session.tls is not None:
+        facts = session.tls
+        found.transport = "tls"
+        found.tls = (facts.version, facts.cipher, facts.sni, facts.alpn, facts.decrypted, facts.why_not)
+    found.frames = (frame_counts(client), frame_counts(server))
+    found.messages = (message_counts(client), message_counts(server))
+    found.close = (client.close, server.close)
+    found.termination = termination
+    found.heartbeat = session.heartbeat()
+    found.silence = flow.silence
+    found.idle = idle_clocks(session)
+    a, b = client.stream, server.stream
+    found.network = (
+        a.retransmissions + b.retransmissions, a.out_of_order + b.out_of_order, a.zero_windows + b.zero_windows,
+        a.conflicts + b.conflicts, a.duplicates + b.duplicates,
+    )
+    found.gaps = len(client.gaps) + len(server.gaps)
+    found.truncated_packets = a.truncated + b.truncated
+    found.midstream = session.midstream
+    found.complete = not (found.gaps or found.midstream or found.truncated_packets or found.outcome == "not-captured")
+    if client.frames.first_keys:
+        found.mask_keys = tuple(client.frames.first_keys)
+    if termination.kind not in ENDED_WELL:
+        found.last_frames = last_frames(session)
+    if session.notices:
+        found.notices = tuple(session.notices)
+    return found
+
+
+def frame_counts(party: Party) -> tuple[int, ...]:
+    """Complete frames by kind, in the order of FRAME_NAMES."""
+    counts = party.frames.opcode_counts()
+    reserved = sum(counts) - counts[0] - counts[1] - counts[2] - counts[8] - counts[9] - counts[10]
+    return (counts[1], counts[2], counts[0], counts[8], counts[9], counts[10], reserved)
+
+
+def message_counts(party: Party) -> tuple[int, ...]:
+    """Complete messages: text, binary, bytes after inflation (-1: not all could be inflated), bytes on the wire."""
+    frames = party.frames
+    size = wire = frames.message_bytes
+    inflation = party.inflation
+    if inflation is not None and inflation.messages:
+        size = -1 if inflation.unverifiable else wire - frames.deflated_bytes + inflation.bytes
+    elif frames.deflated_messages:
+        size = -1
+    return (frames.text_messages, frames.binary_messages, size, wire)
+
+
+def idle_clocks(session: Session) -> tuple[int | None, int | None, int | None, int | None]:
+    """How long each clock had stood still at the end: any byte, client's, server's, data frames of either. ns."""
+    a, b = session.client.stream, session.server.stream
+    end = session.ended
+    last = max(a.last_data_time, b.last_data_time)
+    data = max(session.client.frames.last_data_time, session.server.frames.last_data_time)
+    return (
+        end - last if last else None,
+        end - a.last_data_time if a.last_data_time else None,
+        end - b.last_data_time if b.last_data_time else None,
+        end - data if data else None,
+    )
+
+
+def last_frames(session: Session) -> tuple[tuple[int, int, int, int, int], ...]:
+    """The last frames of both sides in order of time: (time, packet, side, shape, length)."""
+    rows = [(time, packet, side, shape, length) for side in (CLIENT, SERVER)
+            for time, packet, shape, length in session.parties[side].frames.recent_rows()]
+    rows.sort()
+    return tuple(rows[-8:])
+
+
+def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, explain: Explainer) -> Connection | None:
+    """A TLS connection that nobody could look into, if it may have been a WebSocket (report.md, `probable`)."""
+    found = explain.closed_tls(flow, client, tunnel, ongoing)
+    if found is None:
+        return None
+    termination, outcome = found
+    ends = ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
+    facts = tunnel.facts
+    made = Connection(flow.first_packet, flow.last_packet, flow.first_time, flow.last_time, ends[client], ends[1 - client])
+    made.probable = True
+    made.transport = "tls"
+    made.http = None
+    made.outcome = outcome
+    made.tls = (facts.version, facts.cipher, facts.sni, facts.alpn, facts.decrypted, facts.why_not)
+    made.termination = termination
+    made.silence = flow.silence
+    made.gaps = flow.a.gap_count + flow.b.gap_count
+    made.complete = False
+    return made
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------------------------------
+
+_DATES: dict[int, str] = {}
+
+
+def timestamp(ns: int | None) -> str | None:
+    """RFC 3339 UTC with nanoseconds."""
+    if not ns:
+        return None
+    seconds, rest = divmod(ns, SECOND)
+    text = _DATES.get(seconds)
+    if text is None:
+        from datetime import UTC, datetime, timedelta
+
+        if len(_DATES) > 4096:
+            _DATES.clear()
+        try:
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+        except OverflowError:
+            return None
+        text = _DATES[seconds] = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else f"{moment.year:04}" + moment.strftime("-%m-%dT%H:%M:%S")
+    return f"{text}.{rest:09d}Z"
+
+
+def seconds(ns: int | None) -> float | None:
+    return None if ns is None else ns / SECOND
+
+
+_ADDRESSES: dict[bytes, str] = {}
+
+
+def address(raw: bytes) -> str:
+    text = _ADDRESSES.get(raw)
+    if text is None:
+        if len(_ADDRESSES) > 1 << 16:
+            _ADDRESSES.clear()
+        text = _ADDRESSES[raw] = str(ip_address(raw)) if len(raw) in (4, 16) else raw.hex(":")
+    return text
+
+
+def endpoint(end: tuple[bytes, int]) -> dict[str, Any]:
+    return {"address": address(end[0]), "port": end[1]}
+
+
+def close_dict(close: CloseFrame | None) -> dict[str, Any] | None:
+    if close is None:
+        return None
+    return {
+        "code": close.code,
+        "reason": close.reason.decode("utf-8", "backslashreplace"),
+        "packet": packet_number(close.place.packet),
+        "time": timestamp(close.place.time),
+    }
+
+
+def reported_dict(reported: Reported) -> dict[str, Any]:
+    return {"code": reported.code, "was_clean": reported.was_clean, "certain": reported.certain, "deviation": reported.deviation}
+
+
+def connection_dict(number: int, made: Connection) -> dict[str, Any]:
+    """One entry of `connections` in the JSON report."""
+    end = made.termination
+    tls = None
+    if made.tls is not None:
+        tls = dict(zip(("version", "cipher", "sni", "alpn", "decrypted", "why_not"), made.tls, strict=True))
+    heartbeat = made.heartbeat
+    return {
+        "id": number,
+        "websocket": "probable" if made.probable else "confirmed",
+        "client": endpoint(made.client),
+        "server": endpoint(made.server),
+        "transport": made.transport,
+        "http": made.http,
+        "http2_stream": None,
+        "tls": tls,
+        "input": made.first_packet >> 40,
+        "first_packet": packet_number(made.first_packet),
+        "last_packet": packet_number(made.last_packet),
+        "started": timestamp(made.started),
+        "ended": timestamp(made.ended),
+        "duration": (made.ended - made.started) / SECOND,
+        "handshake": {
+            "outcome": made.outcome, "status": made.status, "target": made.target, "host": made.host, "origin": made.origin,
+            "user_agent": made.user_agent, "server": made.server_header, "subprotocols_offered": list(made.subprotocols_offered),
+            "subprotocol": made.subprotocol, "extensions": list(made.extensions), "latency": seconds(made.latency),
+        },
+        "auth": list(made.auth),
+        "frames": {SIDES[side]: dict(zip(FRAME_NAMES, made.frames[side], strict=True)) for side in (CLIENT, SERVER)},
+        "messages": {
+            SIDES[side]: {"text": counts[0], "binary": counts[1], "bytes": None if counts[2] < 0 else counts[2], "wire_bytes": counts[3]}
+            for side, counts in enumerate(made.messages)
+        },
+        "close": {
+            "client": close_dict(made.close[CLIENT]),
+            "server": close_dict(made.close[SERVER]),
+            "initiator": None if end.initiator is None else WHO[end.initiator],
+        },
+        "reported": {"client": reported_dict(end.reported[CLIENT]), "server": reported_dict(end.reported[SERVER])},
+        "termination": {
+            "class": end.kind, "how": end.how, "by": None if end.by is None else WHO[end.by], "cause": end.cause,
+            "confidence": round(end.confidence, 2), "evidence": list(end.evidence),
+            "alternatives": [{"cause": cause, "confidence": round(weight, 2)} for cause, weight in end.alternatives],
+            "confirm": end.confirm,
+            "cloudflare": None if end.cloudflare is None else {"reason": end.cloudflare[0], "source": end.cloudflare[1]},
+        },
+        "heartbeat": {
+            "pings": dict(zip(SIDES, heartbeat.pings, strict=True)),
+            "unanswered": dict(zip(SIDES, heartbeat.unanswered, strict=True)),
+            "interval": seconds(heartbeat.interval),
+            "rtt": {"p50": seconds(heartbeat.rtt_p50), "p99": seconds(heartbeat.rtt_p99)},
+            "longest_silence": seconds(made.silence),
+        },
+        "idle": dict(zip(("any", "client", "server", "data"), map(seconds, made.idle), strict=True)),
+        "network": dict(zip(("retransmissions", "out_of_order", "zero_window", "conflicts", "duplicates"), made.network, strict=True)),
+        "evidence": {
+            "complete": made.complete, "midstream": made.midstream, "gaps": made.gaps, "truncated_packets": made.truncated_packets,
+        },
+        "last_frames": [
+            {"time": timestamp(time), "packet": packet_number(packet), "side": SIDES[side], "type": OPCODE_NAMES[shape & 15],
+             "fin": shape & 0x80 != 0, "length": length}
+            for time, packet, side, shape, length in made.last_frames
+        ],
+        "notices": list(made.notices),
+    }

@@ -1,0 +1,137 @@
+"""Where do the frames begin? After a gap, and in a capture that starts in the middle.
+
+A candidate is the start of a captured segment: senders usually begin a frame there. It is believed when three consecutive headers
+are plausible (known opcode, RSV2 and RSV3 zero, shortest length form, one mask polarity, control frames short and whole), or when
+a chain of frames ends exactly with a segment and its last is a whole Close with a code that may be sent and a readable reason: the
+end of a connection rarely leaves three frames. Nothing is guessed beyond that; what was skipped is counted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wsaudit.kernel.frames import unmask
+
+ENOUGH = 3
+LONGEST = 16 << 20  # a longer frame is not believed here
+MAX_CANDIDATES = 64
+
+
+class Chunk(NamedTuple):
+    """Bytes of one segment: data, stream offset, time, packet."""
+
+    data: bytes
+    offset: int
+    time: int
+    packet: int
+
+
+class Resync:
+    """Looks for the next frame of one side. `masked`: the polarity this side must have, None when nobody knows who the client is."""
+
+    def __init__(self, masked: bool | None, limit: int, strict: bool = False) -> None:
+        self.masked = masked
+        self.strict = strict  # nothing else says that this is a WebSocket: a frame must also end where a segment ends
+        self.masked_found = False
+        self.limit = limit
+        self.chunks: list[Chunk] = []
+        self.size = 0
+        self.dropped = 0  # bytes given up as not readable
+
+    def feed(self, chunk: Chunk) -> list[Chunk] | None:
+        """Take a segment; returns the chunks from the first believed frame on (to be scanned), or None."""
+        self.chunks.append(chunk)
+        self.size += len(chunk.data)
+        while len(self.chunks) > 1 and (self.size > self.limit or len(self.chunks) > MAX_CANDIDATES):
+            gone = self.chunks.pop(0)
+            self.size -= len(gone.data)
+            self.dropped += len(gone.data)
+        joined = b"".join([piece.data for piece in self.chunks])
+        ends = set()
+        at = 0
+        for piece in self.chunks:
+            at += len(piece.data)
+            ends.add(at)
+        at = 0
+        for i, piece in enumerate(self.chunks):
+            if plausible(joined, at, self.masked, ends, self.strict):
+                self.dropped += at
+                self.masked_found = joined[at + 1] & 0x80 != 0
+                found = self.chunks[i:]
+                self.chunks = []
+                self.size = 0
+                return found
+            at += len(piece.data)
+        return None
+
+    def gap(self) -> None:
+        """More bytes were lost: what is held does not join what comes."""
+        self.dropped += self.size
+        self.chunks = []
+        self.size = 0
+
+
+def plausible(data: bytes, pos: int, masked: bool | None, ends: set[int], strict: bool) -> bool:
+    """Does a believable chain of frames begin at `pos`? `ends`: positions where segments end."""
+    seen = aligned = 0
+    open_message: bool | None = None
+    while pos + 2 <= len(data):
+        b0, b1 = data[pos], data[pos + 1]
+        opcode = b0 & 15
+        length = b1 & 127
+        has_mask = b1 & 128 != 0
+        if masked is None:
+            masked = has_mask
+        if b0 & 0x30 or opcode not in (0, 1, 2, 8, 9, 10) or has_mask != masked:
+            return False
+        if opcode >= 8 and (length > 125 or not b0 & 0x80 or b0 & 0x40):
+            return False
+        if opcode == 0 and (b0 & 0x40 or open_message is False):
+            return False
+        if opcode < 8:
+            if opcode and open_message:
+                return False
+            open_message = b0 & 0x80 == 0
+        head = 2
+        if length == 126:
+            if pos + 4 > len(data):
+                return False
+            length = int.from_bytes(data[pos + 2 : pos + 4], "big")
+            head = 4
+            if length < 126:
+                return False
+        elif length == 127:
+            if pos + 10 > len(data):
+                return False
+            length = int.from_bytes(data[pos + 2 : pos + 10], "big")
+            head = 10
+            if length < 65536 or length > LONGEST:
+                return False
+        if opcode == 8 and length == 1:
+            return False
+        key = 0
+        if has_mask:
+            if pos + head + 4 > len(data):
+                return False
+            key = int.from_bytes(data[pos + head : pos + head + 4], "little")
+            head += 4
+        seen += 1
+        body = pos + head
+        pos = body + length
+        aligned += pos in ends
+        if seen >= ENOUGH and (aligned or not strict):
+            return True
+        if opcode == 8 and pos in ends and length >= 2:
+            return believable_close(unmask(data[body:pos], key, 0))
+    return False
+
+
+def believable_close(payload: bytes) -> bool:
+    code = int.from_bytes(payload[:2], "big")
+    if not (1000 <= code <= 1014 and code not in (1004, 1005, 1006) or 3000 <= code <= 4999):
+        return False
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return False
+    return True
