@@ -29,7 +29,7 @@ class Opener(Protocol):
 
     smallest: int  # bytes of the smallest body under this key
 
-    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
         """Undo the protection of one record's body."""
 
     def plain_length(self, length: int) -> int | None:
@@ -70,7 +70,7 @@ class _Tls13:
         self._iv = int.from_bytes(iv, "big")
         self.smallest = suite.tag_length + 1
 
-    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
         try:
             plain = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), body, _header(kind, version, len(body)))
         except (InvalidTag, ValueError):
@@ -93,7 +93,7 @@ class _ImplicitNonce:
         self._iv = int.from_bytes(iv, "big")
         self.smallest = 16
 
-    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
         length = len(body) - 16
         if length < 0:
             return None
@@ -117,7 +117,7 @@ class _ExplicitNonce:
         self._salt = salt
         self._overhead = self.smallest = 8 + tag_length
 
-    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
         length = len(body) - self._overhead
         if length < 0:
             return None
@@ -146,7 +146,7 @@ class _Cbc:
         blocks = _BLOCK + self._mac_length if encrypt_then_mac else -(-(self._mac_length + 1) // _BLOCK) * _BLOCK
         self.smallest = blocks if self._chained else blocks + _BLOCK
 
-    def open(self, sequence: int, kind: int, version: int, body: memoryview) -> tuple[int, bytes] | None:
+    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
         mac_length = self._mac_length
         mac = b""
         if len(body) < self.smallest:

@@ -42,6 +42,7 @@ ALERTS: dict[int, str] = {
     120: "no_application_protocol",
     121: "ech_required",
 }
+SMALL = 1024
 CERTIFICATE_ALERTS = frozenset({41, 42, 43, 44, 45, 46, 48, 49, 111, 113, 114, 116})
 
 # Why a handshake failed -> a sentence about it.
@@ -64,6 +65,7 @@ REASONS: dict[str, str] = {
     "handshake-incomplete": "the TLS handshake did not come to its end",
     "unsupported-version": "this version of TLS cannot be opened",
     "unsupported-cipher": "this cipher suite cannot be opened",
+    "compressed": "the records are compressed, which cannot be undone",
     "lost-records": "records are missing from the capture and what follows could not be read",
     "wrong-keys": "the key log's keys do not fit this connection: it belongs to another session",
     "corrupt-record": "a record is damaged: its authentication failed although those before it were fine",
@@ -108,8 +110,27 @@ class RecordCounts:
     last_application: int | None = None
     last_size: int = 0
 
+    def add_application(self, size: int, time: int) -> None:
+        """Count an application data record of `size` bytes."""
+        self.application += 1
+        self.application_bytes += size
+        self.last_size = size
+        self.last_application = time
+        if size <= SMALL:
+            self.small += 1
+        if self.first_application is None:
+            self.first_application = time
 
-SMALL = 1024
+    def add(self, kind: int) -> None:
+        """Count a record of another content type."""
+        if kind == 22:
+            self.handshake += 1
+        elif kind == 21:
+            self.alert += 1
+        elif kind == 20:
+            self.change_cipher_spec += 1
+        else:
+            self.other += 1
 
 
 @dataclass(slots=True)

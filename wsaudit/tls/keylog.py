@@ -27,7 +27,16 @@ _LABELS: dict[bytes, tuple[int, frozenset[int], frozenset[int]]] = {
     b"RSA": (8, frozenset({8}), _MASTER),
     b"SESSION_ID": (9, frozenset(range(1, 33)), _MASTER),  # how `RSA Session-ID:... Master-Key:...` is stored
 }
-_SKIPPED = frozenset({b"EXPORTER_SECRET", b"EARLY_EXPORTER_SECRET", b"CLIENT_TRAFFIC_SECRET_N", b"SERVER_TRAFFIC_SECRET_N", b"ECH_SECRET", b"ECH_CONFIG"})
+_SKIPPED = frozenset(
+    {
+        b"EXPORTER_SECRET",
+        b"EARLY_EXPORTER_SECRET",
+        b"CLIENT_TRAFFIC_SECRET_N",
+        b"SERVER_TRAFFIC_SECRET_N",
+        b"ECH_SECRET",
+        b"ECH_CONFIG",
+    }
+)
 
 
 class KeyStore:
@@ -78,7 +87,9 @@ class KeyStore:
         if bad:
             notices.append(f"key log: {bad} {'line is' if bad == 1 else 'lines are'} not a usable secret")
         if contradicting:
-            notices.append(f"key log: {contradicting} secrets contradict an earlier line for the same session; the earlier one is used")
+            notices.append(
+                f"key log: {contradicting} secrets contradict an earlier line for the same session; the earlier one is used"
+            )
         return notices
 
     def lookup(self, label: str, client_random: bytes, scope: int | None = None) -> bytes | None:

@@ -43,7 +43,9 @@ def transcript_hash(version: int, hash_name: str, messages: bytes) -> bytes:
     return hashlib.md5(messages, usedforsecurity=False).digest() + hashlib.sha1(messages, usedforsecurity=False).digest()
 
 
-def key_block(version: int, suite: Suite, master: bytes, client_random: bytes, server_random: bytes) -> list[tuple[bytes, bytes, bytes]]:
+def key_block(
+    version: int, suite: Suite, master: bytes, client_random: bytes, server_random: bytes
+) -> list[tuple[bytes, bytes, bytes]]:
     """[(MAC key, key, iv) of the client, ... of the server] for TLS 1.0-1.2 (RFC 5246 6.3).
 
     The iv is the fixed part of the nonce for AEAD suites (4 bytes, 12 for ChaCha20-Poly1305: RFC 7905) and the first initialization

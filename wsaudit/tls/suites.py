@@ -184,6 +184,7 @@ NAMES: dict[int, str] = {
     0xCCAE: "TLS_RSA_PSK_WITH_CHACHA20_POLY1305_SHA256",
 }
 
+
 @dataclass(frozen=True, slots=True)
 class Suite:
     """How records are protected.

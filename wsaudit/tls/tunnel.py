@@ -1,0 +1,786 @@
+"""One TLS connection: stream events in, stream events out, so that nothing above can tell whether there was TLS.
+
+Records are cut (`records`), handshakes read (`handshake`), keys derived (`schedule`) and records opened (`ciphers`). What needs a key
+that is not there yet, or the other side's answer, is held back in the order of arrival and goes on when it can.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from wsaudit.tls import handshake as messages
+from wsaudit.tls.facts import ALERTS, CERTIFICATE_ALERTS, Alert, TlsFacts, version_name
+from wsaudit.tls.handshake import ClientHello, MessageBuffer, ServerHello
+from wsaudit.tls.keylog import KeyStore
+from wsaudit.tls.records import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, DAMAGED, HANDSHAKE, HEADER_SIZE, LOST, Framer
+from wsaudit.tls.records import looks_like_tls as looks_like_tls
+from wsaudit.tls.schedule import TLS10, TLS12, TLS13, key_block, prf, transcript_hash, updated_secret
+from wsaudit.tls.suites import Suite, suite, suite_name
+
+if TYPE_CHECKING:
+    from wsaudit.tls.ciphers import Opener
+
+CLIENT, SERVER = 0, 1
+
+# The keys of one direction of TLS 1.3 in the order they are used; from APPLICATION on, each KeyUpdate counts one up.
+EARLY, RECORDS_OF_HANDSHAKE, APPLICATION = 0, 1, 2
+
+_LABELS: dict[tuple[int, int], str] = {
+    (CLIENT, EARLY): "CLIENT_EARLY_TRAFFIC_SECRET",
+    (CLIENT, RECORDS_OF_HANDSHAKE): "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+    (SERVER, RECORDS_OF_HANDSHAKE): "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+    (CLIENT, APPLICATION): "CLIENT_TRAFFIC_SECRET_0",
+    (SERVER, APPLICATION): "SERVER_TRAFFIC_SECRET_0",
+}
+
+# After lost records their number is not known: sequence numbers are tried until one authenticates. The work is bounded by a multiple
+# of the bytes that came, so that holes in hostile captures cost linear time.
+_MOST_TRIED = 4096
+_TRIAL_COST = 512  # bytes that could be opened in the time one call takes
+_EFFORT_BASE = 1 << 20
+_EFFORT_PER_BYTE = 64
+_SEARCHES_PER_GAP = 8
+
+_SMALLEST_BODY = 17  # an empty TLS 1.3 record
+_ALERT_SIZE = 19  # an alert in TLS 1.3 without padding
+_HELD_COST = 300  # what holding a record costs beside its bytes
+
+DROPPED = 2  # beside LOST and DAMAGED: records that came when no more could be held back
+
+_MOST_TRANSCRIPT = 1 << 17
+_MOST_SKIPPED = 4096  # records without a fitting key that are stepped over before a direction is given up
+_MOST_ALERTS = 64
+
+
+class TunnelLimits(Protocol):
+    """The limits a tunnel obeys: bytes it may hold back for one connection, and all connections together."""
+
+    @property
+    def tls_held_bytes(self) -> int: ...
+
+    @property
+    def tls_held_total_bytes(self) -> int: ...
+
+
+class Chunk(NamedTuple):
+    """The application bytes of one record. `tcp_end` is where the record ends in that side's TCP stream; `time` and `packet` are those of
+    the segment that completed it."""
+
+    side: int
+    data: bytes
+    tcp_end: int
+    time: int
+    packet: int
+
+
+class PlainGap(NamedTuple):
+    """Application bytes are missing here. `length` None: how many cannot be told. `time` and `packet` are where the loss was noticed."""
+
+    side: int
+    time: int
+    packet: int
+    length: int | None
+
+
+Events = list[Chunk | PlainGap]
+_Candidate = tuple["_Keys", int, int]  # keys, first and last sequence number
+
+
+class _Session:
+    """One handshake: what both sides said, and the secrets that follow. No repr: it holds secrets."""
+
+    __slots__ = ("client", "finished", "full", "master", "premaster_name", "server", "session_hash", "suite", "transcript")
+
+    def __init__(self, client: ClientHello | None) -> None:
+        self.client = client
+        self.server: ServerHello | None = None
+        self.suite: Suite | None = None
+        self.master: bytes | None = None
+        self.full = False  # keys were exchanged: no resumption
+        self.premaster_name = b""
+        self.session_hash = b""
+        self.transcript = bytearray()
+        self.finished = [False, False]
+
+    @property
+    def answered(self) -> bool:
+        """Whether the server has chosen version and suite."""
+        return self.server is not None and not self.server.retry
+
+    @property
+    def is_tls13(self) -> bool:
+        return self.server is not None and self.server.version == TLS13
+
+
+class _Keys:
+    """What opens the records of one direction for a while. No repr: it holds secrets."""
+
+    __slots__ = ("epoch", "opener", "secret")
+
+    def __init__(self, epoch: int, opener: Opener, secret: bytes) -> None:
+        self.epoch = epoch
+        self.opener = opener
+        self.secret = secret
+
+
+class _Held(NamedTuple):
+    """A record that waits, as Framer gave it but with bytes of its own."""
+
+    side: int
+    kind: int
+    version: int
+    body: bytes
+    end: int
+    time: int
+    packet: int
+
+
+class _Direction:
+    """What is known about one side's records."""
+
+    __slots__ = (
+        "blocked",
+        "closed",
+        "encrypted",
+        "epoch",
+        "framer",
+        "gap",
+        "keys",
+        "lost",
+        "messages",
+        "opened",
+        "searches",
+        "sequence",
+        "session",
+        "side",
+        "skipped",
+        "steady",
+        "unread",
+    )
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+        self.framer = Framer()
+        self.messages = MessageBuffer()
+        self.session: _Session | None = None  # TLS 1.0-1.2: whose keys are in use
+        self.encrypted = False  # TLS 1.0-1.2: its ChangeCipherSpec was seen
+        self.epoch = RECORDS_OF_HANDSHAKE  # TLS 1.3
+        self.keys: _Keys | None = None
+        self.sequence = 0
+        self.opened = False  # the keys in use have opened a record
+        self.steady = False  # and none was lost since: the next record opens with `sequence`
+        self.lost = 0  # how many records at most are lost since `sequence` was right
+        self.searches = 0  # records for which no sequence number was found since then
+        self.skipped = 0  # records stepped over because their keys are not known
+        self.gap: PlainGap | None = None  # to be told before the next application bytes
+        self.blocked = False  # it waits, and what comes is held back
+        self.unread = 0  # records that came when no more could be held back
+        self.closed = False  # given up
+
+    def use(self, keys: _Keys | None, epoch: int) -> None:
+        """Go on with other keys (None: not known yet), whose records count from 0."""
+        self.keys = keys
+        self.epoch = epoch
+        self.sequence = 0
+        self.opened = self.steady = False
+
+
+class TlsTunnel:
+    """Opens one TLS connection. Side 0 is the client. Call `finish` once at the end; it also gives back what is held.
+
+    `scope` is the pcapng section the packets came in: secrets of other sections are not used then. Nothing here raises for what the
+    traffic or a key log says; `facts` tells what went wrong.
+    """
+
+    __slots__ = (
+        "_directions",
+        "_effort",
+        "_empty_certificate",
+        "_ending",
+        "_fed",
+        "_held",
+        "_held_bytes",
+        "_keys",
+        "_keys_seen",
+        "_limits",
+        "_news",
+        "_reason",
+        "_scope",
+        "_session",
+        "facts",
+    )
+
+    def __init__(self, keys: KeyStore, limits: TunnelLimits, scope: int | None = None) -> None:
+        self.facts = TlsFacts()
+        self._keys = keys
+        self._keys_seen = keys.version
+        self._limits = limits
+        self._scope = scope
+        self._directions = (_Direction(CLIENT), _Direction(SERVER))
+        self._session = _Session(None)
+        self._held: list[_Held] = []
+        self._held_bytes = 0
+        self._news = False  # something became known that held records may wait for
+        self._reason: str | None = None  # why something stays closed for good
+        self._empty_certificate = False
+        self._ending = False
+        self._fed = 0
+        self._effort = 0
+
+    def feed(self, side: int, data: bytes | memoryview, offset: int, time: int, packet: int) -> Events:
+        """Take the next bytes of a side's TCP stream, which start at `offset`; give the application bytes they complete."""
+        out: Events = []
+        if self._keys.version != self._keys_seen:
+            self._retry(out)
+        direction = self._directions[side]
+        self._fed += len(data)
+        counts = self.facts.records[side]
+        for kind, version, body, end in direction.framer.feed(data, offset):
+            if kind == APPLICATION_DATA:
+                counts.add_application(len(body), time)
+            elif kind >= CHANGE_CIPHER_SPEC:
+                counts.add(kind)
+            if direction.blocked or not self._take(direction, kind, version, body, end, time, packet, out):
+                self._hold(direction, kind, version, body, end, time, packet)
+            elif self._news:
+                self._release(out)
+        if direction.framer.garbage:
+            self._note_garbage(side)
+        return out
+
+    def gap(self, side: int, offset: int, length: int, time: int, packet: int) -> Events:
+        """`length` bytes of a side's TCP stream from `offset` on are missing. What is lost of the plaintext is told when it is known."""
+        out: Events = []
+        if self._keys.version != self._keys_seen:
+            self._retry(out)
+        self.facts.gaps += 1
+        direction = self._directions[side]
+        damaged = direction.framer.gap(length, offset)
+        if damaged is None:
+            direction.gap = direction.gap or PlainGap(side, time, packet, None)
+        elif direction.blocked:
+            self._hold(direction, *damaged, time, packet)
+        else:
+            self._take(direction, *damaged, time, packet, out)
+        return out
+
+    def finish(self) -> Events:
+        """The connection or the capture ended: use the keys that came late, and tell what stays unread."""
+        out: Events = []
+        self._ending = True
+        self._retry(out)
+        for item in self._held:
+            if item.kind == ALERT:
+                self._add_alert(item.side, None, item.time, item.packet, True)
+        self._explain()
+        for direction in self._directions:
+            self._tell_gap(direction, out)
+            self.facts.partial_record[direction.side] = direction.framer.pending
+        self._keys.held -= self._held_bytes
+        self._held = []
+        self._held_bytes = 0
+        return out
+
+    # --- one record ---
+
+    def _take(
+        self,
+        direction: _Direction,
+        kind: int,
+        version: int,
+        body: memoryview | bytes,
+        end: int,
+        time: int,
+        packet: int,
+        out: Events,
+    ) -> bool:
+        """Deal with one record. False: it must wait, and nothing has changed."""
+        if (
+            direction.steady
+            and (kind == APPLICATION_DATA or direction.encrypted)
+            and direction.keys is not None
+            and kind > DROPPED
+        ):
+            opened = direction.keys.opener.open(direction.sequence, kind, version, body)
+            if opened is not None:
+                direction.sequence += 1
+                kind, content = opened
+                if kind == APPLICATION_DATA and direction.epoch != EARLY:
+                    out.append(Chunk(direction.side, content, end, time, packet))
+                else:
+                    self._content(direction, kind, content, True, end, time, packet, out)
+                return True
+        if direction.closed:
+            if kind == ALERT and direction.encrypted:
+                self._add_alert(direction.side, None, time, packet, True)
+            return True
+        if kind <= DROPPED:
+            self._lose(direction, kind, version, time, packet)
+            return True
+        session = self._session
+        if not session.answered and kind in (APPLICATION_DATA, CHANGE_CIPHER_SPEC):
+            return False
+        if kind == APPLICATION_DATA and not session.is_tls13 and not direction.encrypted:
+            self._change_cipher(direction)  # the ChangeCipherSpec was lost
+            direction.lost += 1
+        if not direction.encrypted and kind != APPLICATION_DATA:
+            self._content(direction, kind, bytes(body), False, end, time, packet, out)
+            return True
+        if direction.encrypted and kind in (HANDSHAKE, APPLICATION_DATA):
+            self._finished(direction.session or session, direction.side)
+        candidates = self._tls13_candidates(direction) if session.is_tls13 else self._tls12_candidates(direction)
+        if candidates is None:
+            return False
+        opened = self._search(direction, candidates, kind, version, body)
+        if opened is None:
+            self._not_opened(direction, kind, len(body), time, packet, out)
+        else:
+            self._tell_gap(direction, out)
+            self._content(direction, opened[0], opened[1], True, end, time, packet, out)
+        return True
+
+    def _content(
+        self, direction: _Direction, kind: int, content: bytes, encrypted: bool, end: int, time: int, packet: int, out: Events
+    ) -> None:
+        """Deal with what a record carried."""
+        if kind == APPLICATION_DATA:
+            if encrypted and direction.epoch == EARLY and self.facts.early_data == "rejected":
+                self.facts.early_data_bytes += len(content)
+            else:
+                out.append(Chunk(direction.side, content, end, time, packet))
+        elif kind == HANDSHAKE:
+            for message in direction.messages.feed(content):
+                self._message(direction, message, encrypted)
+        elif kind == ALERT:
+            self._add_alert(direction.side, content, time, packet, encrypted)
+        elif kind == CHANGE_CIPHER_SPEC and not self._session.is_tls13:
+            self._change_cipher(direction)
+
+    def _lose(self, direction: _Direction, kind: int, amount: int, time: int, packet: int) -> None:
+        """Records are missing: from here on their number, and so the next sequence number, is a range."""
+        opener = None if direction.keys is None else direction.keys.opener
+        length = None
+        if kind == DAMAGED:
+            direction.lost += 1
+            if amount >= 0 and opener is not None and direction.gap is None:
+                length = opener.plain_length(amount)
+        elif kind == DROPPED:
+            direction.lost += amount
+        else:
+            direction.lost += amount // (HEADER_SIZE + (opener.smallest if opener is not None else _SMALLEST_BODY)) + 1
+        if kind != DAMAGED or amount >= 0:
+            direction.gap = (
+                PlainGap(direction.side, time, packet, length) if direction.gap is None else direction.gap._replace(length=None)
+            )
+        direction.steady = False
+        direction.searches = 0
+        direction.messages.clear()
+
+    # --- opening ---
+
+    def _search(
+        self, direction: _Direction, candidates: list[_Candidate], kind: int, version: int, body: memoryview | bytes
+    ) -> tuple[int, bytes] | None:
+        """Find the keys and the sequence number that open a record."""
+        for keys, first, last in candidates:
+            # What was dropped on purpose is counted exactly, and a hole most often took one record: the far end first.
+            for sequence in chain((last,), range(first, min(last, first + _MOST_TRIED))):
+                opened = keys.opener.open(sequence, kind, version, body)
+                if opened is not None:
+                    self._found(direction, keys, sequence)
+                    return opened
+                self._effort += len(body) + _TRIAL_COST
+                if self._effort > _EFFORT_BASE + _EFFORT_PER_BYTE * self._fed:
+                    return None
+        return None
+
+    def _found(self, direction: _Direction, keys: _Keys, sequence: int) -> None:
+        """A record opened with `keys` as number `sequence`: that settles what was lost."""
+        if keys is not direction.keys:
+            handshake_only = direction.epoch < APPLICATION and sequence == 0
+            direction.use(keys, keys.epoch)
+            direction.messages.clear()
+        else:
+            handshake_only = direction.sequence == sequence
+        if handshake_only:
+            direction.gap = None
+        if keys.epoch >= APPLICATION:
+            self._finished(self._session, direction.side)
+        direction.sequence = sequence + 1
+        direction.lost = direction.searches = 0
+        direction.opened = direction.steady = self.facts.decrypted = True
+
+    def _not_opened(self, direction: _Direction, kind: int, size: int, time: int, packet: int, out: Events) -> None:
+        """No key opened a record: step over it where that is to be expected, else give the direction up."""
+        tls13 = self._session.is_tls13
+        if tls13 and direction.epoch < APPLICATION and (direction.epoch == EARLY or direction.keys is None):
+            direction.skipped += 1
+            if direction.epoch == EARLY and self.facts.early_data == "rejected":
+                self.facts.early_data_bytes += size
+            if direction.skipped <= _MOST_SKIPPED:
+                return
+        if direction.lost and direction.searches < _SEARCHES_PER_GAP:
+            direction.searches += 1
+            direction.lost += 1
+            return
+        if direction.lost:
+            self._reason = "lost-records"
+        else:
+            self._reason = "corrupt-record" if direction.opened else "wrong-keys"
+        direction.closed = True
+        direction.gap = direction.gap or PlainGap(direction.side, time, packet, None)
+        self._tell_gap(direction, out)
+        self._explain()
+
+    def _tell_gap(self, direction: _Direction, out: Events) -> None:
+        if direction.gap is not None and self.facts.decrypted:
+            out.append(direction.gap)
+        direction.gap = None
+
+    def _tls13_candidates(self, direction: _Direction) -> list[_Candidate] | None:
+        """The keys that can open a direction's next record, with the first and last sequence number; None: wait for the keys."""
+        epoch, lost = direction.epoch, direction.lost
+        if epoch == EARLY and self._early_data_open():
+            return None
+        if direction.keys is None:
+            keys = self._tls13_keys(direction, epoch)
+            if keys is not None:
+                direction.use(keys, epoch)
+        current = direction.keys
+        candidates = [] if current is None else [(current, direction.sequence, direction.sequence + lost)]
+        others = []
+        if epoch == EARLY:
+            others.append(RECORDS_OF_HANDSHAKE)
+        if epoch < APPLICATION and (lost or not (candidates if epoch else False)):
+            others.append(APPLICATION)
+        if epoch >= APPLICATION and lost:
+            others.append(epoch + 1)
+        for other in others:
+            keys = self._tls13_keys(direction, other)
+            if keys is not None:
+                candidates.append((keys, 0, lost))
+        return candidates or None
+
+    def _tls13_keys(self, direction: _Direction, epoch: int) -> _Keys | None:
+        session = self._session
+        if session.client is None or session.suite is None:
+            return None
+        if epoch > APPLICATION:
+            secret = None if direction.keys is None else updated_secret(direction.keys.secret, session.suite)
+        else:
+            label = _LABELS.get((direction.side, epoch))
+            secret = None if label is None else self._keys.lookup(label, session.client.random, self._scope)
+        if secret is None:
+            return None
+        from wsaudit.tls.ciphers import tls13_opener
+
+        return _Keys(epoch, tls13_opener(secret, session.suite), secret)
+
+    def _tls12_candidates(self, direction: _Direction) -> list[_Candidate] | None:
+        """The same for TLS 1.0-1.2, where only a lost ChangeCipherSpec can bring other keys."""
+        if direction.keys is None:
+            direction.use(self._tls12_keys(direction.session or self._session, direction.side), 0)
+        if direction.keys is None:
+            return None
+        candidates = [(direction.keys, direction.sequence, direction.sequence + direction.lost)]
+        if direction.lost and self._session is not direction.session and self._session.answered:
+            keys = self._tls12_keys(self._session, direction.side)
+            if keys is not None:
+                candidates.append((keys, 0, direction.lost))
+        return candidates
+
+    def _tls12_keys(self, session: _Session, side: int) -> _Keys | None:
+        client, server, chosen = session.client, session.server, session.suite
+        if client is None or server is None or chosen is None:
+            return None
+        session.master = session.master or self._master(session, client, server, chosen)
+        if session.master is None:
+            return None
+        from wsaudit.tls.ciphers import tls12_opener
+
+        block = key_block(server.version, chosen, session.master, client.random, server.random)
+        return _Keys(0, tls12_opener(server.version, chosen, block[side], server.encrypt_then_mac), session.master)
+
+    def _master(self, session: _Session, client: ClientHello, server: ServerHello, chosen: Suite) -> bytes | None:
+        """The master secret: from the key log, or derived from the pre-master secret there (RFC 5246 8.1, RFC 7627 4)."""
+        lookup = self._keys.lookup
+        master = lookup("CLIENT_RANDOM", client.random, self._scope)
+        if master is None and server.session_id:
+            master = lookup("SESSION_ID", server.session_id, self._scope)
+        if master is not None:
+            return master
+        premaster = lookup("PMS_CLIENT_RANDOM", client.random, self._scope)
+        if premaster is None and session.premaster_name:
+            premaster = lookup("RSA", session.premaster_name, self._scope)
+        if premaster is None:
+            return None
+        if server.extended_master:
+            return prf(server.version, chosen.hash_name, premaster, b"extended master secret", session.session_hash, 48)
+        return prf(server.version, chosen.hash_name, premaster, b"master secret", client.random + server.random, 48)
+
+    def _early_data_open(self) -> bool:
+        """Whether it may still come out what became of 0-RTT data, so that it has to wait."""
+        server = self._directions[SERVER]
+        if self.facts.early_data is not None or self._ending or server.closed or server.lost or server.epoch >= APPLICATION:
+            return False
+        return server.keys is not None or self._tls13_keys(server, RECORDS_OF_HANDSHAKE) is not None
+
+    # --- the handshake ---
+
+    def _message(self, direction: _Direction, message: bytes, encrypted: bool) -> None:
+        session = self._session
+        kind = message[0]
+        if session.is_tls13:
+            if encrypted:
+                self._tls13_message(direction, kind, message)
+            return
+        if kind == messages.CLIENT_HELLO and direction.side == CLIENT:
+            self._client_hello(direction, message, encrypted)
+        elif kind == messages.SERVER_HELLO and direction.side == SERVER and not session.answered:
+            self._server_hello(message)
+        elif kind in (messages.CERTIFICATE, messages.SERVER_HELLO_DONE):
+            session.full = True
+            self._note_certificate(direction, kind, message)
+        session = self._session
+        if kind and not session.session_hash and len(session.transcript) < _MOST_TRANSCRIPT:  # 0 is HelloRequest, not hashed
+            session.transcript += message
+            if kind == messages.CLIENT_KEY_EXCHANGE and session.server is not None and session.suite is not None:
+                session.premaster_name = messages.encrypted_premaster(message)[:8]
+                session.session_hash = transcript_hash(session.server.version, session.suite.hash_name, bytes(session.transcript))
+                session.transcript = bytearray()
+
+    def _client_hello(self, direction: _Direction, message: bytes, encrypted: bool) -> None:
+        hello = messages.parse_client_hello(message)
+        if len(hello.random) < 32:
+            return
+        if self._session.client is None or self._session.answered:
+            self._session = _Session(hello)
+            self.facts.renegotiations += encrypted
+        self._session.client = hello
+        if not encrypted:
+            self.facts.sni = hello.server_name
+            self.facts.alpn_offered = hello.alpn
+            if hello.early_data:
+                direction.epoch = EARLY
+        self._news = True
+
+    def _server_hello(self, message: bytes) -> None:
+        hello = messages.parse_server_hello(message)
+        session, facts = self._session, self.facts
+        if not hello.suite:
+            return
+        session.server = hello
+        facts.version = version_name(hello.version)
+        facts.cipher = suite_name(hello.suite)
+        if hello.retry:
+            self._reject_early_data()
+            return
+        if hello.version == TLS13:
+            facts.resumed = hello.pre_shared_key
+            session.transcript = bytearray()
+            if not hello.pre_shared_key:
+                self._reject_early_data()
+        else:
+            facts.alpn = hello.alpn
+        session.suite = suite(hello.suite)
+        self._news = True
+        reason = _unsupported(hello, session.suite)
+        if reason is not None:
+            self._reason = reason
+            session.suite = None
+            for direction in self._directions:
+                direction.closed = True
+            self._explain()
+
+    def _tls13_message(self, direction: _Direction, kind: int, message: bytes) -> None:
+        session = self._session
+        if kind == messages.ENCRYPTED_EXTENSIONS and direction.side == SERVER:
+            extensions = messages.parse_encrypted_extensions(message)
+            self.facts.alpn = extensions.alpn
+            if extensions.early_data:
+                self.facts.early_data = "accepted"
+            else:
+                self._reject_early_data()
+            self._news = True
+        elif kind == messages.END_OF_EARLY_DATA and direction.side == CLIENT:
+            self.facts.early_data = "accepted"  # it is sent in no other case (RFC 8446 4.5)
+            direction.use(self._tls13_keys(direction, RECORDS_OF_HANDSHAKE), RECORDS_OF_HANDSHAKE)
+        elif kind == messages.FINISHED and direction.epoch < APPLICATION:
+            self._finished(session, direction.side)
+            direction.use(self._tls13_keys(direction, APPLICATION), APPLICATION)
+            self._news = True
+        elif kind == messages.KEY_UPDATE and direction.epoch >= APPLICATION:
+            self.facts.key_updates[direction.side] += 1
+            direction.use(self._tls13_keys(direction, direction.epoch + 1), direction.epoch + 1)
+        elif kind == messages.CERTIFICATE:
+            self._note_certificate(direction, kind, message)
+
+    def _note_certificate(self, direction: _Direction, kind: int, message: bytes) -> None:
+        if kind == messages.CERTIFICATE and direction.side == CLIENT:
+            self._empty_certificate = len(message) <= 8  # RFC 8446 4.4.2, RFC 5246 7.4.6: an empty list says "I have none"
+
+    def _reject_early_data(self) -> None:
+        if self._directions[CLIENT].epoch == EARLY and self.facts.early_data is None:
+            self.facts.early_data = "rejected"
+            self._news = True
+
+    def _change_cipher(self, direction: _Direction) -> None:
+        """From here on a direction of TLS 1.0-1.2 uses the keys of the latest handshake."""
+        session = self._session
+        if direction.side == SERVER and not session.full:
+            self.facts.resumed = True
+        direction.session = session
+        direction.encrypted = True
+        direction.use(None, 0)
+        direction.lost = 0
+        direction.messages.clear()
+
+    def _finished(self, session: _Session, side: int) -> None:
+        session.finished[side] = True
+        if all(session.finished):
+            self.facts.handshake_complete = True
+
+    # --- alerts and other ends ---
+
+    def _add_alert(self, side: int, content: bytes | None, time: int, packet: int, encrypted: bool) -> None:
+        """Note an alert; `content` None when it could not be opened."""
+        if len(self.facts.alerts) >= _MOST_ALERTS:
+            return
+        if content is None or len(content) < 2:
+            self.facts.alerts.append(Alert(side, None, None, "encrypted alert", time, packet, encrypted))
+            return
+        level, code = content[0], content[1]
+        alert = Alert(side, level, code, ALERTS.get(code, f"alert {code}"), time, packet, encrypted)
+        self.facts.alerts.append(alert)
+        if code == 0:
+            self.facts.close_notify[side] = True
+        elif alert.is_fatal:
+            self._note_failure(alert)
+
+    def _note_failure(self, alert: Alert) -> None:
+        """A fatal alert before the handshake's end, or about a certificate: TLS 1.3 clients are done before theirs is judged."""
+        if self.facts.handshake_failed or (self.facts.handshake_complete and alert.code not in CERTIFICATE_ALERTS):
+            return
+        if alert.code in CERTIFICATE_ALERTS or (alert.code == 40 and alert.side == SERVER and self._empty_certificate):
+            kind = "certificate"
+        elif alert.code == 71 or (alert.code == 40 and alert.side == SERVER and self._session.server is None):
+            kind = "no-common-cipher"
+        else:
+            kind = {70: "protocol-version", 86: "protocol-version", 112: "server-name", 120: "no-common-protocol"}.get(
+                alert.code or 0, "protocol"
+            )
+        self.facts.handshake_failed = kind
+        self.facts.failed_by = alert.side
+
+    def _note_garbage(self, side: int) -> None:
+        """One side's bytes are no records: if they are its first ones, it does not speak TLS at all."""
+        facts = self.facts
+        self._directions[side].framer.garbage = False
+        if self._directions[side].framer.started or self._session.client is None or self._session.server is not None:
+            return
+        facts.handshake_failed = "not-tls"
+        facts.failed_by = side
+        self._reason = "not-tls"
+        self._explain()
+
+    # --- waiting ---
+
+    def _hold(
+        self, direction: _Direction, kind: int, version: int, body: memoryview | bytes, end: int, time: int, packet: int
+    ) -> None:
+        """Keep a record until it can be dealt with, as far as the limits allow."""
+        if not direction.blocked:
+            direction.blocked = True
+            self._explain()
+        if self._session.client is None and self._directions[CLIENT].framer.started:
+            direction.blocked = False  # nothing that comes can tell the keys
+            direction.closed = True
+            self._reason = "handshake-not-captured"
+            self._explain()
+            return
+        if not self.facts.handshake_complete:
+            self._infer_completion(direction.side, kind, len(body))
+        cost = len(body) + _HELD_COST
+        if (
+            direction.unread
+            or self._held_bytes + cost > self._limits.tls_held_bytes
+            or self._keys.held + cost > self._limits.tls_held_total_bytes
+        ):
+            if not direction.unread:
+                self._held.append(_Held(direction.side, DROPPED, 0, b"", end, time, packet))
+            direction.unread += 1 if kind > LOST else version // (HEADER_SIZE + _SMALLEST_BODY) + 1
+            if kind == ALERT:
+                self._add_alert(direction.side, None, time, packet, True)
+            return
+        self._held.append(_Held(direction.side, kind, version, bytes(body), end, time, packet))
+        self._held_bytes += cost
+        self._keys.held += cost
+
+    def _retry(self, out: Events) -> None:
+        self._keys_seen = self._keys.version
+        self._release(out)
+
+    def _release(self, out: Events) -> None:
+        """Go through what is held, in the order it came, and again as long as that makes more of it readable."""
+        self._news = True
+        while self._news and self._held:
+            self._news = False
+            for direction in self._directions:
+                direction.blocked = False
+            held, self._held = self._held, []
+            for item in held:
+                direction = self._directions[item.side]
+                if not direction.blocked and self._take_held(direction, item, out):
+                    cost = len(item.body) + _HELD_COST if item.kind != DROPPED else 0
+                    self._held_bytes -= cost
+                    self._keys.held -= cost
+                else:
+                    direction.blocked = True
+                    self._held.append(item)
+        self._news = False
+        self._explain()
+
+    def _take_held(self, direction: _Direction, item: _Held, out: Events) -> bool:
+        _, kind, amount, body, end, time, packet = item
+        if kind == DROPPED:
+            amount, direction.unread = direction.unread, 0
+            self._reason = self._reason or "waiting-limit"
+        return self._take(direction, kind, amount, body, end, time, packet, out)
+
+    def _infer_completion(self, side: int, kind: int, size: int) -> None:
+        """TLS 1.3 without keys: the server answers the client's encrypted records with more than an alert."""
+        if kind != APPLICATION_DATA or not self._session.is_tls13:
+            return
+        if side == SERVER and self.facts.records[CLIENT].application and size > _ALERT_SIZE:
+            self.facts.handshake_complete = True
+
+    def _explain(self) -> None:
+        """Say why the connection, or the rest of it, is closed."""
+        session, facts = self._session, self.facts
+        waiting = any(direction.blocked for direction in self._directions)
+        if self._reason is not None:
+            facts.why_not = self._reason
+        elif not waiting:
+            facts.why_not = None if facts.decrypted or not self._ending else "handshake-incomplete"
+        elif session.client is None:
+            facts.why_not = "handshake-not-captured"
+        elif not session.answered:
+            facts.why_not = "lost-records" if facts.gaps else "handshake-incomplete"
+        elif not self._keys.version:
+            facts.why_not = "no-key-log"
+        elif not facts.decrypted and not self._keys.knows(session.client.random, self._scope):
+            facts.why_not = "no-key-for-client-random"
+        else:
+            facts.why_not = "incomplete-keys"
+
+
+def _unsupported(hello: ServerHello, chosen: Suite | None) -> str | None:
+    """Why records under what the server chose cannot be opened; None when they can."""
+    if not TLS10 <= hello.version <= TLS13:
+        return "unsupported-version"
+    if hello.compression:
+        return "compressed"
+    if chosen is None or chosen.is_tls13 != (hello.version == TLS13) or (hello.version < TLS12 and chosen.kind != "cbc"):
+        return "unsupported-cipher"
+    return None
