@@ -1,0 +1,84 @@
+"""On every sample, our frames are tshark's: opcode, FIN, RSV, mask, length, close code, in the same order."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+import samples
+from oracle import tshark
+from oracle.tshark import Frame
+
+import wsaudit
+
+# Who sent it, in terms both sides know: source and destination port, and the how manieth connection of the two ports it is.
+Direction = tuple[int, int, int]
+Frames = dict[Direction, list[Frame]]
+
+# Where tshark sees something else, and who is right.
+DIFFERENCES = {
+    "midstream": "without the 101 tshark does not know that this is WebSocket; we do, by the frames",
+    "lossy-capture": "where a segment is missing, tshark goes on at the next one as if a frame began there; we do not guess",
+    "lost-segment": "the same",
+    "faulty-responses": "after an invalid 101 tshark reads frames; we say that there is no connection",
+    "violations-by-client": "of a length beyond the stream's end tshark shows the header, and goes on inside of it when it overflows",
+    "violations-by-server": "the same",
+}
+
+pytestmark = pytest.mark.skipif(tshark.TSHARK is None or shutil.which("mergecap") is None, reason="no tshark")
+
+
+def seen_by_tshark(paths: list[Path], scratch: Path) -> Frames:
+    path = paths[0]
+    if len(paths) > 1:
+        path = scratch / "merged.pcapng"
+        subprocess.run(["mergecap", "-w", str(path), *map(str, paths)], check=True)
+    found = tshark.frames(path)
+    streams: dict[frozenset[int], list[int]] = defaultdict(list)
+    for sent in sorted(found):
+        same_ports = streams[frozenset((sent.source, sent.destination))]
+        if sent.stream not in same_ports:
+            same_ports.append(sent.stream)
+    return {
+        (sent.source, sent.destination, streams[frozenset((sent.source, sent.destination))].index(sent.stream)): frames
+        for sent, frames in found.items()
+    }
+
+
+def seen_by_wsaudit(paths: list[Path]) -> Frames:
+    """Complete frames only: tshark does not show the others."""
+    report = wsaudit.audit(*paths, frames=True)
+    table = report.frames
+    found: Frames = {}
+    before: Counter[frozenset[int]] = Counter()
+    for connection in report.to_dict()["connections"]:
+        ports = {side: connection[side]["port"] for side in ("client", "server")}
+        rows = table[(table["connection"] == connection["id"]) & table["complete"]]
+        for side, other in (("client", "server"), ("server", "client")):
+            frames = [
+                Frame(
+                    row.opcode,
+                    row.fin,
+                    row.rsv1 * 4 + row.rsv2 * 2 + row.rsv3,
+                    row.masked,
+                    row.length,
+                    None if row.close_code != row.close_code or row.close_code is None else int(row.close_code),
+                )
+                for row in rows[rows["side"] == side].itertuples()
+            ]
+            if frames:
+                found[ports[side], ports[other], before[frozenset(ports.values())]] = frames
+        before[frozenset(ports.values())] += 1
+    return found
+
+
+@pytest.mark.parametrize("sample", samples.SAMPLES, ids=samples.name)
+def test_frames_are_tsharks(sample: dict[str, list[str]], tmp_path: Path) -> None:
+    ours, theirs = seen_by_wsaudit(samples.paths(sample)), seen_by_tshark(samples.paths(sample), tmp_path)
+    if samples.name(sample) in DIFFERENCES:
+        assert ours != theirs, "the difference is gone: take it off the list"
+        return
+    assert ours == theirs
