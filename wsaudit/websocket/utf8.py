@@ -9,9 +9,9 @@ _Decoder = codecs.getincrementaldecoder("utf-8")
 class Utf8Check:
     """The validity of one text, fed in pieces that may split a code point anywhere.
 
-    Strict as RFC 3629 asks: overlong forms, surrogates and everything above U+10FFFF are faults, found at the first byte that no
-    valid text could have there. `invalid_at` is None as long as all is well, then the offset in the text at which the faulty
-    sequence begins.
+    Strict as RFC 3629 asks: overlong forms, surrogates and everything above U+10FFFF are faults. They are found at the first byte
+    that no valid text could have there, surrogates at their third byte. `invalid_at` is None as long as all is well, then the
+    offset in the text at which the faulty sequence begins.
     """
 
     __slots__ = ("_decoder", "_length", "invalid_at")
