@@ -89,7 +89,7 @@ def help_text(info: RuleInfo, bold: str = "", gap: str = "\n") -> str:
 
 def location(capture: str | None) -> dict[str, Any]:
     """A relative URI. What URIs do not allow is percent-encoded, and a colon too, so that no file name looks like a scheme."""
-    return {"uri": quote(capture or "capture", safe="/", errors="surrogateescape"), "uriBaseId": "%SRCROOT%"}
+    return {"uri": quote(capture or "capture", safe="/", errors="surrogatepass"), "uriBaseId": "%SRCROOT%"}
 
 
 def result(folded: Fold, index: dict[str, int], captures: list[str], *, gated: bool) -> dict[str, Any]:
