@@ -15,10 +15,9 @@ from wsaudit.tls.tunnel import Chunk, PlainGap, TlsTunnel
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits a tunnel reads."""
+    """The limit a tunnel reads."""
 
-    tls_held_bytes: int = 1 << 20
-    tls_held_total_bytes: int = 1 << 26
+    tls_buffer: int = 1 << 20
 
 
 @dataclass
@@ -34,8 +33,7 @@ class Flow:
 def read_flows(path: Path) -> list[Flow]:
     """The TCP connections of a capture (the first sender is the client), in order of their first packet."""
     flows: dict[frozenset[tuple[bytes, int]], Flow] = {}
-    for number, time, packet in _packets(path):
-        ip = packet
+    for number, time, ip in _packets(path):
         tcp = ip.data
         if not isinstance(tcp, dpkt.tcp.TCP):
             continue
@@ -59,7 +57,7 @@ def read_flows(path: Path) -> list[Flow]:
     return list(flows.values())
 
 
-def run(flow: Flow, keys: KeyStore, limits: Limits = Limits()) -> tuple[TlsTunnel, list[Chunk | PlainGap]]:  # noqa: B008
+def run(flow: Flow, keys: KeyStore, limits: Limits = Limits()) -> tuple[TlsTunnel, list[Chunk | PlainGap]]:
     """A tunnel after the whole flow, and all it gave."""
     tunnel = TlsTunnel(keys, limits)
     events: list[Chunk | PlainGap] = []

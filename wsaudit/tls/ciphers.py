@@ -1,7 +1,7 @@
 """Record protection undone: one object per key, `open(sequence, kind, version, body)` per record.
 
-`open` gives (content type, plaintext), or None when the authentication fails; it never raises. This is the only module that imports
-`cryptography`; the tunnel imports it with the first key.
+`open` gives (content type, plaintext), or None when the authentication fails; it never raises. This is the only module that
+imports `cryptography`; the tunnel imports it with the first key.
 """
 
 from __future__ import annotations

@@ -94,7 +94,8 @@ class Alert:
 
 @dataclass(slots=True)
 class RecordCounts:
-    """Records of one side by what their headers say (in TLS 1.3 the handshake's end, alerts and data all look like application data).
+    """Records of one side by what their headers say: in TLS 1.3 the handshake's end, alerts and data all look like application
+    data.
 
     Sizes are those on the wire without the 5 bytes of the header. `small` counts application records of at most `SMALL` bytes.
     """
@@ -137,11 +138,12 @@ class RecordCounts:
 class TlsFacts:
     """Facts about one TLS connection. Lists of two are by side: client, server.
 
-    `why_not` is a key of REASONS: why the connection, or with `decrypted` the rest of it, could not be read; `failed_by` is the side
-    that gave the handshake up; `handshake_failed` is a key of FAILURES. `handshake_complete` in TLS 1.3 without keys is inferred: the
-    server answered the client's encrypted flight with more than an alert. `early_data` is what became of 0-RTT data:
-    "accepted", "rejected", None when none was sent or it cannot be told; `early_data_bytes` counts its ciphertext when rejected, which the server's
-    application never got. `partial_record` says that a side ended in the middle of a record.
+    `decrypted`: at least one record was opened. `why_not` is a key of REASONS: why the connection, or with `decrypted` the rest
+    of it, could not be read. `handshake_failed` is a key of FAILURES and `failed_by` the side that gave up (for "not-tls": that
+    does not speak TLS). `handshake_complete` in TLS 1.3 without keys is inferred: the server answered the client's encrypted
+    records with more than an alert. `early_data` is what became of 0-RTT data, "accepted" or "rejected", None when none was
+    offered or it cannot be told; `early_data_bytes` counts what was rejected (ciphertext where it cannot be opened): the
+    server's application never got it. `partial_record`: a side ended in the middle of a record.
     """
 
     version: str | None = None

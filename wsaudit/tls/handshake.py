@@ -1,7 +1,7 @@
 """Handshake messages: put together across records, and the few that matter read (RFC 8446 4, RFC 5246 7.4).
 
-Certificates are not read: nothing that is judged depends on them. Every length is hostile until checked; a hello that breaks off gives
-what came before the break.
+Certificates are not read: nothing that is judged depends on them. Every length is hostile until checked; a hello that breaks off
+gives what came before the break.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class ClientHello:
 
 @dataclass(slots=True)
 class ServerHello:
-    """What a ServerHello chose. `version` is the negotiated one (from supported_versions when that is there); `suite` is the number on
-    the wire; `retry` marks a HelloRetryRequest."""
+    """What a ServerHello chose. `version` is the negotiated one, from supported_versions when that is there; `suite` is the
+    number on the wire; `retry` marks a HelloRetryRequest."""
 
     random: bytes = b""
     session_id: bytes = b""

@@ -1,7 +1,7 @@
 """Secrets from NSS key logs: text that OpenSSL, NSS, BoringSSL, Node and others write, from files and Decryption Secrets Blocks.
 
-One line is `LABEL hex-identity hex-secret` (draft-ietf-tls-keylogfile; the older forms with `RSA` are NSS's own). Only what the record
-layer can use is kept; the exporter secrets, a fifth of a TLS 1.3 log, are skipped.
+One line is `LABEL hex-identity hex-secret` (RFC 9850; the older forms with `RSA` are NSS's own). Only what the record layer can
+use is kept; the exporter secrets, a fifth of a TLS 1.3 log, are skipped.
 """
 
 from __future__ import annotations
@@ -42,20 +42,21 @@ _SKIPPED = frozenset(
 class KeyStore:
     """The secrets of many TLS sessions, merged.
 
-    `scope` is the pcapng section a secret came with (None: a key log file, good for everything). `version` grows with every secret
-    added, so that a connection which waits for its keys knows when to look again. `held` is the number of bytes that all connections
-    together keep back while they wait.
+    `scope` is the pcapng section a secret came with (None: a key log file, good for everything). `version` grows with every
+    secret added, so that a connection which waits for its keys knows when to look again. `held` is the number of bytes that all
+    connections together keep back while they wait, at most `most_held`.
 
-    A session takes one dictionary entry: the secrets of one identity are joined in one bytes object as (label, length, secret)...,
-    which is half the size of the log's text, where an entry per line would be twice its size.
+    A session takes one dictionary entry: the secrets of one identity are joined in one bytes object as (label, length,
+    secret)..., which is half the size of the log's text, where an entry per line would be twice its size.
     """
 
-    __slots__ = ("_identities", "held", "version")
+    __slots__ = ("_identities", "held", "most_held", "version")
 
-    def __init__(self) -> None:
+    def __init__(self, most_held: int = 256 << 20) -> None:
         self._identities: dict[int | None, dict[bytes, bytes]] = {}
         self.version = 0
         self.held = 0
+        self.most_held = most_held
 
     def __repr__(self) -> str:
         return f"<KeyStore: {sum(map(len, self._identities.values()))} sessions>"
@@ -93,8 +94,9 @@ class KeyStore:
         return notices
 
     def lookup(self, label: str, client_random: bytes, scope: int | None = None) -> bytes | None:
-        """The secret of `label` for an identity: a client random; for "RSA" the first 8 bytes of the encrypted pre-master secret, for
-        "SESSION_ID" a session id. With a scope: what came in that section, then the key log files. Without: from anywhere."""
+        """The secret of `label` for an identity: a client random; for "RSA" the first 8 bytes of the encrypted pre-master
+        secret, for "SESSION_ID" a session id. With a scope: what came in that section, then the key log files. Without: from
+        anywhere."""
         number = _LABELS[label.encode()][0]
         scopes = self._identities if scope is None else (scope, None)
         for candidate in scopes:

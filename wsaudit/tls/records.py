@@ -21,10 +21,11 @@ _BOUNDARY = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]")
 class Record(NamedTuple):
     """One record, or a loss between records.
 
-    `kind` and `version` are the header's; `body` is a view into the data that was fed; `end` is the stream offset behind the record.
+    `kind` and `version` are the header's; `body` is a view into the data that was fed; `end` is the stream offset behind the
+    record.
 
-    `kind` LOST: `version` is a number of bytes in which records may have been that nobody saw. `kind` DAMAGED: one record whose header
-    was seen lost bytes of its body; `version` is the size of that body when it was application data, else -1.
+    `kind` LOST: `version` is a number of bytes in which records may have been that nobody saw. `kind` DAMAGED: one record whose
+    header was seen lost bytes of its body; `version` is the size of that body when it was application data, else -1.
     """
 
     kind: int
@@ -39,8 +40,9 @@ _NOTHING = memoryview(b"")
 class Framer:
     """Cuts one direction into records.
 
-    After a hole, or bytes that cannot be a header, it looks for the next boundary: a header with another one, or the end of the data,
-    exactly behind its body. Ciphertext looks like such a pair once in 10^12 bytes. `started` is False until the first record was cut.
+    After a hole, or bytes that cannot be a header, it looks for the next boundary: a header with another one, or the end of the
+    data, exactly behind its body. Ciphertext looks like such a pair once in 10^12 bytes. `started` is False until the first
+    record was cut.
     """
 
     __slots__ = ("_base", "_buffer", "_lost", "_need", "_searching", "_skip", "garbage", "started")
@@ -112,8 +114,8 @@ class Framer:
         return records
 
     def gap(self, length: int, offset: int) -> Record | None:
-        """`length` bytes are missing at stream offset `offset`. Gives the record that lost them when it is one only, and the place of the
-        next is known. A LOST record comes otherwise, as soon as `feed` has found the next boundary."""
+        """`length` bytes are missing at stream offset `offset`. Gives the record that lost them when it is one only, and the
+        place of the next is known. A LOST record comes otherwise, as soon as `feed` has found the next boundary."""
         if self._skip:
             if length <= self._skip:
                 self._skip -= length

@@ -27,7 +27,8 @@ def updated_secret(secret: bytes, suite: Suite) -> bytes:
 
 
 def prf(version: int, hash_name: str, secret: bytes, label: bytes, seed: bytes, length: int) -> bytes:
-    """The pseudorandom function: the suite's hash in TLS 1.2 (RFC 5246 5), MD5 and SHA-1 over half the secret each before (RFC 2246 5)."""
+    """The pseudorandom function: the suite's hash in TLS 1.2 (RFC 5246 5); before, MD5 and SHA-1 over half the secret each (RFC
+    2246 5)."""
     if version >= TLS12:
         return _p_hash(hash_name, secret, label + seed, length)
     half = (len(secret) + 1) // 2
@@ -48,8 +49,8 @@ def key_block(
 ) -> list[tuple[bytes, bytes, bytes]]:
     """[(MAC key, key, iv) of the client, ... of the server] for TLS 1.0-1.2 (RFC 5246 6.3).
 
-    The iv is the fixed part of the nonce for AEAD suites (4 bytes, 12 for ChaCha20-Poly1305: RFC 7905) and the first initialization
-    vector for CBC in TLS 1.0; later CBC records carry their own.
+    The iv is the fixed part of the nonce for AEAD suites (4 bytes, 12 for ChaCha20-Poly1305: RFC 7905) and the first
+    initialization vector for CBC in TLS 1.0; later CBC records carry their own.
     """
     mac_length = hashlib.new(suite.mac_name, usedforsecurity=False).digest_size if suite.mac_name else 0
     iv_length = {"chacha": 12, "gcm": 4, "ccm": 4}.get(suite.kind, 16 if version == TLS10 else 0)

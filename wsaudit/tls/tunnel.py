@@ -1,7 +1,7 @@
 """One TLS connection: stream events in, stream events out, so that nothing above can tell whether there was TLS.
 
-Records are cut (`records`), handshakes read (`handshake`), keys derived (`schedule`) and records opened (`ciphers`). What needs a key
-that is not there yet, or the other side's answer, is held back in the order of arrival and goes on when it can.
+Records are cut (`records`), handshakes read (`handshake`), keys derived (`schedule`) and records opened (`ciphers`). What needs
+a key that is not there yet, or the other side's answer, is held back in the order of arrival and goes on when it can.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _LABELS: dict[tuple[int, int], str] = {
     (SERVER, APPLICATION): "SERVER_TRAFFIC_SECRET_0",
 }
 
-# After lost records their number is not known: sequence numbers are tried until one authenticates. The work is bounded by a multiple
-# of the bytes that came, so that holes in hostile captures cost linear time.
+# After lost records their number is not known: sequence numbers are tried until one authenticates. The work is bounded by a
+# multiple of the bytes that came, so that holes in hostile captures cost linear time.
 _MOST_TRIED = 4096
 _TRIAL_COST = 512  # bytes that could be opened in the time one call takes
 _EFFORT_BASE = 1 << 20
@@ -54,18 +54,15 @@ _MOST_ALERTS = 64
 
 
 class TunnelLimits(Protocol):
-    """The limits a tunnel obeys: bytes it may hold back for one connection, and all connections together."""
+    """The limit a tunnel obeys: bytes it may hold back while it waits for keys."""
 
     @property
-    def tls_held_bytes(self) -> int: ...
-
-    @property
-    def tls_held_total_bytes(self) -> int: ...
+    def tls_buffer(self) -> int: ...
 
 
 class Chunk(NamedTuple):
-    """The application bytes of one record. `tcp_end` is where the record ends in that side's TCP stream; `time` and `packet` are those of
-    the segment that completed it."""
+    """The application bytes of one record. `tcp_end` is where the record ends in that side's TCP stream; `time` and `packet`
+    are those of the segment that completed it."""
 
     side: int
     data: bytes
@@ -75,7 +72,8 @@ class Chunk(NamedTuple):
 
 
 class PlainGap(NamedTuple):
-    """Application bytes are missing here. `length` None: how many cannot be told. `time` and `packet` are where the loss was noticed."""
+    """Application bytes are missing here. `length` None: how many cannot be told. `time` and `packet` are where the loss was
+    noticed."""
 
     side: int
     time: int
@@ -189,8 +187,8 @@ class _Direction:
 class TlsTunnel:
     """Opens one TLS connection. Side 0 is the client. Call `finish` once at the end; it also gives back what is held.
 
-    `scope` is the pcapng section the packets came in: secrets of other sections are not used then. Nothing here raises for what the
-    traffic or a key log says; `facts` tells what went wrong.
+    `scope` is the pcapng section the packets came in: secrets of other sections are not used then. Nothing here raises for what
+    the traffic or a key log says; `facts` tells what went wrong.
     """
 
     __slots__ = (
@@ -228,6 +226,11 @@ class TlsTunnel:
         self._fed = 0
         self._effort = 0
 
+    @property
+    def opaque(self) -> bool:
+        """Whether nothing more can be opened, whatever is fed."""
+        return self._directions[CLIENT].closed and self._directions[SERVER].closed
+
     def feed(self, side: int, data: bytes | memoryview, offset: int, time: int, packet: int) -> Events:
         """Take the next bytes of a side's TCP stream, which start at `offset`; give the application bytes they complete."""
         out: Events = []
@@ -250,7 +253,7 @@ class TlsTunnel:
         return out
 
     def gap(self, side: int, offset: int, length: int, time: int, packet: int) -> Events:
-        """`length` bytes of a side's TCP stream from `offset` on are missing. What is lost of the plaintext is told when it is known."""
+        """`length` bytes of a side's TCP stream from `offset` on are missing. What that costs is told when it is known."""
         out: Events = []
         if self._keys.version != self._keys_seen:
             self._retry(out)
@@ -702,11 +705,7 @@ class TlsTunnel:
         if not self.facts.handshake_complete:
             self._infer_completion(direction.side, kind, len(body))
         cost = len(body) + _HELD_COST
-        if (
-            direction.unread
-            or self._held_bytes + cost > self._limits.tls_held_bytes
-            or self._keys.held + cost > self._limits.tls_held_total_bytes
-        ):
+        if direction.unread or self._held_bytes + cost > self._limits.tls_buffer or self._keys.held + cost > self._keys.most_held:
             if not direction.unread:
                 self._held.append(_Held(direction.side, DROPPED, 0, b"", end, time, packet))
             direction.unread += 1 if kind > LOST else version // (HEADER_SIZE + _SMALLEST_BODY) + 1
