@@ -633,7 +633,7 @@ def generate(scenario: str, path: Path, scale: float = 1.0, seed: int = 1) -> di
     generator = Generator(scenario, scale, seed)
     write(path, generator)
     truth = {"scenario": scenario, "scale": scale, "seed": seed, **generator.truth.to_dict()}
-    path.with_name(path.name + ".truth.json").write_text(json.dumps(truth, indent=1) + "\n")
+    Path(f"{path}.truth.json").write_text(json.dumps(truth, indent=1) + "\n")
     return truth
 
 
