@@ -358,6 +358,15 @@ def make_report(size: int = 240, *, burst: int = 30, seed: int = 7, hostile: boo
         if identity <= burst:
             ending, duration = killed, (64.2 + 0.0013 * identity) - (start - START) / 1e9
         connections.append(make_connection(identity, ending, start, max(duration, 0.1), rng, 200 * identity))
+    if size >= 100:
+        for number in range(28):  # who was dropped comes back, a second later, from another port
+            back = connections[47 + number]
+            shift = START + 64_300_000_000 + 45_000_000 * number
+            back["client"]["address"] = connections[number]["client"]["address"]
+            back["duration"] = max(back["duration"], 5.0)
+            back["started"] = rfc3339(shift)
+            if back["ended"]:
+                back["ended"] = rfc3339(shift + int(back["duration"] * 1e9))
     if hostile and size > 60:
         for number, text in enumerate(HOSTILE.values()):
             victim = connections[burst + number]

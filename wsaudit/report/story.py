@@ -60,27 +60,6 @@ CAUSES = {
 }
 """The vocabulary of causes in words."""
 
-CODE_NAMES = {
-    1000: "Normal Closure",
-    1001: "Going Away",
-    1002: "Protocol Error",
-    1003: "Unsupported Data",
-    1005: "No Status Received",
-    1006: "Abnormal Closure",
-    1007: "Invalid Payload Data",
-    1008: "Policy Violation",
-    1009: "Message Too Big",
-    1010: "Mandatory Extension",
-    1011: "Internal Error",
-    1012: "Service Restart",
-    1013: "Try Again Later",
-    1014: "Bad Gateway",
-    1015: "TLS Handshake Failed",
-    3000: "Unauthorized",
-    3003: "Forbidden",
-    3008: "Timeout",
-}
-
 SEVERITIES = ("error", "warning", "info")
 UNREMARKABLE = frozenset({"normal", "none", "going-away"})
 EXAMPLE_SEARCH = 500
@@ -94,19 +73,11 @@ def cause_words(cause: str | None) -> str:
 
 def code_words(code: str) -> str:
     """The name of a close code as the summary writes it: "1000", "empty", "none", "unknown"."""
-    if code in {"empty", "none", "unknown"}:
-        return {"empty": "a Close without a code", "none": "no Close frame", "unknown": "cannot be told"}[code]
-    number = int(code) if code.isdecimal() else -1
-    if number in CODE_NAMES:
-        return CODE_NAMES[number]
-    for first, last, words in (
-        (3000, 3999, "library or framework"),
-        (4000, 4999, "private to the application"),
-        (1000, 2999, "reserved"),
-    ):
-        if first <= number <= last:
-            return words
-    return "outside every range"
+    from wsaudit.registry.close_codes import MAX_CODE, describe
+
+    if code.isdecimal():
+        return describe(int(code)) if int(code) <= MAX_CODE else "no close code"
+    return {"empty": "a Close without a code", "none": "no Close frame", "unknown": "cannot be told"}.get(code, code)
 
 
 def code_order(code: str) -> tuple[int, int | str]:
