@@ -16,8 +16,8 @@ from wsaudit.report.printable import terminal
 from .policy import Policy
 from .verdict import Verdict
 
-SHOWN = 6
-"""Faults shown in full: with three lines each, head and foot fit in 24 lines."""
+SHOWN = 4
+"""Faults shown in full: with four lines each and a gap, they fit in 24 lines with head and foot."""
 
 WIDTH = 80
 
@@ -48,7 +48,7 @@ def render(verdict: Verdict, *, captures: Sequence[str] = (), options: Sequence[
     for each in folds[:SHOWN]:
         lines += [*fault(each, captures, options, style), ""]
     if len(folds) > SHOWN:
-        lines += [f"and {times(len(folds) - SHOWN, 'more fault')}; -f json or -f sarif has all of them", ""]
+        lines += [f"and {times(len(folds) - SHOWN, 'more fault')}; -f json or -f sarif has all of them"]
     lines += foot(verdict)
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -83,7 +83,7 @@ def too_few(verdict: Verdict) -> str:
 
 
 def fault(folded: Fold, captures: Sequence[str], options: Sequence[str], style: Style) -> list[str]:
-    """Three lines: which rule, what was seen, where."""
+    """Four lines: which rule, what was seen, where, how to see it again."""
     issue = folded.first
     rule = issue.name if issue.rule.startswith("policy/") else f"{issue.rule} {issue.name}"
     blame = f"{issue.at_fault} at fault" if issue.at_fault else "limit of the policy"
