@@ -1,0 +1,170 @@
+"""The opening handshake over HTTP/1.1: a request and its response → `Handshake` (RFC 6455 §4, RFC 9110 §7.8)."""
+
+from __future__ import annotations
+
+import hashlib
+from binascii import b2a_base64
+from dataclasses import dataclass
+
+from wsaudit.http.credentials import auth_kinds
+from wsaudit.http.head import Head
+
+__all__ = ["Handshake", "accept_for", "auth_kinds", "build_handshake", "is_upgrade_request", "is_upgrade_response"]
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+
+
+@dataclass(slots=True)
+class Handshake:
+    """What one opening handshake said. None: not sent, or not captured.
+
+    `outcome`: accepted (a 101 that the client must take), invalid (a 101 that it must refuse; `defects` says why), refused
+    (another final status), unanswered (no final response), not-captured (no head at all).
+
+    `defects` of a 101 (RFC 6455 §4.1): no-upgrade, wrong-upgrade, no-connection-upgrade, no-key (of the request), no-accept,
+    wrong-accept, unoffered-subprotocol, unoffered-extension.
+
+    `accept_ok`: whether the 101's Accept fits the key as it was sent; None: nothing to compare.
+
+    `latency_ns`: from the last byte of the request to the first of the response.
+    """
+
+    request: Head | None
+    response: Head | None
+    informational: tuple[int, ...]
+    outcome: str
+    status: int | None = None
+    defects: tuple[str, ...] = ()
+    key: str | None = None
+    accept: str | None = None
+    accept_expected: str | None = None
+    accept_ok: bool | None = None
+    target: str | None = None
+    host: str | None = None
+    origin: str | None = None
+    user_agent: str | None = None
+    server_header: str | None = None
+    location: str | None = None
+    subprotocols_offered: tuple[str, ...] = ()
+    subprotocol: str | None = None
+    extensions_offered_lines: tuple[str, ...] = ()
+    extensions_lines: tuple[str, ...] = ()
+    latency_ns: int | None = None
+    pipelined_bytes_after_request: int = 0
+    coalesced: bool = False
+
+
+def accept_for(key: str) -> str:
+    """The `Sec-WebSocket-Accept` that answers this key (RFC 6455 §4.2.2), whatever the key is."""
+    digest = hashlib.sha1(key.encode("latin-1", "replace") + GUID, usedforsecurity=False).digest()
+    return b2a_base64(digest, newline=False).decode("ascii")
+
+
+def is_upgrade_request(head: Head) -> bool:
+    """Whether a request tries to open a WebSocket, however badly: `Upgrade` names websocket, or any `Sec-WebSocket-*` field is
+    there, or the target is a ws URL. A plain GET is none: nothing tells it from any other."""
+    if head.kind != "request":
+        return False
+    upgrade = head.get("upgrade")
+    if upgrade is not None and (upgrade.lower() == "websocket" or _names_websocket(head)):
+        return True
+    return _has_websocket_field(head) or head.target[:6].lower().startswith(("ws://", "wss://"))
+
+
+def is_upgrade_response(head: Head) -> bool:
+    """Whether a response says by itself that it is about a WebSocket: a 101 to websocket, or a refusal that names it (426)."""
+    return head.kind == "response" and (_names_websocket(head) or _has_websocket_field(head))
+
+
+def _names_websocket(head: Head) -> bool:
+    return any(token == "websocket" or token.startswith("websocket/") for token in head.tokens("upgrade"))
+
+
+def _has_websocket_field(head: Head) -> bool:
+    return any(name.startswith("sec-websocket-") for name, _ in head.fields)
+
+
+def build_handshake(request: Head | None, response: Head | None, informational: tuple[int, ...] = ()) -> Handshake:
+    """Compare the two heads. `response` is the final one (a 101 is final); `informational` are the statuses of 1xx before it."""
+    handshake = Handshake(request, response, informational, "not-captured")
+    if request is not None:
+        handshake.outcome = "unanswered"
+        handshake.target = request.target
+        handshake.host = request.get("host")
+        handshake.origin = request.get("origin")
+        handshake.user_agent = request.get("user-agent")
+        handshake.key = request.get("sec-websocket-key")
+        if request.get("sec-websocket-protocol") is not None:
+            handshake.subprotocols_offered = _elements(request, "sec-websocket-protocol")
+        if request.get("sec-websocket-extensions") is not None:
+            handshake.extensions_offered_lines = tuple(request.get_all("sec-websocket-extensions"))
+        if handshake.key is not None:
+            handshake.accept_expected = accept_for(handshake.key)
+    if response is not None:
+        handshake.status = response.status
+        handshake.server_header = response.get("server")
+        handshake.location = response.get("location")
+        if request is not None and response.time >= request.end_time:
+            handshake.latency_ns = response.time - request.end_time
+        if response.status == 101:
+            _read_acceptance(handshake, response)
+        else:
+            handshake.outcome = "refused"
+    return handshake
+
+
+def _read_acceptance(handshake: Handshake, response: Head) -> None:
+    handshake.subprotocol = response.get("sec-websocket-protocol")
+    handshake.accept = response.get("sec-websocket-accept")
+    if response.get("sec-websocket-extensions") is not None:
+        handshake.extensions_lines = tuple(response.get_all("sec-websocket-extensions"))
+    if handshake.accept_expected is not None:
+        handshake.accept_ok = handshake.accept == handshake.accept_expected
+    handshake.defects = tuple(_find_defects(handshake, response))
+    handshake.outcome = "invalid" if handshake.defects else "accepted"
+
+
+def _find_defects(handshake: Handshake, response: Head) -> list[str]:
+    """Why a client must refuse this 101. What needs the request is left out when there is none."""
+    defects = []
+    upgrade = response.get("upgrade")
+    if upgrade is None:
+        defects.append("no-upgrade")
+    elif upgrade.lower() != "websocket":
+        defects.append("wrong-upgrade")
+    connection = response.get("connection")
+    if connection is None or (connection.lower() != "upgrade" and "upgrade" not in response.tokens("connection")):
+        defects.append("no-connection-upgrade")
+    if handshake.accept is None:
+        defects.append("no-accept")
+    elif handshake.accept_ok is False:
+        defects.append("wrong-accept")
+    if handshake.request is None:
+        return defects
+    if handshake.key is None:
+        defects.append("no-key")
+    if handshake.subprotocol and handshake.subprotocol not in handshake.subprotocols_offered:
+        defects.append("unoffered-subprotocol")
+    if handshake.extensions_lines and _has_unoffered(handshake.extensions_offered_lines, handshake.extensions_lines):
+        defects.append("unoffered-extension")
+    return defects
+
+
+def _elements(head: Head, name: str) -> tuple[str, ...]:
+    """A comma list in its own case (subprotocols are case-sensitive), empty elements dropped."""
+    return tuple(element for value in head.get_all(name) for each in value.split(",") if (element := each.strip(" \t")))
+
+
+def _has_unoffered(offered: tuple[str, ...], accepted: tuple[str, ...]) -> bool:
+    """Whether an extension was clearly never offered. A quoted string may hold commas, so with one in the response only "nothing
+    was offered at all" is clear."""
+    if not any(line.strip(" \t,") for line in accepted):
+        return False
+    names = _extension_names(offered)
+    if not names or any('"' in line for line in accepted):
+        return not names
+    return not _extension_names(accepted) <= names
+
+
+def _extension_names(lines: tuple[str, ...]) -> set[str]:
+    return {name for line in lines for each in line.split(",") if (name := each.partition(";")[0].strip(" \t").lower())}
