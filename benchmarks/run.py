@@ -124,7 +124,11 @@ def capture_of(scenario: str, scale: float, folder: Path) -> Path:
     if not Path(f"{path}.truth.json").exists():
         print(f"generating {path.name} ...", file=sys.stderr)
         script = str(ROOT / "benchmarks" / "generate.py")
-        subprocess.run([sys.executable, script, scenario, str(path), "--scale", str(scale), "--seed", str(SEED)], check=True)
+        subprocess.run(
+            [sys.executable, script, scenario, str(path), "--scale", str(scale), "--seed", str(SEED)],
+            stdout=sys.stderr,
+            check=True,
+        )
     return path
 
 

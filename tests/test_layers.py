@@ -16,12 +16,14 @@ LAYERS = [
     GROUND,
     ("capture", "net", "tls", "http", "websocket"),
     ("session",),
-    ("rules", "termination"),
+    ("rules", "termination", "inflation"),
+    ("rows",),
     ("pipeline",),
     ("engine",),
     ("report",),
     ("gate",),
-    ("cli", "__init__", "__main__"),
+    ("__init__",),
+    ("cli", "__main__", "pytest_plugin"),
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
