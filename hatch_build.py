@@ -32,6 +32,7 @@ DIRECTIVES = {
     "boundscheck": True,  # 7-16 % of the time, and 20,000 mutated captures without a crash: a fair price
     "wraparound": True,  # without it `data[-4:]` is wrong, silently
     "initializedcheck": False,
+    "annotation_typing": False,  # `int` means a C integer here: the .pxd says which
     "embedsignature": True,
 }
 COMPILER_FLAGS = [] if sys.platform == "win32" else ["-O3", "-g0"]

@@ -10,6 +10,11 @@ COMPILED = not __file__.endswith(".py")
 EMPTY_WORD = bytes(8)
 
 
+def zeros(n: int) -> list[int]:
+    """A column of zeros; compiled, these columns are C arrays and this is never called."""
+    return [0] * n
+
+
 class Buffer:
     """`raw`: bytes or bytearray (never resized while in use). `b`: its bytes. `words`: its whole 8-byte words, native order."""
 

@@ -12,7 +12,7 @@ import sys
 from array import array
 from typing import Any
 
-from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.buffer import Buffer, zeros
 
 COMPILED = not __file__.endswith(".py")
 WORDWISE = COMPILED and sys.byteorder == "little"
@@ -146,16 +146,8 @@ class Scanner:
         self.text_tainted = False  # bytes of this message were lost
 
         # history
-        self.counts = [0] * 16  # complete frames by opcode
         self.headers = 0
         self.shapes = 0  # rows used below
-        self.shape_id = [0] * MAX_SHAPES
-        self.shape_count = [0] * MAX_SHAPES
-        self.shape_packet = [0] * MAX_SHAPES
-        self.shape_time = [0] * MAX_SHAPES
-        self.shape_offset = [0] * MAX_SHAPES
-        self.shape_length = [0] * MAX_SHAPES
-        self.shape_last = [0] * MAX_SHAPES
         self.more_shapes: dict[int, list[int]] | None = None
         self.shapes_dropped = 0
 
@@ -187,10 +179,19 @@ class Scanner:
         self.last_key = 0
         self.first_keys: list[int] | None = None
         self.recent_n = 0
-        self.recent_time = [0] * RECENT
-        self.recent_packet = [0] * RECENT
-        self.recent_shape = [0] * RECENT
-        self.recent_length = [0] * RECENT
+        if not COMPILED:  # compiled, these are C arrays and start as zeros
+            self.counts = zeros(16)  # complete frames by opcode
+            self.shape_id = zeros(MAX_SHAPES)
+            self.shape_count = zeros(MAX_SHAPES)
+            self.shape_packet = zeros(MAX_SHAPES)
+            self.shape_time = zeros(MAX_SHAPES)
+            self.shape_offset = zeros(MAX_SHAPES)
+            self.shape_length = zeros(MAX_SHAPES)
+            self.shape_last = zeros(MAX_SHAPES)
+            self.recent_time = zeros(RECENT)
+            self.recent_packet = zeros(RECENT)
+            self.recent_shape = zeros(RECENT)
+            self.recent_length = zeros(RECENT)
 
     # -- bytes in ------------------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from collections import deque
 from struct import Struct
 from typing import Any
 
-from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.streams import Flow, Stream
 
 COMPILED = not __file__.endswith(".py")
@@ -91,7 +91,8 @@ class Decoder:
         self.slot_mask = 2 * self.capacity - 1
         self.index: dict[bytes, int] = {}  # plain mode: a dict is the faster table
         self.keys: list[bytes] = []
-        self.word = array("I", bytes(4 * KEY))  # the key being looked up
+        if not COMPILED:
+            self.word = zeros(KEY)  # the key being looked up
         self.closing: deque[Any] = deque()
 
     # -- link layer --------------------------------------------------------------------------------------------------------------------
@@ -197,7 +198,7 @@ class Decoder:
                 self.unusual(buffer, pos, end, protocol, 4, time, packet)
                 return
             stop = pos + total if total else end + cut  # total 0: segmentation offload, the captured length counts
-            self.transport(buffer, pos + 12, 2, pos + header, stop, end, ttl, ident, time, packet, header == 20)
+            self.transport(buffer, pos + 12, 2, pos + header, stop, end, ttl, ident, time, packet)
             return
         if first >> 4 != 6 or pos + 40 > end:
             self.cut_packets += 1
@@ -206,7 +207,7 @@ class Decoder:
         if protocol == 6:
             total = b[pos + 4] << 8 | b[pos + 5]
             stop = pos + 40 + total if total else end + cut
-            self.transport(buffer, pos + 8, 8, pos + 40, stop, end, b[pos + 7], 0, time, packet, True)
+            self.transport(buffer, pos + 8, 8, pos + 40, stop, end, b[pos + 7], 0, time, packet)
         elif protocol == 17:
             self.udp_packets += 1
             if pos + 44 <= end:
@@ -227,7 +228,6 @@ class Decoder:
 
     def transport(
         self, buffer: Buffer, addresses: int, words: int, pos: int, stop: int, end: int, ttl: int, ident: int, time: int, packet: int,
-        contiguous: bool,
     ) -> None:
         """A TCP header at buffer[pos:]; the segment ends at `stop`, the capture of it at `end`. `addresses`: source and destination."""
         b = buffer.b
@@ -597,11 +597,11 @@ class Decoder:
 
     def foreign(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
         """Does this flow fall to another shard? The hash is the same for both directions."""
-        raw = buffer.raw
+        b = buffer.b
         total = 0
         for i in range(addresses, addresses + 4 * words, 2):
-            total += raw[i] << 8 | raw[i + 1]
-        total += (raw[pos] << 8 | raw[pos + 1]) + (raw[pos + 2] << 8 | raw[pos + 3])
+            total += b[i] << 8 | b[i + 1]
+        total += (b[pos] << 8 | b[pos + 1]) + (b[pos + 2] << 8 | b[pos + 3])
         total = (total * 40503) & 0xFFFFFF
         return (total >> 8) % self.shards != self.shard
 
@@ -738,12 +738,13 @@ class Decoder:
             return
         self.slots = array("i", [EMPTY]) * (2 * self.capacity)
         self.slot_mask = 2 * self.capacity - 1
-        saved = array("I", self.word)
+        saved = [self.word[i] for i in range(KEY)]
         for e in range(self.top):
             if self.state[e] != FREE:
                 self.recall(e)
                 self.place(e, self.size[e])
-        self.word = saved
+        for i in range(KEY):
+            self.word[i] = saved[i]
 
     def evict(self) -> None:
         """The table is full: forget the half of the flows not followed that were silent longest; if there are none, end the oldest followed."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import insort
 from typing import Any
 
-from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.buffer import Buffer, zeros
 
 COMPILED = not __file__.endswith(".py")
 M32 = 0xFFFFFFFF
@@ -125,10 +125,11 @@ class Stream:
         self.seg_time = 0
         self.seg_ident = 0
         self.sample_n = 0
-        self.sample_offset = [0] * SAMPLES
-        self.sample_len = [0] * SAMPLES
-        self.sample_first = [0] * SAMPLES
-        self.sample_last = [0] * SAMPLES
+        if not COMPILED:  # compiled, these are C arrays and start as zeros
+            self.sample_offset = zeros(SAMPLES)
+            self.sample_len = zeros(SAMPLES)
+            self.sample_first = zeros(SAMPLES)
+            self.sample_last = zeros(SAMPLES)
 
     def start(self, seq: int) -> None:
         """The byte with sequence number `seq` is offset 0."""

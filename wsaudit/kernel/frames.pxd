@@ -1,0 +1,144 @@
+cimport cython
+
+from wsaudit.kernel.buffer cimport Buffer
+
+cdef bint COMPILED
+cdef bint WORDWISE
+cdef unsigned long long HIGH_BITS
+cdef long long M32
+
+cdef int MASKED
+cdef int FORM_16
+cdef int FORM_64
+cdef int LONGER_FORM
+cdef int LENGTH_MSB
+cdef int IN_MESSAGE
+cdef int UNKNOWN_MESSAGE
+cdef int AFTER_CLOSE
+cdef int OVERSIZE
+cdef int MAX_SHAPES
+cdef int MORE_SHAPES
+cdef int RECENT
+cdef int CONTROL_LIMIT
+cdef int SKIP
+cdef int TEXT
+cdef int CONTROL
+cdef int HAND_OUT
+
+
+@cython.locals(n="Py_ssize_t", i="Py_ssize_t", k="unsigned long long", out=bytearray)
+cpdef bytes unmask(data, unsigned long long key, long long phase)
+
+
+cdef class FrameLog:
+    cdef readonly object side, packet, time, end_packet, end_time, offset, shape, length, complete
+    cdef public list payloads
+
+
+cdef class Scanner:
+    cdef readonly int side
+    cdef public object listener
+    cdef public bint inflate
+    cdef public FrameLog log
+    cdef public long long log_row
+    cdef public long long preview
+    cdef public long long offset
+    cdef public bint lost
+    cdef readonly bytes head
+    cdef readonly int b0
+    cdef readonly int shape
+    cdef readonly long long length
+    cdef readonly long long remaining
+    cdef readonly unsigned long long key
+    cdef readonly long long phase
+    cdef readonly int kind
+    cdef readonly bytes control
+    cdef readonly long long frame_offset
+    cdef readonly long long frame_packet
+    cdef readonly long long frame_time
+    cdef readonly bint incomplete
+    cdef public int message
+    cdef readonly long long message_length
+    cdef readonly bint message_deflated
+    cdef public bint closed
+    cdef int need
+    cdef int lo
+    cdef int hi
+    cdef readonly bint text_bad
+    cdef public bint text_tainted
+    cdef long long counts[16]
+    cdef readonly long long headers
+    cdef readonly int shapes
+    cdef int shape_id[24]
+    cdef long long shape_count[24]
+    cdef long long shape_packet[24]
+    cdef long long shape_time[24]
+    cdef long long shape_offset[24]
+    cdef long long shape_length[24]
+    cdef long long shape_last[24]
+    cdef readonly dict more_shapes
+    cdef readonly long long shapes_dropped
+    cdef readonly long long text_messages
+    cdef readonly long long binary_messages
+    cdef readonly long long message_bytes
+    cdef readonly long long payload_bytes
+    cdef readonly long long deflated_messages
+    cdef readonly long long deflated_bytes
+    cdef readonly long long fragmented_messages
+    cdef readonly long long aborted_messages
+    cdef readonly long long largest
+    cdef readonly long long largest_packet
+    cdef readonly long long tiny_fragments
+    cdef readonly long long bad_text
+    cdef readonly long long bad_text_packet
+    cdef readonly long long bad_text_time
+    cdef readonly long long bad_text_offset
+    cdef readonly long long bad_text_message
+    cdef readonly long long unverified_text
+    cdef readonly long long first_time
+    cdef readonly long long last_time
+    cdef readonly long long last_packet
+    cdef readonly long long last_data_time
+    cdef readonly long long last_data_packet
+    cdef readonly long long zero_keys
+    cdef readonly long long same_keys
+    cdef readonly long long masked_frames
+    cdef unsigned long long last_key
+    cdef readonly list first_keys
+    cdef readonly long long recent_n
+    cdef long long recent_time[8]
+    cdef long long recent_packet[8]
+    cdef int recent_shape[8]
+    cdef long long recent_length[8]
+
+    @cython.locals(b="const unsigned char[::1]", base="long long", n="long long", left="long long", b1="int", length="int", need="int")
+    cpdef feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet)
+
+    cdef keep_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base)
+
+    @cython.locals(head=bytes, have="int", need="int", b1="int")
+    cdef long long join_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base) except -1
+
+    @cython.locals(b="const unsigned char[::1]", b0="int", b1="int", opcode="int", length="long long", shape="int", high="long long", key="unsigned long long", i="int", row="int")
+    cdef begin_frame(self, Buffer buffer, long long pos)
+
+    @cython.locals(i="int")
+    cdef count_shape(self, int shape, long long length)
+
+    @cython.locals(at="long long", room="long long")
+    cdef take_payload(self, Buffer buffer, long long pos, long long n, long long time, long long packet, long long offset)
+
+    cdef note_bad_text(self, long long time, long long packet, long long offset)
+
+    @cython.locals(opcode="int")
+    cdef end_frame(self, long long time, long long packet)
+
+    cpdef bint gap(self, long long length) except *
+    cpdef end_tainted_frame(self)
+    cpdef lose_step(self)
+    cpdef resume(self, long long offset)
+
+    cdef long long check_text(self, Buffer buffer, long long pos, long long end) except -2
+
+    @cython.locals(b="const unsigned char[::1]", words="const unsigned long long[::1]", need="int", lo="int", hi="int", key="unsigned long long", turn="long long", i="long long", shift="int", k32="unsigned long long", k64="unsigned long long", w="long long", last="long long", c="int")
+    cdef long long check_bytes(self, Buffer buffer, long long pos, long long end) except -2

@@ -1,0 +1,122 @@
+cimport cython
+
+from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.streams cimport Flow, Stream
+
+cdef bint COMPILED
+cdef long long M32
+cdef unsigned long long MIX
+cdef int FIN, SYN, RST, PSH, ACK
+cdef long long LINGER
+cdef int KEY, PROBES, FREE, FRESH, IGNORED, ACTIVE, EMPTY
+
+
+cdef class Decoder:
+    cdef readonly object listener
+    cdef readonly int shard
+    cdef public int shards
+    cdef readonly object ports
+    cdef readonly bint midstream
+    cdef readonly unsigned long long seed
+    cdef readonly long long max_flows
+    cdef readonly long long buffer_limit
+    cdef readonly long long now
+    cdef readonly long long packets
+    cdef readonly long long tcp_packets
+    cdef readonly long long udp_packets
+    cdef readonly long long other_packets
+    cdef readonly long long cut_packets
+    cdef readonly long long truncated
+    cdef readonly long long flows
+    cdef readonly long long evicted
+    cdef readonly long long live
+    cdef readonly long long capacity
+    cdef readonly long long top
+    cdef int stopped
+    cdef list free
+    cdef unsigned char[::1] state
+    cdef unsigned char[::1] size
+    cdef unsigned int[::1] words
+    cdef int[::1] other
+    cdef unsigned char[::1] probes
+    cdef long long[::1] syn_seq
+    cdef long long[::1] syn_time
+    cdef long long[::1] syn_packet
+    cdef long long[::1] seen_time
+    cdef list streams
+    cdef int[::1] slots
+    cdef long long slot_mask
+    cdef dict index
+    cdef list keys
+    cdef unsigned int word[9]
+    cdef object closing
+
+    @cython.locals(b="const unsigned char[::1]", end="long long", p="long long", kind="int", tags="int")
+    cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
+
+    @cython.locals(b="const unsigned char[::1]", first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
+    cpdef network(self, Buffer buffer, long long pos, long long end, long long cut, long long time, long long packet)
+
+    cdef unusual(self, Buffer buffer, long long pos, long long end, int protocol, int version, long long time, long long packet)
+
+    @cython.locals(b="const unsigned char[::1]", seq="long long", ack="long long", flags="int", window="int", start="long long", total="long long", e="long long", stream=Stream, flow=Flow, n="long long")
+    cdef transport(self, Buffer buffer, long long addresses, int words, long long pos, long long stop, long long end, int ttl, int ident, long long time, long long packet)
+
+    @cython.locals(r="long long", n="long long", kind="int", stream=Stream)
+    cdef other_flow(self, Buffer buffer, long long addresses, int words, long long pos, long long start, long long total, long long stop, long long end, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet, long long e)
+
+    @cython.locals(b="const unsigned char[::1]", c="int", d="int", has_syn="bint", ahead="long long", opcode="int")
+    cdef int classify(self, Buffer buffer, long long start, long long n, long long seq, long long e) except -2
+
+    @cython.locals(r="long long", stream=Stream, old=Stream)
+    cdef take_syn(self, Buffer buffer, long long addresses, int words, long long pos, long long seq, long long ack, int flags, long long time, long long packet, long long e)
+
+    @cython.locals(r="long long", flow=Flow, old=Stream)
+    cdef object open_flow(self, Buffer buffer, long long addresses, int words, long long pos, long long e, long long time, long long packet)
+
+    cdef adopt(self, Stream stream, long long e, Flow flow)
+    @cython.locals(r="long long", first="bint")
+    cdef ignore(self, long long e, Buffer buffer, long long pos)
+    cpdef finish_flow(self, Flow flow)
+    cpdef sweep(self)
+    cpdef forget(self, Flow flow)
+
+    @cython.locals(e="long long")
+    cdef long long find(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+    cdef long long find_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+    cdef bytes reverse_key(self, Buffer buffer, long long addresses, int words, long long pos)
+    cdef long long insert(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+    cdef long long insert_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+
+    @cython.locals(b="const unsigned char[::1]", half="int", i="int", j="long long", value="unsigned int")
+    cdef load_key(self, Buffer buffer, long long addresses, int words, long long pos, bint reverse)
+
+    @cython.locals(b="const unsigned char[::1]", total="long long", i="long long")
+    cdef bint foreign(self, Buffer buffer, long long addresses, int words, long long pos) except *
+
+    @cython.locals(h="unsigned long long", i="int")
+    cdef unsigned long long hash_word(self, int n) except? 0
+
+    @cython.locals(slot="long long", e="int", base="long long", i="int")
+    cdef long long probe(self, int n) except -2
+
+    @cython.locals(e="long long", base="long long", i="int")
+    cdef long long add(self, bytes key, int n) except -2
+
+    @cython.locals(slot="long long")
+    cdef place(self, long long e, int n)
+
+    @cython.locals(r="long long")
+    cdef drop_entry(self, long long e)
+
+    @cython.locals(mask="long long", slot="long long", hole="long long", other="int", home="long long")
+    cdef unplace(self, long long e)
+
+    @cython.locals(base="long long", i="int")
+    cdef recall(self, long long e)
+
+    @cython.locals(r="long long")
+    cdef release_pair(self, long long e)
+    cdef grow(self)
+    cdef evict(self)
+    cdef tell_failed(self, long long e, str how, long long time, long long packet)

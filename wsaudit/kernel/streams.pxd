@@ -1,0 +1,141 @@
+cimport cython
+
+from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.frames cimport Scanner
+
+cdef bint COMPILED
+cdef long long M32
+cdef long long HALF
+cdef long long FAR
+cdef int FIN, SYN, RST, PSH, ACK
+cdef long long MIRROR
+cdef int PATIENCE
+cdef int SAMPLES
+
+
+cdef class Flow:
+    cdef readonly bytes address_a
+    cdef readonly int port_a
+    cdef readonly bytes address_b
+    cdef readonly int port_b
+    cdef public object owner
+    cdef public long long entry_a
+    cdef public long long entry_b
+    cdef public long long first_time
+    cdef public long long first_packet
+    cdef public long long last_time
+    cdef public long long last_packet
+    cdef public long long last_data_time
+    cdef public long long silence
+    cdef public long long ended
+    cdef public long long buffer_limit
+    cdef public long long limit_hits
+    cdef readonly Stream a
+    cdef readonly Stream b
+
+
+cdef class Stream:
+    cdef public Flow flow
+    cdef public Stream peer
+    cdef public int mode
+    cdef public long long skip
+    cdef public Scanner scanner
+    cdef public bint started
+    cdef public long long next_seq
+    cdef public long long offset
+    cdef public long long acked
+    cdef readonly list pending
+    cdef public bint syn_seen
+    cdef readonly bint fin_taken
+    cdef readonly list gaps
+    cdef public long long acked_time
+    cdef public long long acked_packet
+    cdef public long long pending_bytes
+    cdef public long long hole_packets
+    cdef public long long syn_time
+    cdef public long long syn_packet
+    cdef public long long fin_time
+    cdef public long long fin_packet
+    cdef public long long fin_seq
+    cdef public long long rst_time
+    cdef public long long rst_packet
+    cdef public long long rst_ttl
+    cdef public long long rst_ident
+    cdef public long long rst_offset
+    cdef public long long rsts
+    cdef public long long packets
+    cdef public long long segments
+    cdef public long long bytes
+    cdef public long long small_segments
+    cdef public long long first_data_time
+    cdef public long long last_time
+    cdef public long long last_packet
+    cdef public long long last_data_time
+    cdef public long long last_data_packet
+    cdef public long long ttl
+    cdef public long long ident
+    cdef public long long retransmissions
+    cdef public long long tail_retransmissions
+    cdef public long long tail_first_time
+    cdef public long long tail_last_time
+    cdef public long long tail_last_gap
+    cdef public long long out_of_order
+    cdef public long long duplicates
+    cdef public long long conflicts
+    cdef public long long conflict_packet
+    cdef public long long keepalives
+    cdef public long long keepalives_unanswered
+    cdef public long long zero_windows
+    cdef public long long zero_since
+    cdef public long long zero_total
+    cdef public long long truncated
+    cdef public long long gap_count
+    cdef public long long seg_seq
+    cdef public long long seg_len
+    cdef public long long seg_time
+    cdef public long long seg_ident
+    cdef public long long sample_n
+    cdef long long sample_offset[16]
+    cdef long long sample_len[16]
+    cdef unsigned long long sample_first[16]
+    cdef unsigned long long sample_last[16]
+
+    cpdef start(self, long long seq)
+
+    @cython.locals(flow=Flow, peer=Stream, d="long long", reached="long long", total="long long", quiet="long long")
+    cpdef segment(self, Buffer buffer, long long pos, long long n, long long lost, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet)
+
+    @cython.locals(flow=Flow, d="long long")
+    cdef ending(self, long long seq, long long total, int flags, int ttl, int ident, long long time, long long packet)
+
+    cdef take_fin(self)
+
+    @cython.locals(at="long long")
+    cdef deliver(self, Buffer buffer, long long pos, long long n, long long time, long long packet)
+
+    @cython.locals(total="long long", mirrored="bint", skip="long long")
+    cdef unordered(self, Buffer buffer, long long pos, long long n, long long lost, long long d, long long seq, int ident, long long time, long long packet)
+
+    cdef hold(self, Buffer buffer, long long pos, long long n, long long lost, long long offset, long long time, long long packet)
+
+    cdef drain(self, long long time)
+    cdef weigh_hole(self, long long time, long long packet)
+    cdef declare_hole(self, long long time, long long packet, reason)
+
+    @cython.locals(at="long long")
+    cdef gap(self, long long length, long long time, long long packet, reason)
+
+    @cython.locals(missing="long long", ahead="long long")
+    cpdef flush(self, long long time)
+
+    @cython.locals(i="int")
+    cdef remember(self, Buffer buffer, long long pos, long long n)
+
+    @cython.locals(i="int", length="long long", at="long long", width="long long")
+    cdef compare(self, Buffer buffer, long long pos, long long n, long long offset, long long packet)
+
+    cdef note_conflict(self, long long packet)
+
+
+@cython.locals(b="const unsigned char[::1]", value="unsigned long long", i="long long")
+cdef unsigned long long load(Buffer buffer, long long pos, long long width) except? 0
