@@ -42,13 +42,13 @@ def test_the_worst_connection_is_named_and_the_others_counted():
     connections = [connection(1, latency=2), connection(2, latency=3), connection(3, latency=0.1)]
     (issue,) = judge_limits(report([], connections), parse_policy({"limits": {"handshake-latency": 1}}, BOOK))[0]
     assert issue.connection == 2
-    assert issue.detail == "the handshake took 3 s, more than 1, and 1 more connections are over it"
+    assert issue.detail == "the handshake took 3 s, more than 1 (2 connections are over it)"
 
 
 def test_unmeasured_is_no_pass_in_silence():
     issues, notes = judged([connection(1, largest=None), connection(2, largest=None, texts=1)], **{"message-size": 300})
     assert issues == []
-    assert notes == ["message-size could not be measured on 1 connections: this report has no largest message"]
+    assert notes == ["message-size was not measured on 1 connection: the report has no largest message"]
 
 
 def test_probable_and_ongoing_connections_are_not_counted():

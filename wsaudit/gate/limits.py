@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wsaudit.report.fingerprint import fingerprint
-from wsaudit.report.issue import FAILS, Issue, place
+from wsaudit.report.issue import FAILS, Issue, place, times
 from wsaudit.report.redact import ReportLike
 
 from .policy import CloseCodes, Policy
@@ -96,7 +96,9 @@ def judge_limits(report: ReportLike, policy: Policy) -> tuple[list[Issue], list[
     issues = [*rates(report, policy), *shares(policy, measured), *worsts(policy, measured), *measured.refused]
     notes = []
     if limits.message_size is not None and measured.unsized:
-        notes.append(f"message-size could not be measured on {measured.unsized} connections: this report has no largest message")
+        notes.append(
+            f"message-size was not measured on {times(measured.unsized, 'connection')}: the report has no largest message"
+        )
     return issues, notes
 
 
@@ -205,6 +207,6 @@ def worsts(policy: Policy, found: Measured) -> Iterator[Issue]:
         ("message-size", found.size, "bytes", "the largest message had"),
     ):
         if worst.over:
-            others = f", and {worst.over - 1} more connections are over it" if worst.over > 1 else ""
+            others = f" ({worst.over:,} connections are over it)" if worst.over > 1 else ""
             detail = f"{what} {worst.value:.6g} {unit}, more than {worst.limit:.6g}{others}"
             yield limit_issue(policy, key, detail, worst.connection)
