@@ -91,7 +91,7 @@ def is_sendable(code: int) -> bool:
 
 
 def describe(code: int, subprotocol: str | None = None, host: str | None = None) -> str:
-    """A few words for tables: "Going Away", "private: unauthorized (graphql-transport-ws)", "Registered Range".
+    """A few words for tables: "Going Away", "private: unauthorized (graphql-transport-ws)", "Unregistered".
 
     `subprotocol` is the negotiated one and `host` the Host header; both choose among the private dictionaries. Without them, or
     when no dictionary covers them, the 44xx codes are read as HTTP status + 4000, which is what most applications mean.

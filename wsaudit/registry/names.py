@@ -8,6 +8,8 @@ from functools import cache
 
 from wsaudit.registry.loader import entries, read
 
+#: Browsers stay far below this; what is longer is not worth a regular expression.
+MAX_USER_AGENT = 1024
 PAYLOADS = ("text", "binary", "any")
 
 
@@ -72,7 +74,7 @@ def browser(user_agent: str | None) -> str | None:
     Conservative, because browser-only rules hang on it: crawlers, libraries that lean on a browser's name and embedded views
     with their own name give None. A liar cannot be told from the header alone.
     """
-    if user_agent is None or _not_browsers().search(user_agent):
+    if user_agent is None or len(user_agent) > MAX_USER_AGENT or _not_browsers().search(user_agent):
         return None
     return next((family for family, pattern in _browsers() if pattern.search(user_agent)), None)
 
