@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from wsaudit.registry.close_codes import MAX_CODE, CloseCode, PrivateCode, close_code, listed, private_meanings
+if TYPE_CHECKING:
+    # at run time inside the command only: `wsaudit --help` imports every command but needs no registry
+    from wsaudit.registry.close_codes import CloseCode, PrivateCode
 
 WIDTH = 79
 SENDER = {
@@ -25,6 +27,8 @@ def parse_code(context: click.Context, parameter: click.Parameter, value: str | 
     """The argument as a number that fits into the two bytes of a close code; anything else is a usage error (exit code 2)."""
     if value is None:
         return None
+    from wsaudit.registry.close_codes import MAX_CODE
+
     # isdecimal: int() would take "1_006", " 1006 " and digits of other scripts, which are slips here
     if not (value.isascii() and value.isdecimal() and len(value) <= 5 and int(value) <= MAX_CODE):
         raise click.BadParameter(f"a close code is a number from 0 to {MAX_CODE}, not {value!r}")
@@ -39,6 +43,8 @@ def codes(code: int | None, form: str) -> None:
 
     Without CODE: the table of all codes.
     """
+    from wsaudit.registry.close_codes import close_code, listed, private_meanings
+
     if code is None:
         every = sorted(listed(), key=lambda entry: entry.first)
         if form == "json":
