@@ -116,7 +116,16 @@ class Head:
 
     def get_all(self, name: str) -> list[str]:
         """The values of all lines with this name."""
-        return [] if self.get(name) is None else [value for each, value in self.fields if each == name]
+        value = self.get(name)
+        if value is None:
+            return []
+        if self._first is not None and len(self._first) == len(self.fields):  # no name twice
+            return [value]
+        return [value for each, value in self.fields if each == name]
+
+    def combined(self, name: str) -> str | None:
+        """All lines with this name as the one value that they mean (RFC 9110 §5.3)."""
+        return ", ".join(self.get_all(name)) if self.get(name) is not None else None
 
     def tokens(self, name: str) -> list[str]:
         """The elements of a comma list, over all lines with this name, lower-cased, empty ones dropped (RFC 9110 §5.6.1)."""

@@ -12,6 +12,7 @@ from wsaudit.http.head import Head
 __all__ = ["Handshake", "accept_for", "auth_kinds", "build_handshake", "is_upgrade_request", "is_upgrade_response"]
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+_NOTHING = {""}
 
 
 @dataclass(slots=True)
@@ -115,7 +116,7 @@ def build_handshake(request: Head | None, response: Head | None, informational: 
 
 def _read_acceptance(handshake: Handshake, response: Head) -> None:
     handshake.subprotocol = response.get("sec-websocket-protocol")
-    handshake.accept = response.get("sec-websocket-accept")
+    handshake.accept = response.combined("sec-websocket-accept")
     if response.get("sec-websocket-extensions") is not None:
         handshake.extensions_lines = tuple(response.get_all("sec-websocket-extensions"))
     if handshake.accept_expected is not None:
@@ -127,7 +128,7 @@ def _read_acceptance(handshake: Handshake, response: Head) -> None:
 def _find_defects(handshake: Handshake, response: Head) -> list[str]:
     """Why a client must refuse this 101. What needs the request is left out when there is none."""
     defects = []
-    upgrade = response.get("upgrade")
+    upgrade = response.combined("upgrade")
     if upgrade is None:
         defects.append("no-upgrade")
     elif upgrade.lower() != "websocket":
@@ -158,13 +159,11 @@ def _elements(head: Head, name: str) -> tuple[str, ...]:
 def _has_unoffered(offered: tuple[str, ...], accepted: tuple[str, ...]) -> bool:
     """Whether an extension was clearly never offered. A quoted string may hold commas, so with one in the response only "nothing
     was offered at all" is clear."""
-    if not any(line.strip(" \t,") for line in accepted):
-        return False
-    names = _extension_names(offered)
-    if not names or any('"' in line for line in accepted):
-        return not names
-    return not _extension_names(accepted) <= names
+    names, chosen = _extension_names(",".join(offered)), _extension_names(",".join(accepted))
+    if not names or '"' in "".join(accepted):
+        return bool(chosen) and not names
+    return not chosen <= names
 
 
-def _extension_names(lines: tuple[str, ...]) -> set[str]:
-    return {name for line in lines for each in line.split(",") if (name := each.partition(";")[0].strip(" \t").lower())}
+def _extension_names(value: str) -> set[str]:
+    return {each.partition(";")[0].strip(" \t").lower() for each in value.split(",")} - _NOTHING
