@@ -51,13 +51,14 @@ class AuditedCapture:
         from wsaudit.gate.baseline import fingerprints, load_report
         from wsaudit.gate.screen import render
         from wsaudit.gate.verdict import judge
+        from wsaudit.report.redact import redacted
 
         chosen = self._policy(policy)
         if expect_connections is not None:
             chosen = chosen.override("expect_connections", expect_connections, "expect_connections")
         known = fingerprints(load_report(Path(baseline))) if baseline else frozenset()
         day = today or datetime.datetime.now(datetime.UTC).date()
-        verdict = judge(self.report, chosen, today=day, baseline=known)
+        verdict = judge(redacted(self.report), chosen, today=day, baseline=known)
         if verdict.exit_code:
             pytest.fail(render(verdict, captures=[self._capture]), pytrace=False)
 

@@ -92,7 +92,7 @@ def test_nothing_to_check_is_a_usage_error(check):
 
 def test_an_input_that_cannot_be_read_is_three(check, monkeypatch):
     made = report([], paths=("a.pcap", "b.pcap"))
-    made.inputs[1].update(format=None, notices=["a PNG image"])
+    made.inputs[1].update(format=None, error="a PNG image")
     done = check("a.pcap", "b.pcap", made=made)
     assert done.exit_code == 3
     assert "could not be read: b.pcap: a PNG image" in done.stdout

@@ -140,16 +140,18 @@ def known_faults(options: Mapping[str, Any]) -> frozenset[str]:
 
 
 def audit(captures: tuple[str, ...], options: Mapping[str, Any]) -> ReportLike:
-    """The report on the captures."""
+    """The report on the captures, as it may leave the house."""
     import wsaudit
+    from wsaudit.report.redact import redacted
 
-    report: ReportLike = wsaudit.audit(
+    report = wsaudit.audit(
         list(captures),
         keylog=options["keylogs"],
         ports=options["ports"],
+        client_net=options["client_nets"],
         jobs=options["jobs"],
     )
-    return report
+    return redacted(report, show_payload=options["show_payload"])
 
 
 def decide(
@@ -174,10 +176,8 @@ def decide(
 
 
 def unreadable(report: ReportLike) -> list[str]:
-    """A sentence for each input that was not read."""
-    return [
-        f"{each['path']}: {'; '.join(each['notices']) or 'not a capture'}" for each in report.inputs if each["format"] is None
-    ]
+    """A sentence for each input of which nothing could be read."""
+    return [f"{each['path']}: {each['error']}" for each in report.inputs if each.get("error")]
 
 
 def screen_of(verdict: Verdict, captures: tuple[str, ...], options: Mapping[str, Any]) -> str:
