@@ -108,6 +108,7 @@ class _Session:
 
     @property
     def is_tls13(self) -> bool:
+        """Whether the server chose TLS 1.3; a HelloRetryRequest says so too."""
         return self.server is not None and self.server.version == TLS13
 
 
@@ -322,7 +323,7 @@ class TlsTunnel:
             self._lose(direction, kind, version, time, packet)
             return True
         session = self._session
-        if not session.answered and kind in (APPLICATION_DATA, CHANGE_CIPHER_SPEC):
+        if not session.answered and (kind == APPLICATION_DATA or (kind == CHANGE_CIPHER_SPEC and session.server is None)):
             return False
         if kind == APPLICATION_DATA and not session.is_tls13 and not direction.encrypted:
             self._change_cipher(direction)  # the ChangeCipherSpec was lost
@@ -534,7 +535,7 @@ class TlsTunnel:
     def _message(self, direction: _Direction, message: bytes, encrypted: bool) -> None:
         session = self._session
         kind = message[0]
-        if session.is_tls13:
+        if session.is_tls13 and session.answered:
             if encrypted:
                 self._tls13_message(direction, kind, message)
             return
