@@ -23,7 +23,7 @@ def having(*keys: str) -> pytest.MarkDecorator:
 
 @cache
 def audit(name: str) -> dict[str, Any]:
-    report: dict[str, Any] = wsaudit.audit(*samples.paths(NAMES[name])).to_dict()
+    report: dict[str, Any] = wsaudit.audit(samples.paths(NAMES[name])).to_dict()
     return report
 
 

@@ -50,7 +50,7 @@ def seen_by_tshark(paths: list[Path], scratch: Path) -> Frames:
 
 def seen_by_wsaudit(paths: list[Path]) -> Frames:
     """Complete frames only: tshark does not show the others."""
-    report = wsaudit.audit(*paths, frames=True)
+    report = wsaudit.audit(paths, frames=True)
     table = report.frames
     found: Frames = {}
     before: Counter[frozenset[int]] = Counter()
