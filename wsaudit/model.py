@@ -90,7 +90,7 @@ class Fault(NamedTuple):
 
     detail: str
     place: Place
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # hides tuple.count, which nobody calls
     last_packet: int = 0
     doubt: str | None = None  # why it cannot be verified after all: gap, midstream, snaplen...
 
@@ -105,7 +105,7 @@ class Finding(NamedTuple):
     key: int
     place: Place
     last_packet: int
-    count: int
+    count: int  # type: ignore[assignment]
     detail: str
 
 

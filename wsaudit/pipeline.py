@@ -8,11 +8,11 @@ connection the bytes go straight from the kernel's stream to its frame scanner. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wsaudit.http.head import Head
-from wsaudit.http.messages import HttpSide, looks_like_request, looks_like_response
-from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request
+from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
+from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.streams import DROP, FRAMES, PYTHON, Flow, Stream
 from wsaudit.model import CLIENT, SERVER, Place
@@ -32,7 +32,7 @@ MIDSTREAM = "midstream"  # no handshake was captured: looking for frames
 TLS_OPAQUE = "opaque"  # TLS that cannot be opened
 OVER = "over"
 
-HOLD_LIMIT = 64 << 10  # client bytes held while the answer to its upgrade is not there
+EARLY = 16  # chunks of client bytes before the answer whose acknowledgements are remembered
 MIDSTREAM_CHUNKS = 64  # segments looked at before a flow without handshake is given up
 
 
@@ -48,18 +48,11 @@ class Sink(Protocol):
     def count_request(self) -> None: ...
 
 
-class Held(NamedTuple):
-    """Bytes of the client that came before the answer to its upgrade; `acked`: how much of the server's stream it had then."""
-
-    chunk: Chunk
-    acked: int
-
-
 class Pipeline:
     """The layers of one flow. Directions are indexes 0 (`flow.a`) and 1 (`flow.b`); which one is the client turns out here."""
 
-    __slots__ = ("sink", "flow", "streams", "state", "client", "http", "pending", "informational", "request", "held", "held_bytes", "session",
-                 "resync", "chunks_seen", "tunnel", "plain_offset", "tcp_end", "check_early", "response_end", "preface")
+    __slots__ = ("sink", "flow", "streams", "state", "client", "http", "pending", "informational", "request", "early", "session",
+                 "resync", "chunks_seen", "tunnel", "plain_offset", "check_early", "response_end")
 
     def __init__(self, flow: Flow, sink: Sink) -> None:
         self.sink = sink
@@ -74,8 +67,7 @@ class Pipeline:
         self.pending: list[bool] | None = None  # requests without a final answer yet: is it an upgrade?
         self.informational: list[int] | None = None
         self.request: Head | None = None  # the upgrade request that waits
-        self.held: list[Held] | None = None
-        self.held_bytes = 0
+        self.early: list[tuple[int, int, Place]] = []  # client bytes before the answer: size, what it had acknowledged, place
         self.session: Session | None = None
         self.resync: list[Resync | None] = [None, None]
         self.chunks_seen = 0
@@ -83,7 +75,6 @@ class Pipeline:
         self.plain_offset = [0, 0]
         self.check_early = False
         self.response_end = 0
-        self.preface = b""
 
     # -- what the kernel calls ---------------------------------------------------------------------------------------------------------
 
@@ -104,10 +95,9 @@ class Pipeline:
                 stream.mode = FRAMES
         elif self.state == HTTP:
             http = self.http[i]
-            if http is not None and http.skip and self.held is None:
+            if http is not None and http.skip:
                 stream.mode = DROP
                 stream.skip = http.skip
-                http.skip = 0
 
     def gap(self, stream: Stream, offset: int, length: int, time: int, packet: int) -> None:
         """Bytes of one side were lost while Python reads them."""
@@ -129,7 +119,7 @@ class Pipeline:
         if tunnel is not None:
             for event in tunnel.finish():
                 self.tls_event(event)
-        if self.state == HTTP and self.request is not None and self.held:
+        if self.state == HTTP and self.request is not None and self.early:
             self.assume_accepted()
         if self.session is not None:
             self.close_session(ongoing)
@@ -171,9 +161,6 @@ class Pipeline:
             if self.session is not None:
                 self.session.tcp_end[event.side] = event.tcp_end
             self.bytes_in(i, event.data, offset, event.time, event.packet)
-            http = self.http[i]
-            if http is not None and self.state == HTTP:
-                http.skip = 0
         else:
             length = event.length
             self.plain_offset[i] = offset + (length or 0)
@@ -211,7 +198,10 @@ class Pipeline:
             if self.request is not None and i != self.client:
                 self.assume_accepted()
             elif http is not None:
-                http.gap(length or 1)
+                if length is None:
+                    http.gap(1)
+                else:
+                    http.gap(length)
         elif self.state == MIDSTREAM:
             resync = self.resync[i]
             if resync is not None:
@@ -242,29 +232,42 @@ class Pipeline:
 
     # -- HTTP --------------------------------------------------------------------------------------------------------------------------
 
-    def http_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
-        if self.request is not None and i == self.client:
-            self.hold(Chunk(data, offset, time, packet))
-            return
+    def http_side(self, i: int) -> HttpSide | None:
         http = self.http[i]
+        if http is None and self.client >= 0:
+            http = self.http[i] = HttpSide(i ^ self.client)
+        return http
+
+    def http_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
+        http = self.http_side(i)
         if http is None:
-            http = self.http[i] = HttpSide()
-        for head in http.feed(data, offset, time, packet):
-            if head.kind == "request":
-                self.request_in(i, head, http)
+            self.client = i if looks_like_request(data) and not looks_like_response(data) else 1 - i
+            http = self.http[i] = HttpSide(i ^ self.client)
+        events = http.feed(data, offset, time, packet)
+        if http.stopped and i == self.client and self.request is not None and not events:
+            self.note_held(data, offset, time, packet)
+        self.heads(i, http, events)
+
+    def heads(self, i: int, http: HttpSide, events: list[Event]) -> None:
+        for event in events:
+            if not isinstance(event, Head):
+                if event.name == "not-http" and self.request is not None and i != self.client and self.session is not None:
+                    self.session.notices.append("the server answered the upgrade request with bytes that are not HTTP")
+                continue
+            if event.kind == "request":
+                self.request_in(i, event, http)
             else:
-                self.response_in(i, head, http)
+                self.response_in(i, event, http)
             if self.state != HTTP:
                 return
 
     def request_in(self, i: int, head: Head, http: HttpSide) -> None:
-        if self.client < 0:
-            self.client = i
+        if i != self.client:
+            return
         self.sink.count_request()
-        answers = self.http[1 - i]
-        if answers is None:
-            answers = self.http[1 - i] = HttpSide()
-        answers.expect(head.method)
+        answers = self.http_side(1 - i)
+        if answers is not None:
+            answers.expect(head.method)
         upgrade = is_upgrade_request(head)
         if self.pending is None:
             self.pending = [upgrade]
@@ -274,20 +277,16 @@ class Pipeline:
             return
         if self.session is not None:
             self.close_session(False)
-        self.client = i
         self.request = head
         self.informational = None
-        self.held = []
-        self.held_bytes = 0
+        self.early = []
         self.new_session(head)
-        rest = http.leftover()
-        if rest is not None and rest[0]:
-            self.hold(Chunk(*rest))
+        rest, offset, time, packet = http.leftover()
+        if rest:
+            self.note_held(rest, offset, time, packet)
 
     def response_in(self, i: int, head: Head, http: HttpSide) -> None:
-        if self.client < 0:
-            self.client = 1 - i
-        if self.client == i:
+        if i == self.client:
             return
         if 100 <= head.status < 200 and head.status != 101:
             if self.informational is None:
@@ -295,36 +294,39 @@ class Pipeline:
             if len(self.informational) < 100:
                 self.informational.append(head.status)
             return
-        upgrade = self.pending.pop(0) if self.pending else head.status == 101 and "websocket" in head.tokens("upgrade")
+        upgrade = self.pending.pop(0) if self.pending else is_upgrade_response(head)
         if not upgrade:
             return
         request = self.request
         session = self.session
         if session is None:  # the request was not captured
             session = self.new_session(head)
-        handshake = build_handshake(request, head, tuple(self.informational or ()))
-        session.handshake = handshake
+        session.handshake = build_handshake(request, head, tuple(self.informational or ()))
         self.request = None
-        held = self.held
-        self.held = None
+        client = self.http[self.client]
         if head.status != 101:
-            if held:
-                client = self.http[self.client]
-                if client is not None:
-                    for piece in held:
-                        self.http_in(self.client, *piece.chunk)
+            if client is not None and client.stopped:
+                self.heads(self.client, client, client.resume())
             return
         self.response_end = head.offset + len(head.raw)
-        self.open_frames(session, handshake)
-        if held:
-            self.note_early(session, held)
         self.check_early = self.tunnel is None
-        if held or request is None:
-            self.start_client(held or [], in_step=request is not None)
+        for size, acked, place in self.early:
+            if self.tunnel is None and acked < self.response_end:
+                self.check_early = False
+                session.early_client_bytes += size
+                session.early_place = session.early_place or place
+        held = client.held if client is not None else []
         rest = http.leftover()
-        if rest is not None and rest[0]:
+        self.open_frames(session, session.handshake)
+        if request is None:
+            self.search(self.client)
+        elif held:
+            session.client.frames.offset = held[0][1]
+        for chunk in held:
+            self.frames_in(self.client, *chunk)
+        session.server.frames.offset = self.response_end
+        if rest[0]:
             session.coalesced = Place(rest[3], rest[2], rest[1])
-            session.parties[SERVER].frames.offset = rest[1]
             self.frames_in(i, *rest)
 
     def new_session(self, head: Head) -> Session:
@@ -334,7 +336,7 @@ class Pipeline:
         flow = self.flow
         session.started = flow.first_time
         session.first_packet = flow.first_packet
-        if self.pending is not None and len(self.pending) > 1 or head.offset > 0:
+        if head.offset > 0:  # requests before it on the same connection
             session.started = head.time
             session.first_packet = head.packet
         if self.tunnel is not None:
@@ -342,22 +344,13 @@ class Pipeline:
             session.in_tls = True
         return session
 
-    def hold(self, chunk: Chunk) -> None:
+    def note_held(self, data: bytes, offset: int, time: int, packet: int) -> None:
         """Client bytes before the answer: frames sent too early, or the next request if the upgrade will be refused."""
-        if self.held is None or self.held_bytes > HOLD_LIMIT:
-            return
-        self.held.append(Held(chunk, self.streams[1 - self.client].acked))
-        self.held_bytes += len(chunk.data)
-        if self.streams[1 - self.client].packets == 0 and masked_frame(chunk.data):
+        server = self.streams[1 - self.client]
+        if len(self.early) < EARLY:
+            self.early.append((len(data), server.acked, Place(packet, time, offset)))
+        if server.packets == 0 and masked_frame(data):
             self.assume_accepted()  # only this direction was captured
-
-    def note_early(self, session: Session, held: list[Held]) -> None:
-        for piece in held:
-            if self.tunnel is None and piece.acked < self.response_end:
-                chunk = piece.chunk
-                session.early_client_bytes += len(chunk.data)
-                if session.early_place is None:
-                    session.early_place = Place(chunk.packet, chunk.time, chunk.offset)
 
     # -- frames ------------------------------------------------------------------------------------------------------------------------
 
@@ -381,15 +374,10 @@ class Pipeline:
             scanner.offset = stream.offset if self.tunnel is None else self.plain_offset[i]
             stream.scanner = scanner
             self.http[i] = None
+            if self.tunnel is None:
+                stream.mode = PYTHON
             if self.sink.options.frames:
                 self.keep_frames(session)
-        if self.tunnel is None:
-            server = self.streams[1 - c]
-            client = self.streams[c]
-            if client.mode == DROP:
-                client.mode = PYTHON
-            if server.mode == DROP:
-                server.mode = PYTHON
 
     def keep_frames(self, session: Session) -> None:
         from wsaudit.kernel.frames import FrameLog
@@ -402,20 +390,11 @@ class Pipeline:
             party.frames.log = session.log
             party.frames.preview = 4096 if self.sink.options.payload else 0
 
-    def start_client(self, held: list[Held], in_step: bool) -> None:
-        """The client's frames begin: with what was held, or, if its request was not captured, wherever frames are found."""
-        c = self.client
-        if not in_step:
-            self.resync[c] = Resync(True, self.sink.options.limits.resync)
-            self.unknown_before(CLIENT)
-        elif held and self.session is not None:
-            self.session.client.frames.offset = held[0].chunk.offset
-        for piece in held:
-            self.frames_in(c, *piece.chunk)
-
-    def unknown_before(self, side: int) -> None:
+    def search(self, i: int) -> None:
+        """This side's frames begin nobody knows where."""
         if self.session is not None:
-            self.session.parties[side].frames.lose_step()
+            self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+            self.session.parties[i ^ self.client].frames.lose_step()
 
     def frames_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
         session = self.session
@@ -446,26 +425,23 @@ class Pipeline:
     def assume_accepted(self) -> None:
         """The answer to an upgrade request was not captured. If the client goes on with frames, it was an acceptance."""
         session = self.session
-        held = self.held or []
-        if session is None or self.request is None:
-            return
-        if held and not masked_frame(held[0].chunk.data):
+        c = self.client
+        client = self.http[c]
+        held = client.held if client is not None else []
+        if session is None or self.request is None or (held and not masked_frame(held[0][0])):
             return
         session.handshake = build_handshake(self.request, None, tuple(self.informational or ()))
         session.handshake.outcome = "not-captured"
         self.request = None
-        self.held = None
         self.open_frames(session, session.handshake)
-        c = self.client
-        self.resync[1 - c] = Resync(False, self.sink.options.limits.resync)
-        self.unknown_before(SERVER)
-        session.parties[SERVER].gaps.append(Gap(0, None, session.started, session.first_packet, "the answer was not captured"))
-        if self.held_bytes or held:
-            self.start_client(held, in_step=True)
-        elif self.session is not None:
-            self.session.client.frames.offset = self.streams[c].offset
-        for i in (0, 1):
-            if self.tunnel is None:
+        session.server.gaps.append(Gap(0, None, session.started, session.first_packet, "the answer was not captured"))
+        self.search(1 - c)
+        if held:
+            session.client.frames.offset = held[0][1]
+        for chunk in held:
+            self.frames_in(c, *chunk)
+        if self.tunnel is None:
+            for i in (0, 1):
                 self.set_mode(i, self.streams[i])
 
     # -- midstream ---------------------------------------------------------------------------------------------------------------------

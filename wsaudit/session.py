@@ -36,7 +36,7 @@ class Shape(NamedTuple):
     """All frames of one side that look alike (kernel/frames.py has the bits of `shape`), with the place of the first."""
 
     shape: int
-    count: int
+    count: int  # type: ignore[assignment]
     packet: int
     time: int
     offset: int
@@ -53,7 +53,7 @@ class InflateFault(NamedTuple):
 
     kind: str
     place: Place
-    count: int
+    count: int  # type: ignore[assignment]
     value: int
 
 

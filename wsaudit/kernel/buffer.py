@@ -27,4 +27,4 @@ class Buffer:
             self.words = memoryview(raw)[:whole].cast("Q") if whole else memoryview(EMPTY_WORD).cast("Q")
         else:
             self.b = raw
-            self.words = ()
+            self.words = ()  # type: ignore[assignment]

@@ -365,7 +365,7 @@ class Stream:
 
     def weigh_hole(self, time: int, packet: int) -> None:
         """Is the hole before the first held segment proven, and has it had its time to be filled?"""
-        if self.acked >= self.pending[0][0]:
+        if self.pending and self.acked >= self.pending[0][0]:
             self.hole_packets += 1
             if self.hole_packets > PATIENCE:
                 self.declare_hole(time, packet, "acknowledged, never captured")
