@@ -87,6 +87,12 @@ def test_pyproject_has_it_under_tool(tmp_path):
     assert policy.origin("limits.ping-rtt") == "pyproject.toml:7"
 
 
+@pytest.mark.parametrize("text", ["", "tool = 3", "[tool.ruff]", "tool.wsaudit = 3"])
+def test_a_pyproject_named_as_policy_must_have_one(tmp_path, text):
+    with pytest.raises(UsageError, match=r"^pyproject.toml: no \[tool.wsaudit\] table"):
+        load(tmp_path, text, "pyproject.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -149,6 +155,11 @@ def test_the_nearest_policy_upward_holds(tmp_path):
     assert find_policy(deep) == tmp_path / "wsaudit.toml"
     (tmp_path / "a" / "pyproject.toml").write_text("[project]\n")
     assert find_policy(deep) == tmp_path / "wsaudit.toml"
+    (tmp_path / "a" / "pyproject.toml").write_text("tool = 1\n")
+    assert find_policy(deep) == tmp_path / "wsaudit.toml"
+    (tmp_path / "a" / "pyproject.toml").write_text("[tool.wsaudit\n")
+    with pytest.raises(UsageError, match=r"^\.\./pyproject.toml:1:14: "):
+        find_policy(deep)
     (tmp_path / "a" / "pyproject.toml").write_text("[tool.wsaudit]\n")
     assert find_policy(deep) == tmp_path / "a" / "pyproject.toml"
 

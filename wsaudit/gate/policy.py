@@ -8,6 +8,7 @@ because a misspelt limit that is silently ignored is a gate that is open. Every 
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -136,9 +137,15 @@ def find_policy(folder: Path) -> Path | None:
         if (own := each / FILE).is_file():
             return own
         project = each / PYPROJECT
-        if project.is_file() and "wsaudit" in read_toml(project, project.name)[0].get("tool", {}):
+        if project.is_file() and tool_table(read_toml(project, os.path.relpath(project, folder))[0]) is not None:
             return project
     return None
+
+
+def tool_table(document: Mapping[str, Any]) -> object:
+    """What a pyproject.toml has under [tool.wsaudit]; None when nothing."""
+    tool = document.get("tool")
+    return tool.get("wsaudit") if isinstance(tool, dict) else None
 
 
 def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
@@ -174,7 +181,10 @@ def load_policy(path: Path | None, book: Rulebook, *, shown: str | None = None) 
     prefix: positions.Path = ()
     if path.name == PYPROJECT:
         prefix = ("tool", "wsaudit")
-        document = document.get("tool", {}).get("wsaudit", {})
+        table = tool_table(document)
+        if not isinstance(table, dict):
+            raise UsageError(f"{shown}: no [tool.wsaudit] table")
+        document = table
     return parse_policy(document, book, lambda key: f"{shown}:{places.line((*prefix, *key))}")
 
 
