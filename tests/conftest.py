@@ -68,6 +68,10 @@ def load_kernel(pure: bool) -> SimpleNamespace:
         vars(package).update(attributes)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden reports anew instead of comparing")
+
+
 @pytest.fixture(scope="session")
 def pure_kernel() -> SimpleNamespace:
     """The kernel's modules as plain Python."""

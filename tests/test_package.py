@@ -98,6 +98,8 @@ def third_party_imports() -> dict[str, Path]:
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+                names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             found.update({name.partition(".")[0]: path for name in names})
     return {name: path for name, path in found.items() if name != "wsaudit" and name not in sys.stdlib_module_names}
 
