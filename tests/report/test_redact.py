@@ -152,3 +152,15 @@ def test_pseudonyms_do_not_depend_on_the_order_of_questions() -> None:
     last = redacted(make_report(50), pseudonymize=True).connection(49)
     view = redacted(make_report(50), pseudonymize=True)
     assert list(view.iter_connections())[49] == last
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["-a", "=", ":", "token=", "Bearer ", "a.", "?", "eyJ", "eyJaaaa.", "1:", "//", ";a", "?a=", "&=", "Token===", "\\x00"],
+)
+def test_long_hostile_text_is_done_in_linear_time(piece: str) -> None:
+    """Each of these would run for minutes if any pattern backtracked over the whole text."""
+    text = piece * 100_000
+    redact_reason(text)
+    redact_target(text)
+    Pseudonyms().text(text)

@@ -1,6 +1,7 @@
 """The geometry of the HTML report's drawings: numbers in, percentages and pixels out.
 
-Horizontal positions are percentages, so that a drawing fills a wide screen and a narrow one without distorting its text; vertical ones are pixels.
+Horizontal positions are percentages, so that a drawing fills a wide screen and a narrow one without distorting its text; vertical
+ones are pixels.
 """
 
 from __future__ import annotations
@@ -12,10 +13,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 SECOND = 10**9
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: a capture's times are 64-bit numbers, a calendar's are not."""
 ORDERLY = ("closed",)
 DISORDERLY = ("dropped", "close-unanswered", "failed", "refused", "unknown")
-STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200,
-         86400, 2 * 86400, 7 * 86400, 30 * 86400)
+STEPS = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14400,
+    21600,
+    43200,
+    86400,
+    2 * 86400,
+    7 * 86400,
+    30 * 86400,
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +109,15 @@ class Timeline:
     peak_time: int | None = None
 
 
-def timeline(ends: Sequence[End], start: int, end: int, bursts: Sequence[tuple[int, int]] = (), columns: int = 120, up: int = 96,
-             down: int = 44) -> Timeline:
+def timeline(
+    ends: Sequence[End],
+    start: int,
+    end: int,
+    bursts: Sequence[tuple[int, int]] = (),
+    columns: int = 120,
+    up: int = 96,
+    down: int = 44,
+) -> Timeline:
     """The timeline of `ends` between two times in ns, with a band for each burst (from, to); heights in pixels."""
     span = max(end - start, 1)
     result = Timeline(start, end, columns, up, down, ticks=time_ticks(start, end))
@@ -100,7 +140,9 @@ def timeline(ends: Sequence[End], start: int, end: int, bursts: Sequence[tuple[i
                 if count:
                     height = max(size * count / most, 1.5)
                     y = up - edge - height if direction < 0 else up + edge
-                    result.blocks.append(Block(kind, round(number * width, 3), round(width * 0.86, 3), round(y, 1), round(height, 1), count))
+                    result.blocks.append(
+                        Block(kind, round(number * width, 3), round(width * 0.86, 3), round(y, 1), round(height, 1), count)
+                    )
                     edge += height
     for number, (first, last) in enumerate(bursts, 1):
         x = min(max(100 * (first - start) / span, 0), 100)
@@ -115,7 +157,7 @@ def time_ticks(start: int, end: int, most: int = 7) -> list[Tick]:
     size = max(int(step * SECOND), 1)
     ticks = []
     for time in range(-(-start // size) * size, end + 1, size):
-        whole = datetime.datetime.fromtimestamp(time // SECOND, datetime.UTC)
+        whole = datetime.datetime.fromtimestamp(min(time // SECOND, LAST_SECOND), datetime.UTC)
         if step >= 86400:
             label = f"{whole:%d %b}"
         elif step < 1:
@@ -127,7 +169,8 @@ def time_ticks(start: int, end: int, most: int = 7) -> list[Tick]:
 
 
 def biggest_burst(ends: Sequence[End], window: int = SECOND, least: int = 3) -> tuple[int, int] | None:
-    """The `window` in which most connections ended abnormally, as (first end, last end); None when there were fewer than `least`."""
+    """The `window` in which most connections ended abnormally, as (first end, last end); None when there were fewer than
+    `least`."""
     times = sorted(one.ended for one in ends if one.abnormal and one.ended is not None)
     best, found = least - 1, None
     for first, time in enumerate(times):
@@ -177,7 +220,9 @@ def lanes(ends: Sequence[End], burst: tuple[int, int], members: Sequence[int] = 
     start, end = first - max(4 * SECOND, span // 2), last + max(8 * SECOND, span)
     chosen = set(members)
     near = [one for one in ends if one.started < end and (one.ended is None or one.ended > start)]
-    clients = {one.client for one in near if one.id in chosen} or {one.client for one in near if one.ended and first <= one.ended <= last}
+    clients = {one.client for one in near if one.id in chosen} or {
+        one.client for one in near if one.ended and first <= one.ended <= last
+    }
     near.sort(key=lambda one: (one.client not in clients, one.started, one.id))
     found: list[Lane] = []
     by_client: dict[str, list[Lane]] = defaultdict(list)

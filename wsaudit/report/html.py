@@ -1,11 +1,12 @@
 """The report as one HTML file that anyone can open: no network, no dependency, readable without script, explorable with it.
 
-Three parts. The template draws everything that is said at once: verdict, timeline, distributions, incidents, lanes, rules, the worst connections.
-The data island holds every connection and the details of the abnormal ones, in columns with a table of strings, deflated: 10,000 connections stay
-far below 2 MB. The script unpacks it into a table to sort, filter and search, and into the drill-down.
+Three parts. The template draws everything that is said at once: verdict, timeline, distributions, incidents, lanes, rules, the
+worst connections. The data island holds every connection and the details of the abnormal ones, in columns with a table of
+strings, deflated: 10,000 connections stay far below 2 MB. The script unpacks it into a table to sort, filter and search, and into
+the drill-down.
 
-The page carries a Content-Security-Policy that allows this very script and this very style by their hashes and nothing else. Text from traffic reaches
-the page through `printable` and autoescape, and the script through `textContent` alone.
+The page carries a Content-Security-Policy that allows this very script and this very style by their hashes and nothing else. Text
+from traffic reaches the page through `printable` and autoescape, and the script through `textContent` alone.
 """
 
 from __future__ import annotations
@@ -36,9 +37,36 @@ MOST_EXAMPLES = 12
 """Occurrences of one rule in the static part; the script shows the others."""
 
 COLUMNS = (
-    "id", "start", "end", "duration", "client", "client_port", "server", "server_port", "target", "agent", "class", "how", "by", "cause", "confidence",
-    "sent_client", "sent_server", "reason_client", "reason_server", "told_client", "told_server", "transport", "status", "messages_client",
-    "messages_server", "bytes_client", "bytes_server", "first_packet", "last_packet", "abnormal",
+    "id",
+    "start",
+    "end",
+    "duration",
+    "client",
+    "client_port",
+    "server",
+    "server_port",
+    "target",
+    "agent",
+    "class",
+    "how",
+    "by",
+    "cause",
+    "confidence",
+    "sent_client",
+    "sent_server",
+    "reason_client",
+    "reason_server",
+    "told_client",
+    "told_server",
+    "transport",
+    "status",
+    "messages_client",
+    "messages_server",
+    "bytes_client",
+    "bytes_server",
+    "first_packet",
+    "last_packet",
+    "abnormal",
 )
 
 
@@ -55,14 +83,23 @@ def render_html(report: ReportLike) -> str:
     style, script, template = (asset(name) for name in ("report.css", "report.js", "report.html.j2"))
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
-        safe_text=lambda value: safe(str(value)), cause=story.cause_words, code=story.code_words, clock=story.clock, seconds=story.seconds,
-        endpoint=lambda value: safe(story.endpoint(value)), percent=lambda value: f"{value:.2f}%", dashes=lambda value: str(value).replace("-", " "),
+        safe_text=lambda value: safe(str(value)),
+        cause=story.cause_words,
+        code=story.code_words,
+        clock=story.clock,
+        seconds=story.seconds,
+        endpoint=lambda value: safe(story.endpoint(value)),
+        percent=lambda value: f"{value:.2f}%",
+        dashes=lambda value: str(value).replace("-", " "),
     )
     survey = take_survey(report)
+    sources = f"script-src {digest(script)}; style-src {digest(style)}; img-src data:"
     page = {
-        "policy": f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src data:; base-uri 'none'; form-action 'none'",
+        "policy": f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'",
         # Our own files, from the package: the only text on the page that is not escaped.
-        "style": Markup(style), "script": Markup(script), "data": Markup(pack(survey.island)),
+        "style": Markup(style),
+        "script": Markup(script),
+        "data": Markup(pack(survey.island)),
     }
     return environment.from_string(template).render(page | view(report, survey))
 
@@ -118,10 +155,16 @@ def take_survey(report: ReportLike) -> Survey:
         abnormal = story.is_abnormal(connection)
         ending = connection["termination"]
         survey.causes[ending["cause"]] += abnormal
-        survey.ends.append(charts.End(
-            connection["id"], connection["client"]["address"], ending["class"], story.nanoseconds(connection["started"]),
-            story.nanoseconds(connection["ended"]) if connection.get("ended") else None, abnormal,
-        ))
+        survey.ends.append(
+            charts.End(
+                connection["id"],
+                connection["client"]["address"],
+                ending["class"],
+                story.nanoseconds(connection["started"]),
+                story.nanoseconds(connection["ended"]) if connection.get("ended") else None,
+                abnormal,
+            )
+        )
         if len(columns["id"]) >= MOST_ROWS:
             survey.rows_left_out += 1
             continue
@@ -139,9 +182,13 @@ def take_survey(report: ReportLike) -> Survey:
     del survey.worst[WORST:]
     rules, findings = compact_findings(report.findings, strings)
     survey.island = {
-        "columns": columns, "details": details, "rules": rules, "findings": findings,
+        "columns": columns,
+        "details": details,
+        "rules": rules,
+        "findings": findings,
         "incidents": [incident.get("connections") or [] for incident in report.incidents],
-        "causes": story.CAUSES, "capture": safe(str(report.inputs[0]["path"])) if report.inputs else "CAPTURE",
+        "causes": story.CAUSES,
+        "capture": safe(str(report.inputs[0]["path"])) if report.inputs else "CAPTURE",
         "addresses": not getattr(report, "pseudonymized", False),
         "strings": list(strings.numbers),
     }
@@ -153,11 +200,22 @@ def row(connection: Record, end: charts.End, strings: Strings) -> Record:
     add = strings.add
     ending, handshake = connection["termination"], connection.get("handshake") or {}
     cells: Record = {
-        "id": connection["id"], "start": round(end.started / 1e6, 3), "end": None if end.ended is None else round(end.ended / 1e6, 3),
-        "duration": connection.get("duration"), "target": add(handshake.get("target")), "agent": add(handshake.get("user_agent")),
-        "class": add(ending["class"]), "how": add(ending.get("how")), "by": add(ending.get("by")), "cause": add(ending.get("cause")),
-        "confidence": ending.get("confidence"), "transport": add(connection.get("transport")), "status": handshake.get("status"),
-        "first_packet": connection.get("first_packet"), "last_packet": connection.get("last_packet"), "abnormal": int(end.abnormal),
+        "id": connection["id"],
+        "start": round(end.started / 1e6, 3),
+        "end": None if end.ended is None else round(end.ended / 1e6, 3),
+        "duration": connection.get("duration"),
+        "target": add(handshake.get("target")),
+        "agent": add(handshake.get("user_agent")),
+        "class": add(ending["class"]),
+        "how": add(ending.get("how")),
+        "by": add(ending.get("by")),
+        "cause": add(ending.get("cause")),
+        "confidence": ending.get("confidence"),
+        "transport": add(connection.get("transport")),
+        "status": handshake.get("status"),
+        "first_packet": connection.get("first_packet"),
+        "last_packet": connection.get("last_packet"),
+        "abnormal": int(end.abnormal),
     }
     for side in ("client", "server"):
         close = connection["close"].get(side)
@@ -182,9 +240,9 @@ def detail(connection: Record) -> Record:
         "TLS": " ".join(str(tls[key]) for key in ("version", "cipher") if tls.get(key)) or tls.get("why_not"),
         "Silent at the end": story.seconds(idle["any"]) if idle.get("any") is not None else None,
         "Heartbeat": f"every {beat['interval']:g} s" if beat.get("interval") else None,
-        "Unanswered pings": ", ".join(f"{count} by the {side}" for side, count in (beat.get("unanswered") or {}).items() if count) or None,
+        "Unanswered pings": ", ".join(f"{n} by the {side}" for side, n in (beat.get("unanswered") or {}).items() if n),
         "Retransmissions": (connection.get("network") or {}).get("retransmissions") or None,
-        "Note": "; ".join(str(told["deviation"]) for told in connection["reported"].values() if told and told.get("deviation")) or None,
+        "Note": "; ".join(told["deviation"] for told in connection["reported"].values() if told and told.get("deviation")),
     }
     return {
         "evidence": [safe(fact, 400) for fact in ending.get("evidence") or []],
@@ -198,11 +256,13 @@ def detail(connection: Record) -> Record:
 def frame_cells(frame: Record, start: int) -> list[Any]:
     """One frame of a ladder: seconds since the start, packet, 1 for the server's side, label, length."""
     label = str(frame["type"]) + (f" {frame['code']}" if frame.get("code") else "") + ("" if frame.get("fin", True) else " …")
-    return [round((story.nanoseconds(frame["time"]) - start) / 1e9, 6), frame["packet"], int(frame["side"] == "server"), safe(label), frame["length"]]
+    since = round((story.nanoseconds(frame["time"]) - start) / 1e9, 6)
+    return [since, frame["packet"], int(frame["side"] == "server"), safe(label), frame["length"]]
 
 
 def compact_findings(findings: Iterable[Record], strings: Strings) -> tuple[list[Record], list[list[Any]]]:
-    """The rules that were met and their findings as rows: rule number, connection, packet, last packet, count, detail, input, offset."""
+    """The rules that were met and their findings as rows: rule number, connection, packet, last packet, count, detail, input,
+    offset."""
     rules: dict[tuple[str, str], int] = {}
     heads: list[Record] = []
     rows = []
@@ -210,9 +270,24 @@ def compact_findings(findings: Iterable[Record], strings: Strings) -> tuple[list
         key = (finding["rule"], finding["verdict"])
         if key not in rules:
             rules[key] = len(rules)
-            heads.append({name: safe(str(finding.get(name) or "")) for name in ("rule", "name", "verdict", "severity", "at_fault", "reference")})
-        rows.append([rules[key], finding["connection"], finding["packet"], finding["last_packet"], finding.get("count", 1),
-                     strings.add(finding.get("detail")), finding.get("input", 0), finding.get("offset")])
+            heads.append(
+                {
+                    name: safe(str(finding.get(name) or ""))
+                    for name in ("rule", "name", "verdict", "severity", "at_fault", "reference")
+                }
+            )
+        rows.append(
+            [
+                rules[key],
+                finding["connection"],
+                finding["packet"],
+                finding["last_packet"],
+                finding.get("count", 1),
+                strings.add(finding.get("detail")),
+                finding.get("input", 0),
+                finding.get("offset"),
+            ]
+        )
     return heads, rows
 
 
@@ -220,7 +295,8 @@ def view(report: ReportLike, survey: Survey) -> Record:
     """What the template shows."""
     times = [story.nanoseconds(entry[key]) for entry in report.inputs for key in ("first_time", "last_time") if entry.get(key)]
     times += [time for one in survey.ends for time in (one.started, one.ended or one.started)]
-    bursts = [(story.nanoseconds(one["from"]), story.nanoseconds(one["to"])) for one in report.incidents if one.get("from") and one.get("to")]
+    timed = [one for one in report.incidents if one.get("from") and one.get("to")]
+    bursts = [(story.nanoseconds(one["from"]), story.nanoseconds(one["to"])) for one in timed]
     return {
         "report": report,
         "summary": report.summary,
@@ -232,7 +308,7 @@ def view(report: ReportLike, survey: Survey) -> Record:
         "first_time": min((entry["first_time"] for entry in report.inputs if entry.get("first_time")), default=None),
         "last_time": max((entry["last_time"] for entry in report.inputs if entry.get("last_time")), default=None),
         "timeline": charts.timeline(survey.ends, min(times), max(times), bursts) if survey.ends else None,
-        "lanes": burst_lanes(report, survey, bursts),
+        "lanes": burst_lanes(survey, timed, bursts),
         "classes": [(name, words, report.summary["terminations"].get(name, 0)) for name, words in story.CLASSES.items()],
         "codes": code_table(report.summary),
         "causes": [(cause, count) for cause, count in survey.causes.most_common() if count],
@@ -247,19 +323,20 @@ def view(report: ReportLike, survey: Survey) -> Record:
     }
 
 
-def burst_lanes(report: ReportLike, survey: Survey, bursts: list[tuple[int, int]]) -> charts.Lanes | None:
+def burst_lanes(survey: Survey, incidents: list[Record], bursts: list[tuple[int, int]]) -> charts.Lanes | None:
     """Lanes around the incident with most connections; without incidents around the second with most abnormal ends."""
     if bursts:
-        timed = [one for one in report.incidents if one.get("from") and one.get("to")]
-        biggest = max(range(len(timed)), key=lambda number: len(timed[number].get("connections") or []))
-        return charts.lanes(survey.ends, bursts[biggest], timed[biggest].get("connections") or [])
+        biggest = max(range(len(incidents)), key=lambda number: len(incidents[number].get("connections") or []))
+        return charts.lanes(survey.ends, bursts[biggest], incidents[biggest].get("connections") or [])
     burst = charts.biggest_burst(survey.ends)
     return charts.lanes(survey.ends, burst) if burst else None
 
 
 CODE_COLUMNS = (
-    ("close_codes", "client", "sent_client", "sent by client"), ("close_codes", "server", "sent_server", "sent by server"),
-    ("reported_codes", "client", "told_client", "client was told"), ("reported_codes", "server", "told_server", "server was told"),
+    ("close_codes", "client", "sent_client", "sent by client"),
+    ("close_codes", "server", "sent_server", "sent by server"),
+    ("reported_codes", "client", "told_client", "client was told"),
+    ("reported_codes", "server", "told_server", "server was told"),
 )
 
 
@@ -268,8 +345,16 @@ def code_table(summary: Record) -> Record:
     columns = [summary.get(table, {}).get(side, {}) for table, side, _, _ in CODE_COLUMNS]
     names = sorted({name for column in columns for name in column}, key=story.code_order)
     most = max((count for column in columns for count in column.values()), default=1)
-    rows = [(name, [(CODE_COLUMNS[number][2], column.get(name, 0), 100 * column.get(name, 0) / most) for number, column in enumerate(columns)])
-            for name in names]
+    rows = [
+        (
+            name,
+            [
+                (CODE_COLUMNS[number][2], column.get(name, 0), 100 * column.get(name, 0) / most)
+                for number, column in enumerate(columns)
+            ],
+        )
+        for name in names
+    ]
     return {"heads": [head for *_, head in CODE_COLUMNS], "rows": rows}
 
 
@@ -291,14 +376,20 @@ def rule_panels(report: ReportLike) -> list[Record]:
     for group in story.rule_groups(report, ("violation", "non-strict", "informational", "unverifiable")):
         key = group.rule, group.verdict
         panels.append(
-            {"group": group, "number": numbers[key], "examples": examples[key], "info": book.get(group.rule), "total": totals[key]}
+            {
+                "group": group,
+                "number": numbers[key],
+                "examples": examples[key],
+                "info": book.get(group.rule),
+                "total": totals[key],
+            }
         )
     return panels
 
 
 def wireshark_filter(connection: Record, addresses: bool = True) -> str:
-    """A display filter for one connection. Both ends by address and port, and its packet numbers, since a port may be used again; only the packet
-    numbers when the addresses of the report are pseudonyms."""
+    """A display filter for one connection. Both ends by address and port, and its packet numbers, since a port may be used again;
+    only the packet numbers when the addresses of the report are pseudonyms."""
     parts = []
     if addresses:
         for side in ("client", "server"):

@@ -7,7 +7,6 @@ in order of
 appearance: 10.0.0.1, 2001:db8::1, host1.example. A number reveals nothing, whereas a keyed hash over 2^32 addresses could be
 searched.
 
-The passes are linear: no pattern here has a repetition within a repetition.
 """
 
 from __future__ import annotations
@@ -40,23 +39,24 @@ SECRET_HEADERS = frozenset(
 )
 """Header fields (lower case) whose value is a credential or travels with one."""
 
-JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?")
+# Every repetition is bounded or cannot overlap with its neighbour, so that no text makes a search take more than linear time.
+JWT = re.compile(r"\beyJ[\w-]{4,4096}\.[\w-]{1,4096}(?:\.[\w-]{0,4096})?")
 CREDENTIALS = re.compile(
-    r"\b(Bearer|Basic|Digest|Negotiate|Token|ApiKey)[ :=]+([\w.~+/=-]*[\d.~+/=_-][\w.~+/=-]*|[\w.~+/=-]{16,})", re.IGNORECASE
-)
-NAMED_SECRET = re.compile(
-    r"""\b((?:[\w-]*[_-])?(?:token|jwt|secret|passw(?:or)?d|pwd|session(?:_?id)?|sid|api_?key|access_?key|cookie|ticket|signature|nonce|credential))"""
-    r"""("?'?(?:\s*[=:]\s*)["']?)([^\s"',;&<]+)""",
+    r"\b(Bearer|Basic|Digest|Negotiate|Token|ApiKey)[ :=]{1,3}(?=[\w.~+/=-]{0,64}[\d.~+/=_-]|[\w.~+/=-]{16})[\w.~+/=-]+",
     re.IGNORECASE,
 )
-QUERY = re.compile(r"\?([^\s\"'<>#]*[=&][^\s\"'<>#]*)")
+SECRET_NAME = (
+    "token|jwt|secret|passw(?:or)?d|pwd|session(?:_?id)?|sid|api_?key|access_?key|cookie|ticket|signature|nonce|credential"
+)
+NAMED_SECRET = re.compile(rf"""((?<![a-z0-9])(?:{SECRET_NAME}))("?'?\s{{0,2}}[=:]\s{{0,2}}["']?)([^\s"',;&<]+)""", re.IGNORECASE)
+QUERY = re.compile(r"""\?(?=[^\s"'<>#]{0,100}[=&])([^\s"'<>#]*)""")
 WORD = re.compile(r"[A-Za-z0-9_-]{20,}")
 USERINFO = re.compile(r"(//)[^/?#@\s]+@")
 
 HOST_NAME = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})\.){1,8}[A-Za-z][A-Za-z0-9-]{1,62}"
-ADDRESS = re.compile(
-    rf"(?<![\w.:])(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|{HOST_NAME})(?![\w])"
-)
+IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
+IPV6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?:\.\d{1,3}){0,3}"
+ADDRESS = re.compile(rf"(?<![\w.:])(?:{IPV4}|{IPV6}|{HOST_NAME})(?![\w])")
 
 
 def redact_target(target: str) -> str:
@@ -295,6 +295,7 @@ class RedactedReport:
     def __init__(self, report: ReportLike, redactor: Redactor) -> None:
         self._report = report
         self._redactor = redactor
+        self.pseudonymized = redactor.pseudonyms is not None
         if redactor.pseudonyms:  # number the addresses in order of connection id, whichever connection a renderer asks for first
             for connection in report.iter_connections():
                 redactor.connection(connection)

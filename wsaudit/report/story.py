@@ -212,8 +212,8 @@ def is_abnormal(connection: Record) -> bool:
 def abnormal_groups(report: ReportLike, examples: bool = False) -> list[CauseGroup]:
     """Abnormal ends by cause, the most frequent first; `unknown` last.
 
-    The summary's `abnormal.causes` ([{"cause", "count", "example"}], example a connection id) says it exactly; without it one gets
-    the causes of all ends but the unremarkable ones, with examples from a bounded search.
+    The summary's `abnormal.causes` ([{"cause", "count", "example"}], example a connection id) says it exactly; without it one
+    gets the causes of all ends but the unremarkable ones, with examples from a bounded search.
     """
     abnormal = report.summary.get("abnormal") or {}
     if "causes" in abnormal:

@@ -29,7 +29,8 @@
   const code = (word) => CODES[word] ?? word;
 
   function clock(ms) {
-    return ms === null ? "" : new Date(ms).toISOString().slice(11, 23);
+    const date = new Date(ms);
+    return ms === null || Number.isNaN(date.getTime()) ? "" : date.toISOString().split("T")[1].slice(0, 12);
   }
 
   function seconds(value) {
