@@ -26,6 +26,7 @@ _TOKEN_SPACE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?: |$)")
 _REQUEST_START = re.compile(rb"(?:%s) [!-~]" % "|".join(METHODS).encode())
 _RESPONSE_START = re.compile(rb"HTTP/1\.\d \d")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_VERSIONS = ("1.1", "1.0")
 _BLANK_LINES = (b"\r\n", b"\n")
 
 Chunk: TypeAlias = tuple[bytes, int, int, int]  # data, offset, time, packet
@@ -214,11 +215,11 @@ class HttpSide:
             self._buffer += block
             block = self._buffer
         end = _find_end(block, max(0, self._searched - 2))
-        if (end or not self._vetted) and not self._vet(block):
-            return self._fail("not-http", len(data), events)
         if (end or len(block)) > self.max_head:
             return self._fail("head-too-large", len(data), events)
         if not end:
+            if not self._vetted and not self._vet(block):
+                return self._fail("not-http", len(data), events)
             if not before:
                 self._buffer += block
             self._searched = len(block)
@@ -227,6 +228,8 @@ class HttpSide:
         self._clear()
         start, start_time, start_packet, empty_lines = self._started
         head = parse_head(raw, start, start_time, start_packet, time, packet)
+        if not self._is_usual(head) and not self._vet(raw):
+            return self._fail("not-http", len(data), events)
         if empty_lines:
             head.note("leading-empty-line")
         self._started = (0, 0, 0, False)
@@ -237,6 +240,11 @@ class HttpSide:
             return self._fail("bad-length", len(data), events, (offset + at, time, packet))
         self._enter_body(length, offset + at)
         return at
+
+    def _is_usual(self, head: Head) -> bool:
+        """Whether there is no need to look at its first bytes again."""
+        kind, method = ("response", "") if self.side else ("request", head.method)
+        return head.kind == kind and not head.oddities and head.version in _VERSIONS and (not method or method in METHODS)
 
     def _vet(self, block: bytes | bytearray) -> bool:
         first = bytes(block[:4096])
@@ -410,8 +418,8 @@ def _find_end(block: bytes | bytearray, begin: int) -> int:
 
 def _content_length(head: Head) -> int | None:
     """The declared length, 0 without one, None when it is no number or several (RFC 9110 §8.6)."""
+    if head.get("content-length") is None:
+        return 0
     lengths = set(head.tokens("content-length"))
-    if not lengths:
-        return 0 if head.get("content-length") is None else None
-    length = lengths.pop()
-    return int(length) if not lengths and length.isascii() and length.isdigit() and len(length) <= 18 else None
+    length = lengths.pop() if len(lengths) == 1 else ""
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else None
