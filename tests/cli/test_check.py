@@ -69,6 +69,9 @@ def test_many_faults_still_fit_a_screen(check):
         (report([]), ("--expect-connections", "0"), 2),
         (report([]), ("--fail-on", "fatal"), 2),
         (report([]), ("--today", "soon"), 2),
+        (report([]), ("--ignore", "FR-1"), 2),
+        (FAULTY, ("--ignore", "FR"), 0),
+        (FAULTY, ("--select", "CL-16"), 0),
         (report([]), ("--policy", "gone.toml"), 2),
         (report([]), ("--baseline", "gone.json"), 2),
         (report([]), ("--update-baseline",), 2),
@@ -235,6 +238,7 @@ def test_same_report_same_bytes_and_no_absolute_path(check, form, tmp_path):
         assert str(tmp_path) not in first.stdout
 
 
-def test_the_way_to_reproduce_names_every_capture_and_option(check):
-    done = check("a b.pcap", "c.pcap", "--keylog", "keys.log", "--port", "8080")
-    assert "wsaudit show 'a b.pcap' c.pcap --keylog keys.log --port 8080 -c 1" in done.stdout
+def test_the_way_to_reproduce_names_every_capture_and_option(check, tmp_path):
+    (tmp_path / "keys.log").touch()
+    done = check("a b.pcap", "c.pcap", "--keylog", "keys.log", "--port", "8080", "--no-midstream")
+    assert "wsaudit show 'a b.pcap' c.pcap --keylog=keys.log --port=8080 --no-midstream -c 1" in done.stdout

@@ -6,7 +6,7 @@ import pytest
 
 from tests.gate.fake import BOOK
 from wsaudit.errors import UsageError
-from wsaudit.gate.policy import CloseCodes, Limits, Place, find_policy, load_policy, parse_policy
+from wsaudit.gate.policy import CloseCodes, Limits, Place, find_policy, load_policy, narrow, parse_policy
 
 FULL = """\
 fail-on = "warning"
@@ -184,3 +184,14 @@ def test_a_dict_is_a_policy_too():
     assert parse_policy({"fail-on": "never"}, BOOK).fail_on == "never"
     with pytest.raises(UsageError, match=r"^policy: unknown key"):
         parse_policy({"nope": 1}, BOOK)
+
+
+def test_the_command_line_narrows():
+    policy = parse_policy({"select": ["HS"], "ignore": ["FR-02"]}, BOOK)
+    assert narrow(policy, BOOK, (), ()) == policy
+    other = narrow(policy, BOOK, ("FR", "CL"), ("CL-16",))
+    assert other.rules == {"FR-01"}
+    assert (other.origin("select"), other.ignore) == ("--select", ("FR-02", "CL-16"))
+    assert narrow(policy, BOOK, (), ("HS-C",)).rules == {"HS-S05"}
+    with pytest.raises(UsageError, match=r"^--ignore: unknown rule 'FR-1'; did you mean 'FR-01'"):
+        narrow(policy, BOOK, (), ("FR-1",))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wsaudit.cli.options import make_options, reading_options
 from wsaudit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "report", "sarif", "junit", "gitlab", "github", "markdown")
 COLOURS = {"fail": "red", "pass": "green", "error": "red", "warning": "yellow", "info": "cyan", "faint": "bright_black"}
 STDOUT = "-"
+NUMBERING = (("keylog", "keylog"), ("port", "ports"), ("client-net", "client_nets"))
 
 
 @click.command("check", short_help="the CI gate: policy, baseline, exit code")
@@ -37,16 +39,8 @@ STDOUT = "-"
     "-o", "--output", "outputs", multiple=True, metavar="PATH", help="Where the -f of the same position goes; - is stdout."
 )
 @click.option("--explain-policy", is_flag=True, help="Print the policy in force and where each value came from.")
-@click.option("--keylog", "keylogs", multiple=True, metavar="FILE", help="TLS key log (repeatable).")
-@click.option(
-    "--port", "ports", multiple=True, type=click.IntRange(1, 65535), metavar="N", help="Server ports to look at (repeatable)."
-)
-@click.option("--client-net", "client_nets", multiple=True, metavar="CIDR", help="Where the clients are (repeatable).")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, metavar="N", help="Worker processes.")
 @click.option("--today", metavar="YYYY-MM-DD", help="The day that expiry dates are held against; default: the clock's, in UTC.")
-@click.option("--show-payload", is_flag=True, help="Do not redact payloads, tokens, cookies and query values.")
-@click.option("--quiet", is_flag=True, help="Print nothing when the gate passes.")
-@click.option("--no-color", is_flag=True, help="No colours.")
+@reading_options
 @click.pass_context
 def check(context: click.Context, /, captures: tuple[str, ...], **options: Any) -> None:
     """Check recorded WebSocket sessions against the RFC and a policy.
@@ -92,13 +86,14 @@ def run(captures: tuple[str, ...], options: Mapping[str, Any]) -> int:
 
 def effective_policy(options: Mapping[str, Any]) -> tuple[Policy, str]:
     """The policy in force, and the file it was read from as a person may see it."""
-    from wsaudit.gate.policy import find_policy, load_policy
+    from wsaudit.gate.policy import find_policy, load_policy, narrow
     from wsaudit.report.rulebook import rulebook
 
     given = options["policy_file"]
     path = Path(given) if given else find_policy(Path.cwd())
     shown = given or (os.path.relpath(path) if path else "none")
     policy = load_policy(path, rulebook(), shown=shown)
+    policy = narrow(policy, rulebook(), options["select"], options["ignore"])
     for key in ("fail_on", "expect_connections"):
         if options[key] is not None:
             policy = policy.override(key, options[key], "--" + key.replace("_", "-"))
@@ -140,18 +135,14 @@ def known_faults(options: Mapping[str, Any]) -> frozenset[str]:
 
 
 def audit(captures: tuple[str, ...], options: Mapping[str, Any]) -> ReportLike:
-    """The report on the captures, as it may leave the house."""
-    import wsaudit
+    """The report on the captures, as it may leave the house. Every rule is judged, so that a baseline written from it is
+    complete."""
+    from wsaudit import engine
     from wsaudit.report.redact import redacted
+    from wsaudit.report.report import Report
 
-    report = wsaudit.audit(
-        list(captures),
-        keylog=options["keylogs"],
-        ports=options["ports"],
-        client_net=options["client_nets"],
-        jobs=options["jobs"],
-    )
-    return redacted(report, show_payload=options["show_payload"])
+    chosen = make_options({**options, "select": (), "ignore": ()})
+    return redacted(Report(engine.run(captures, chosen), chosen), show_payload=options["show_payload"])
 
 
 def decide(
@@ -187,8 +178,13 @@ def screen_of(verdict: Verdict, captures: tuple[str, ...], options: Mapping[str,
     if options["quiet"] and verdict.exit_code == 0:
         return ""
     plain = options["no_color"] or "NO_COLOR" in os.environ
-    again = [word for key in ("keylog", "port") for value in options[key + "s"] for word in (f"--{key}", str(value))]
-    return screen.render(verdict, captures=captures, options=again, style=screen.plain if plain else coloured)
+    return screen.render(verdict, captures=captures, options=numbering(options), style=screen.plain if plain else coloured)
+
+
+def numbering(options: Mapping[str, Any]) -> list[str]:
+    """The options on which the numbers of the connections depend, as `wsaudit show` must get them again."""
+    words = [f"--{name}={value}" for name, key in NUMBERING for value in options[key]]
+    return [*words, "--no-midstream"] if options["no_midstream"] else words
 
 
 def coloured(text: str, role: str) -> str:

@@ -11,7 +11,7 @@ import datetime
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -194,6 +194,22 @@ def parse_policy(
     """The policy that `document` (the tables of the TOML file as a dict) states. `locate` says where a key stands, for
     messages."""
     return Reader(book, locate).policy(document)
+
+
+def narrow(policy: Policy, book: Rulebook, select: Sequence[str], ignore: Sequence[str]) -> Policy:
+    """The policy under --select, which takes the place of its own, and --ignore, which adds to it. UsageError for unknown
+    rules."""
+    reader = Reader(book, lambda key: f"--{key[0]}")
+    select = reader.selectors({"select": list(select)}, "select")
+    ignore = reader.selectors({"ignore": list(ignore)}, "ignore")
+    if select:
+        rules = reader.expand(select) - reader.expand((*policy.ignore, *ignore))
+        policy = replace(policy, rules=rules, select=select, origins={**policy.origins, "select": "--select"})
+    if ignore:
+        origin = f"{policy.origin('ignore')}, --ignore" if policy.ignore else "--ignore"
+        rules = policy.rules - reader.expand(ignore)
+        policy = replace(policy, rules=rules, ignore=(*policy.ignore, *ignore), origins={**policy.origins, "ignore": origin})
+    return policy
 
 
 class Reader:
