@@ -26,6 +26,7 @@ _TOKEN_SPACE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?: |$)")
 _REQUEST_START = re.compile(rb"(?:%s) [!-~]" % "|".join(METHODS).encode())
 _RESPONSE_START = re.compile(rb"HTTP/1\.\d \d")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")  # lines may end with a bare LF (RFC 9112 §2.2)
 _VERSIONS = ("1.1", "1.0")
 _BLANK_LINES = (b"\r\n", b"\n")
 
@@ -214,7 +215,8 @@ class HttpSide:
         if before:
             self._buffer += block
             block = self._buffer
-        end = _find_end(block, max(0, self._searched - 2))
+        blank = _BLANK_LINE.search(block, max(0, self._searched - 2))
+        end = blank.end() if blank else 0
         if (end or len(block)) > self.max_head:
             return self._fail("head-too-large", len(data), events)
         if not end:
@@ -320,7 +322,7 @@ class HttpSide:
         elif head.method == "CONNECT":
             self._stop = "tunnel"
             return 0
-        if (codings := head.tokens("transfer-encoding")) and codings != ["identity"]:
+        if codings := _codings(head):
             self._chunked = codings[-1] == "chunked"
             return 0 if self._chunked else None
         return _content_length(head)
@@ -344,7 +346,7 @@ class HttpSide:
             return 0
         if head.method == "HEAD" or status in (204, 304):
             return 0
-        if (codings := head.tokens("transfer-encoding")) and codings != ["identity"]:
+        if codings := _codings(head):
             self._chunked = codings[-1] == "chunked"
             return 0 if self._chunked else -1
         return -1 if head.get("content-length") is None else _content_length(head)
@@ -409,11 +411,11 @@ _STEPS = (
 )
 
 
-def _find_end(block: bytes | bytearray, begin: int) -> int:
-    """Where the head ends, behind its blank line; 0: not yet. Lines may end with a bare LF (RFC 9112 §2.2)."""
-    end = block.find(b"\n\r\n", begin) + 3
-    bare = block.find(b"\n\n", begin, end if end > 2 else len(block)) + 2
-    return bare if bare > 1 else end if end > 2 else 0
+def _codings(head: Head) -> list[str]:
+    """Transfer codings in the order applied; "identity" was once the name of none."""
+    if head.get("transfer-encoding") is None:
+        return []
+    return [coding for coding in head.tokens("transfer-encoding") if coding != "identity"]
 
 
 def _content_length(head: Head) -> int | None:
