@@ -2,11 +2,11 @@
 
     python sample_pcaps/tls/record.py [NAME...]
 
-writes NAME.pcap and NAME.keys.log beside this script, and to expected.json what the two sides of every connection said (the same in
-all) and the number of connections of each capture. Python's `ssl` plays both ends in memory; what it cannot be told (TLS 1.3 suites,
-KeyUpdate, 0-RTT, padding, renegotiation) is played by the `openssl` program and by Node through a relay on the loopback. The bytes
-exchanged are real, the TCP packets around them are written here. Keys and randoms are new each time, so a new recording differs from
-the old one in every byte of ciphertext.
+writes NAME.pcap and NAME.keys.log beside this script, and to expected.json what the two sides of every connection said (the
+same in all) and the number of connections of each capture. Python's `ssl` plays both ends in memory; what it cannot be told
+(TLS 1.3 suites, KeyUpdate, 0-RTT, padding, renegotiation) is played by the `openssl` program and by Node through a relay on
+the loopback. The bytes exchanged are real, the TCP packets around them are written here. Keys and randoms are new each time,
+so a new recording differs from the old one in every byte of ciphertext.
 """
 
 from __future__ import annotations

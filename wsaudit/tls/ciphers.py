@@ -133,7 +133,18 @@ class _ExplicitNonce:
 class _Cbc:
     """AES-CBC with a MAC (RFC 5246 6.2.3.2), over the plaintext or (RFC 7366) over the ciphertext."""
 
-    __slots__ = ("_algorithm", "_chained", "_encrypt_then_mac", "_mac_key", "_mac_length", "_mac_name", "_next_iv", "smallest")
+    __slots__ = (
+        "_algorithm",
+        "_body",
+        "_chained",
+        "_encrypt_then_mac",
+        "_iv",
+        "_mac_key",
+        "_mac_length",
+        "_mac_name",
+        "_next_iv",
+        "smallest",
+    )
 
     def __init__(self, version: int, key: bytes, iv: bytes, mac_key: bytes, mac_name: str, encrypt_then_mac: bool) -> None:
         self._algorithm = algorithms.AES(key)
@@ -142,26 +153,28 @@ class _Cbc:
         self._mac_length = hashlib.new(mac_name, usedforsecurity=False).digest_size
         self._encrypt_then_mac = encrypt_then_mac
         self._chained = version <= TLS10  # the iv is the last block of the record before
-        self._next_iv = iv
+        self._iv = self._next_iv = iv
+        self._body: memoryview | bytes = b""  # the record that `_iv` belongs to: it may be tried with many sequence numbers
         blocks = _BLOCK + self._mac_length if encrypt_then_mac else -(-(self._mac_length + 1) // _BLOCK) * _BLOCK
         self.smallest = blocks if self._chained else blocks + _BLOCK
 
     def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
         mac_length = self._mac_length
-        mac = b""
         if len(body) < self.smallest:
             return None
+        blocks: memoryview | bytes = body
         if self._encrypt_then_mac:
-            body, mac = body[:-mac_length], bytes(body[-mac_length:])
-            if not self._is_authentic(sequence, kind, version, body, mac):
-                return None
-        iv, blocks = (self._next_iv, body) if self._chained else (bytes(body[:_BLOCK]), body[_BLOCK:])
+            blocks, mac = body[:-mac_length], bytes(body[-mac_length:])
+        if self._chained:
+            iv = self._chain(body, blocks)
+        if self._encrypt_then_mac and not self._is_authentic(sequence, kind, version, blocks, mac):
+            return None
+        if not self._chained:
+            iv, blocks = bytes(blocks[:_BLOCK]), blocks[_BLOCK:]
         if len(blocks) % _BLOCK:
             return None
         decryptor = Cipher(self._algorithm, modes.CBC(iv)).decryptor()
         plain = decryptor.update(blocks) + decryptor.finalize()
-        if self._chained:
-            self._next_iv = bytes(body[-_BLOCK:])
         end = len(plain) - 1 - plain[-1] - (0 if self._encrypt_then_mac else mac_length)
         if end < 0 or plain.count(plain[-1], len(plain) - 1 - plain[-1]) != plain[-1] + 1:
             return None
@@ -172,6 +185,12 @@ class _Cbc:
 
     def plain_length(self, length: int) -> int | None:
         return None
+
+    def _chain(self, body: memoryview | bytes, blocks: memoryview | bytes) -> bytes:
+        """The initialization vector of a TLS 1.0 record (RFC 2246 6.2.3.2); the next one starts from its last block."""
+        if body is not self._body:
+            self._body, self._iv, self._next_iv = body, self._next_iv, bytes(blocks[-_BLOCK:])
+        return self._iv
 
     def _is_authentic(self, sequence: int, kind: int, version: int, data: bytes | memoryview, mac: bytes) -> bool:
         message = _additional(sequence, kind, version, len(data)) + data

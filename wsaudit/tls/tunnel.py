@@ -277,6 +277,8 @@ class TlsTunnel:
         for item in self._held:
             if item.kind == ALERT:
                 self._add_alert(item.side, None, item.time, item.packet, True)
+        if any(direction.searches for direction in self._directions):
+            self._reason = self._reason or "lost-records"
         self._explain()
         for direction in self._directions:
             self._tell_gap(direction, out)
@@ -406,7 +408,9 @@ class TlsTunnel:
             direction.use(keys, keys.epoch)
             direction.messages.clear()
         else:
-            handshake_only = direction.sequence == sequence
+            # Record 0 of TLS 1.0-1.2 is always the Finished.
+            finished = not direction.opened and sequence == 1 and not self._session.is_tls13
+            handshake_only = direction.sequence == sequence or finished
         if handshake_only:
             direction.gap = None
         if keys.epoch >= APPLICATION:
@@ -428,7 +432,7 @@ class TlsTunnel:
             direction.searches += 1
             direction.lost += 1
             return
-        if direction.lost:
+        if direction.lost or (self.facts.gaps and not direction.opened):
             self._reason = "lost-records"
         else:
             self._reason = "corrupt-record" if direction.opened else "wrong-keys"
