@@ -211,22 +211,20 @@ class HttpSide:
 
     def _in_head(self, data: bytes, at: int, offset: int, time: int, packet: int, events: list[Event]) -> int:
         before = len(self._buffer)
-        block: bytes | bytearray = data[at:] if at else data
-        if before:
-            self._buffer += block
-            block = self._buffer
-        blank = _BLANK_LINE.search(block, max(0, self._searched - 2))
-        end = blank.end() if blank else 0
-        if (end or len(block)) > self.max_head:
+        if before:  # then this is the beginning of `data`
+            self._buffer += data
+        block, begin = (self._buffer, 0) if before else (data, at)
+        blank = _BLANK_LINE.search(block, begin + max(0, self._searched - 2))
+        end = blank.end() if blank else len(block)
+        if end - begin > self.max_head:
             return self._fail("head-too-large", len(data), events)
-        if not end:
-            if not self._vetted and not self._vet(block):
-                return self._fail("not-http", len(data), events)
+        if not blank:
             if not before:
-                self._buffer += block
-            self._searched = len(block)
-            return len(data)
-        raw = bytes(block[:end])
+                self._buffer += data[at:]
+            self._searched = len(self._buffer)
+            known = self._vetted or self._vet(self._buffer)
+            return len(data) if known else self._fail("not-http", len(data), events)
+        raw = bytes(block[begin:end])
         self._clear()
         start, start_time, start_packet, empty_lines = self._started
         head = parse_head(raw, start, start_time, start_packet, time, packet)
@@ -236,7 +234,7 @@ class HttpSide:
             head.note("leading-empty-line")
         self._started = (0, 0, 0, False)
         events.append(head)
-        at += end - before
+        at = end - before
         length = self._request_body(head) if self.side == CLIENT else self._response_body(head)
         if length is None:
             return self._fail("bad-length", len(data), events, (offset + at, time, packet))
