@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import wire
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsaudit.http import head as module
@@ -145,6 +145,7 @@ VALUES = st.from_regex(r"([!-~]([ -~]{0,20}[!-~])?)?", fullmatch=True)
 FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
 
 
+@settings(deadline=None)
 @given(FIELDS)
 def test_both_readers_agree(fields: list[tuple[str, str]]) -> None:
     for start in ("GET /x HTTP/1.1", "HTTP/1.0 404 Not Found"):
@@ -164,6 +165,7 @@ HOSTILE = st.lists(
 ).map(b"".join)
 
 
+@settings(deadline=None)
 @given(st.binary() | HOSTILE)
 def test_no_bytes_raise(raw: bytes) -> None:
     head = parse_head(raw)
@@ -177,6 +179,7 @@ def test_no_bytes_raise(raw: bytes) -> None:
     assert repr(head)
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_a_head_that_is_not_odd_is_one_that_the_grammar_allows(raw: bytes) -> None:
     head = parse_head(raw)
