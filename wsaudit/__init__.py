@@ -1,9 +1,9 @@
 """wsaudit: why did this WebSocket connection end, and whose fault was it? A passive analyzer for captured sessions.
 
-    import wsaudit
-    report = wsaudit.audit("incident.pcapng", keylog="keys.log")
-    report.connections      # a pandas DataFrame, one row per connection
-    report.to_dict()        # the JSON report
+import wsaudit
+report = wsaudit.audit("incident.pcapng", keylog="keys.log")
+report.connections      # a pandas DataFrame, one row per connection
+report.to_dict()        # the JSON report
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def audit(
     """Audit captures and return the report.
 
     `captures`: a path, a folder, `-` (standard input), bytes, an open binary file, a list of scapy packets, or a list of any of
-    these but the last (audited as one, in packet-time order). `keylog`: NSS key log files. `ports`: server ports to look at, all by
-    default. `frames`: keep every frame, for `report.frames`. `payload`: keep payloads, for `report.messages` and `show`.
+    these but the last (audited as one, in packet-time order). `keylog`: NSS key log files. `ports`: server ports to look at,
+    all by default. `frames`: keep every frame, for `report.frames`. `payload`: keep payloads, for `report.messages` and `show`.
 
     Raises InputError if nothing could be read; an input of several that could not be read is named in `report.inputs`.
     """

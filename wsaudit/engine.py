@@ -1,4 +1,5 @@
-"""Drivers: one pass over the captures, or worker processes that each follow the flows of their shard. Results are values that merge."""
+"""Drivers: one pass over the captures, or worker processes that each follow the flows of their shard. Results are values that
+merge."""
 
 from __future__ import annotations
 
@@ -107,7 +108,7 @@ class Pass:
         )
         self.unwrapper: Unwrapper | None = None
 
-    # -- the kernel's listener ---------------------------------------------------------------------------------------------------------
+    # -- the kernel's listener -------------------------------------------------------------
 
     def open(self, flow: Flow) -> Pipeline:
         return Pipeline(flow, self)
@@ -135,7 +136,16 @@ class Pass:
         return self.unwrapper
 
     def connect_failed(
-        self, client: bytes, client_port: int, server: bytes, server_port: int, how: str, started: int, first: int, ended: int, last: int
+        self,
+        client: bytes,
+        client_port: int,
+        server: bytes,
+        server_port: int,
+        how: str,
+        started: int,
+        first: int,
+        ended: int,
+        last: int,
     ) -> None:
         if self.options.ports and server_port not in self.options.ports:
             return
@@ -144,7 +154,7 @@ class Pass:
                 FailedConnect((client, client_port), (server, server_port), how, started, first, ended, last)
             )
 
-    # -- the pipelines' sink -----------------------------------------------------------------------------------------------------------
+    # -- the pipelines' sink -------------------------------------------------------------
 
     def forget(self, flow: Flow) -> None:
         self.decoder.forget(flow)
@@ -176,7 +186,7 @@ class Pass:
         if found is not None:
             self.audit.connections.append(found)
 
-    # -- driving -----------------------------------------------------------------------------------------------------------------------
+    # -- driving -------------------------------------------------------------
 
     def run(self, readers: Sequence[CaptureReader]) -> None:
         try:
@@ -186,16 +196,23 @@ class Pass:
 
     def finish(self, readers: Sequence[CaptureReader]) -> None:
         decoder = self.decoder
-        if self.unwrapper is not None:
-            self.unwrapper.finish()
         decoder.finish()
         audit = self.audit
-        for name, value in (("tcp", decoder.tcp_packets), ("udp", decoder.udp_packets), ("other", decoder.other_packets),
-                            ("cut", decoder.cut_packets), ("truncated", decoder.truncated)):
+        if self.unwrapper is not None:
+            audit.notices += [Notice(0, 0, text) for text in self.unwrapper.notices()]
+        for name, value in (
+            ("tcp", decoder.tcp_packets),
+            ("udp", decoder.udp_packets),
+            ("other", decoder.other_packets),
+            ("cut", decoder.cut_packets),
+            ("truncated", decoder.truncated),
+        ):
             audit.packets[name] = value
         audit.seen["flows"] += decoder.flows
         if decoder.evicted:
-            audit.notices.append(Notice(0, 0, f"more than {self.options.limits.flows} flows at a time: {decoder.evicted} idle ones were forgotten"))
+            audit.notices.append(
+                Notice(0, 0, f"more than {self.options.limits.flows} flows at a time: {decoder.evicted} idle ones were forgotten")
+            )
         for reader in readers:
             for reference, text in reader.notices:
                 audit.notices.append(Notice(reader.index, reference & ((1 << PACKET_BITS) - 1), text))
@@ -230,7 +247,9 @@ def run_shard(named: Sequence[Named], options: Options, shard: int) -> Audit:
         try:
             reader = open_capture(item, index)
         except InputError as error:
-            inputs.append(Input(name_of(item), error=error.reason if error.offset is None else f"byte {error.offset}: {error.reason}"))
+            inputs.append(
+                Input(name_of(item), error=error.reason if error.offset is None else f"byte {error.offset}: {error.reason}")
+            )
             continue
         inputs.append(Input(reader.path))
         readers.append(reader)

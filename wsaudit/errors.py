@@ -1,8 +1,8 @@
 """The whole tree of exceptions. Bad traffic is never an exception: it is a fact. These are for bad inputs and bad calls.
 
-    WsauditError
-    ├── InputError   an input could not be read          (exit code 3)
-    └── UsageError   options or files that contradict     (exit code 2)
+WsauditError
+├── InputError   an input could not be read          (exit code 3)
+└── UsageError   options or files that contradict     (exit code 2)
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class InflatingSide:
     """Takes the unmasked payload of messages with RSV1 (RFC 7692 §7.2.2) and notes what inflating them showed."""
 
-    __slots__ = ("inflater", "history", "open", "lost_message", "preview", "first")
+    __slots__ = ("first", "history", "inflater", "lost_message", "open", "preview")
 
     def __init__(self, inflater: Inflater, history: Inflation, preview: int) -> None:
         self.inflater = inflater
@@ -36,7 +36,11 @@ class InflatingSide:
         inflater = self.inflater
         is_text = scanner.message == 1
         if last and not self.open:
-            self.note(scanner, inflater.message(data, is_text, self.preview), Place(scanner.frame_packet, scanner.frame_time, scanner.frame_offset))
+            self.note(
+                scanner,
+                inflater.message(data, is_text, self.preview),
+                Place(scanner.frame_packet, scanner.frame_time, scanner.frame_offset),
+            )
             return
         if not self.open:
             self.open = True
@@ -65,8 +69,17 @@ class InflatingSide:
                 history.largest = size
             if facts.preview is not None and scanner.log is not None and scanner.log.payloads is not None:
                 scanner.log.payloads[scanner.log_row] = facts.preview
-        if facts.text_valid and facts.error is None and not (
-            facts.kept_tail or facts.final_block or facts.window_exceeded or facts.takeover_used or facts.bomb or facts.empty_payload
+        if (
+            facts.text_valid
+            and facts.error is None
+            and not (
+                facts.kept_tail
+                or facts.final_block
+                or facts.window_exceeded
+                or facts.takeover_used
+                or facts.bomb
+                or facts.empty_payload
+            )
         ):
             return
         if facts.text_valid is False:
@@ -74,7 +87,16 @@ class InflatingSide:
             history.bad_text = (first, count + 1)
         if facts.error is not None:
             history.note(facts.error, place)
-        for kind in ("empty_payload", "kept_tail", "final_block", "bare_final", "window_exceeded", "takeover_used", "over_limit", "bomb"):
+        for kind in (
+            "empty_payload",
+            "kept_tail",
+            "final_block",
+            "bare_final",
+            "window_exceeded",
+            "takeover_used",
+            "over_limit",
+            "bomb",
+        ):
             if getattr(facts, kind):
                 history.note(kind, place, size or 0)
 

@@ -1,7 +1,7 @@
 """The types between the layers, and how places and times are written down.
 
-Time is an int of nanoseconds since the Unix epoch. A packet is one int, `input << 40 | number`, with numbers from 1 within their input
-as Wireshark counts them; 0 is "no packet". A side is an int: CLIENT or SERVER. Unknown is None.
+Time is an int of nanoseconds since the Unix epoch. A packet is one int, `input << 40 | number`, with numbers from 1 within
+their input as Wireshark counts them; 0 is "no packet". A side is an int: CLIENT or SERVER. Unknown is None.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ class Place(NamedTuple):
 
 
 class CloseFrame(NamedTuple):
-    """One Close frame (RFC 6455 §5.5.1). `code` None: empty body or a body of one byte (`length` tells); `lost`: bytes of it were lost.
+    """One Close frame (RFC 6455 §5.5.1). `code` None: empty body or a body of one byte (`length` tells); `lost`: bytes of it
+    were lost.
 
-    `end` is the TCP stream offset behind its last byte, to compare with what the peer acknowledged; `acked` is how much of the peer's
-    stream this side had acknowledged when it sent it, which orders two Closes (capture order does not).
+    `end` is the TCP stream offset behind its last byte, to compare with what the peer acknowledged; `acked` is how much of the
+    peer's stream this side had acknowledged when it sent it, which orders two Closes (capture order does not).
     """
 
     side: int
@@ -96,7 +97,8 @@ class Fault(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One judged fact about one connection. `key` is the connection's first packet; its id is known when the report is complete."""
+    """One judged fact about one connection. `key` is the connection's first packet; its id is known when the report is
+    complete."""
 
     rule: str
     verdict: str
@@ -125,7 +127,8 @@ NO_HEARTBEAT = Heartbeat()
 
 @dataclass(slots=True)
 class Connection:
-    """One row of the report, compact: 50,000 of them must fit beside everything else. `report.rows` turns it into the contract's JSON."""
+    """One row of the report, compact: 50,000 of them must fit beside everything else. `report.rows` turns it into the
+    contract's JSON."""
 
     first_packet: int
     last_packet: int
@@ -156,7 +159,12 @@ class Connection:
     termination: Termination = field(default_factory=lambda: Termination("unknown"))
     heartbeat: Heartbeat = NO_HEARTBEAT
     silence: int = 0
-    idle: tuple[int | None, int | None, int | None, int | None] = (None, None, None, None)  # any, client, server, data: at the end
+    idle: tuple[int | None, int | None, int | None, int | None] = (
+        None,
+        None,
+        None,
+        None,
+    )  # any, client, server, data: at the end
     network: tuple[int, ...] = (0,) * 5  # retransmissions out_of_order zero_window conflicts duplicates
     complete: bool = True
     midstream: bool = False

@@ -51,8 +51,25 @@ class Sink(Protocol):
 class Pipeline:
     """The layers of one flow. Directions are indexes 0 (`flow.a`) and 1 (`flow.b`); which one is the client turns out here."""
 
-    __slots__ = ("sink", "flow", "streams", "state", "client", "http", "pending", "informational", "request", "early", "session",
-                 "resync", "chunks_seen", "tunnel", "plain_offset", "check_early", "response_end")
+    __slots__ = (
+        "check_early",
+        "chunks_seen",
+        "client",
+        "early",
+        "flow",
+        "http",
+        "informational",
+        "pending",
+        "plain_offset",
+        "request",
+        "response_end",
+        "resync",
+        "session",
+        "sink",
+        "state",
+        "streams",
+        "tunnel",
+    )
 
     def __init__(self, flow: Flow, sink: Sink) -> None:
         self.sink = sink
@@ -76,7 +93,7 @@ class Pipeline:
         self.check_early = False
         self.response_end = 0
 
-    # -- what the kernel calls ---------------------------------------------------------------------------------------------------------
+    # -- what the kernel calls -------------------------------------------------------------
 
     def data(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> None:
         """The next bytes of one side, in order."""
@@ -113,6 +130,11 @@ class Pipeline:
         self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
         stream.mode = PYTHON
 
+    def icmp(self, time: int, packet: int, words: str) -> None:
+        """A router or host said something about this flow."""
+        if self.session is not None and len(self.session.icmp) < 16:
+            self.session.icmp.append((time, packet, words))
+
     def finish(self, flow: Flow, ongoing: bool) -> None:
         """The flow is over; `ongoing`: because the capture is."""
         tunnel = self.tunnel
@@ -127,7 +149,7 @@ class Pipeline:
             self.sink.closed_tls(flow, self.client, tunnel, ongoing)
         self.state = OVER
 
-    # -- TLS ---------------------------------------------------------------------------------------------------------------------------
+    # -- TLS -------------------------------------------------------------
 
     def start_tls(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
         from wsaudit.tls.tunnel import TlsTunnel
@@ -166,7 +188,7 @@ class Pipeline:
             self.plain_offset[i] = offset + (length or 0)
             self.gap_in(i, offset, length, event.time, event.packet)
 
-    # -- bytes of the cleartext or decrypted stream ------------------------------------------------------------------------------------
+    # -- bytes of the cleartext or decrypted stream -------------------------------------------------------------
 
     def bytes_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
         if self.state == OPEN:
@@ -214,10 +236,7 @@ class Pipeline:
             self.http_in(i, data, offset, time, packet)
         elif self.tunnel is None and data[0] in (0x14, 0x15, 0x16, 0x17) and data[1:2] in (b"\x03", b""):
             self.start_tls(i, data, offset, time, packet)
-        elif self.sink.options.midstream and not self.streams[i].syn_seen:
-            self.state = MIDSTREAM
-            self.midstream_in(i, Chunk(data, offset, time, packet))
-        elif offset > 0 and self.streams[i].syn_seen and self.sink.options.midstream:  # its first bytes were lost
+        elif self.sink.options.midstream and (offset > 0 or not self.streams[i].syn_seen):  # its first bytes were not captured
             self.state = MIDSTREAM
             self.midstream_in(i, Chunk(data, offset, time, packet))
         elif data.strip(b"\r\n") == b"":
@@ -230,7 +249,7 @@ class Pipeline:
         if self.tunnel is None:
             self.sink.forget(self.flow)
 
-    # -- HTTP --------------------------------------------------------------------------------------------------------------------------
+    # -- HTTP -------------------------------------------------------------
 
     def http_side(self, i: int) -> HttpSide | None:
         http = self.http[i]
@@ -352,7 +371,7 @@ class Pipeline:
         if server.packets == 0 and masked_frame(data):
             self.assume_accepted()  # only this direction was captured
 
-    # -- frames ------------------------------------------------------------------------------------------------------------------------
+    # -- frames -------------------------------------------------------------
 
     def open_frames(self, session: Session, handshake: Handshake) -> None:
         self.state = OPEN
@@ -444,7 +463,7 @@ class Pipeline:
             for i in (0, 1):
                 self.set_mode(i, self.streams[i])
 
-    # -- midstream ---------------------------------------------------------------------------------------------------------------------
+    # -- midstream -------------------------------------------------------------
 
     def guess_client(self, stream: Stream, i: int) -> int:
         """Nothing but ports tells: the server's is usually the well-known or lower one."""
@@ -474,7 +493,9 @@ class Pipeline:
         for side in (CLIENT, SERVER):
             j = side ^ self.client
             party = session.parties[side]
-            party.gaps.append(Gap(0, None, session.started, session.first_packet, "the capture starts in the middle of the connection"))
+            party.gaps.append(
+                Gap(0, None, session.started, session.first_packet, "the capture starts in the middle of the connection")
+            )
             party.frames.lose_step()
             self.streams[j].scanner = party.frames
             if self.sink.options.frames:
@@ -496,7 +517,7 @@ class Pipeline:
             for j in (0, 1):
                 self.set_mode(j, self.streams[j])
 
-    # -- the end -----------------------------------------------------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------
 
     def close_session(self, ongoing: bool) -> None:
         session = self.session

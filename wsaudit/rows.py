@@ -26,8 +26,24 @@ if TYPE_CHECKING:
     from wsaudit.tls.tunnel import TlsTunnel
 
 FRAME_NAMES = ("text", "binary", "continuation", "close", "ping", "pong", "reserved")
-OPCODE_NAMES = ("continuation", "text", "binary", "reserved", "reserved", "reserved", "reserved", "reserved", "close", "ping", "pong",
-                "reserved", "reserved", "reserved", "reserved", "reserved")
+OPCODE_NAMES = (
+    "continuation",
+    "text",
+    "binary",
+    "reserved",
+    "reserved",
+    "reserved",
+    "reserved",
+    "reserved",
+    "close",
+    "ping",
+    "pong",
+    "reserved",
+    "reserved",
+    "reserved",
+    "reserved",
+    "reserved",
+)
 ENDED_WELL = ("closed", "ongoing", "refused")
 
 
@@ -54,7 +70,9 @@ def row(session: Session, termination: Termination) -> Connection:
         found.subprotocols_offered = handshake.subprotocols_offered
         found.subprotocol = handshake.subprotocol
         if handshake.extensions_lines:
-            found.extensions = tuple(part.split(";")[0].strip() for line in handshake.extensions_lines for part in line.split(","))
+            found.extensions = tuple(
+                part.split(";")[0].strip() for line in handshake.extensions_lines for part in line.split(",")
+            )
         found.latency = handshake.latency_ns
         if handshake.request is not None:
             found.auth = auth_kinds(handshake.request)
@@ -72,8 +90,11 @@ def row(session: Session, termination: Termination) -> Connection:
     found.idle = idle_clocks(session)
     a, b = client.stream, server.stream
     found.network = (
-        a.retransmissions + b.retransmissions, a.out_of_order + b.out_of_order, a.zero_windows + b.zero_windows,
-        a.conflicts + b.conflicts, a.duplicates + b.duplicates,
+        a.retransmissions + b.retransmissions,
+        a.out_of_order + b.out_of_order,
+        a.zero_windows + b.zero_windows,
+        a.conflicts + b.conflicts,
+        a.duplicates + b.duplicates,
     )
     found.gaps = len(client.gaps) + len(server.gaps)
     found.truncated_packets = a.truncated + b.truncated
@@ -123,8 +144,11 @@ def idle_clocks(session: Session) -> tuple[int | None, int | None, int | None, i
 
 def last_frames(session: Session) -> tuple[tuple[int, int, int, int, int], ...]:
     """The last frames of both sides in order of time: (time, packet, side, shape, length)."""
-    rows = [(time, packet, side, shape, length) for side in (CLIENT, SERVER)
-            for time, packet, shape, length in session.parties[side].frames.recent_rows()]
+    rows = [
+        (time, packet, side, shape, length)
+        for side in (CLIENT, SERVER)
+        for time, packet, shape, length in session.parties[side].frames.recent_rows()
+    ]
     rows.sort()
     return tuple(rows[-8:])
 
@@ -150,7 +174,7 @@ def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, ex
     return made
 
 
-# -- JSON --------------------------------------------------------------------------------------------------------------------------------
+# -- JSON -------------------------------------------------------------
 
 _DATES: dict[int, str] = {}
 
@@ -170,7 +194,11 @@ def timestamp(ns: int | None) -> str | None:
             moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
         except OverflowError:
             return None
-        text = _DATES[seconds] = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else f"{moment.year:04}" + moment.strftime("-%m-%dT%H:%M:%S")
+        text = _DATES[seconds] = (
+            moment.strftime("%Y-%m-%dT%H:%M:%S")
+            if moment.year >= 1000
+            else f"{moment.year:04}" + moment.strftime("-%m-%dT%H:%M:%S")
+        )
     return f"{text}.{rest:09d}Z"
 
 
@@ -232,14 +260,27 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
         "ended": timestamp(made.ended),
         "duration": (made.ended - made.started) / SECOND,
         "handshake": {
-            "outcome": made.outcome, "status": made.status, "target": made.target, "host": made.host, "origin": made.origin,
-            "user_agent": made.user_agent, "server": made.server_header, "subprotocols_offered": list(made.subprotocols_offered),
-            "subprotocol": made.subprotocol, "extensions": list(made.extensions), "latency": seconds(made.latency),
+            "outcome": made.outcome,
+            "status": made.status,
+            "target": made.target,
+            "host": made.host,
+            "origin": made.origin,
+            "user_agent": made.user_agent,
+            "server": made.server_header,
+            "subprotocols_offered": list(made.subprotocols_offered),
+            "subprotocol": made.subprotocol,
+            "extensions": list(made.extensions),
+            "latency": seconds(made.latency),
         },
         "auth": list(made.auth),
         "frames": {SIDES[side]: dict(zip(FRAME_NAMES, made.frames[side], strict=True)) for side in (CLIENT, SERVER)},
         "messages": {
-            SIDES[side]: {"text": counts[0], "binary": counts[1], "bytes": None if counts[2] < 0 else counts[2], "wire_bytes": counts[3]}
+            SIDES[side]: {
+                "text": counts[0],
+                "binary": counts[1],
+                "bytes": None if counts[2] < 0 else counts[2],
+                "wire_bytes": counts[3],
+            }
             for side, counts in enumerate(made.messages)
         },
         "close": {
@@ -249,8 +290,12 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
         },
         "reported": {"client": reported_dict(end.reported[CLIENT]), "server": reported_dict(end.reported[SERVER])},
         "termination": {
-            "class": end.kind, "how": end.how, "by": None if end.by is None else WHO[end.by], "cause": end.cause,
-            "confidence": round(end.confidence, 2), "evidence": list(end.evidence),
+            "class": end.kind,
+            "how": end.how,
+            "by": None if end.by is None else WHO[end.by],
+            "cause": end.cause,
+            "confidence": round(end.confidence, 2),
+            "evidence": list(end.evidence),
             "alternatives": [{"cause": cause, "confidence": round(weight, 2)} for cause, weight in end.alternatives],
             "confirm": end.confirm,
             "cloudflare": None if end.cloudflare is None else {"reason": end.cloudflare[0], "source": end.cloudflare[1]},
@@ -263,13 +308,24 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
             "longest_silence": seconds(made.silence),
         },
         "idle": dict(zip(("any", "client", "server", "data"), map(seconds, made.idle), strict=True)),
-        "network": dict(zip(("retransmissions", "out_of_order", "zero_window", "conflicts", "duplicates"), made.network, strict=True)),
+        "network": dict(
+            zip(("retransmissions", "out_of_order", "zero_window", "conflicts", "duplicates"), made.network, strict=True)
+        ),
         "evidence": {
-            "complete": made.complete, "midstream": made.midstream, "gaps": made.gaps, "truncated_packets": made.truncated_packets,
+            "complete": made.complete,
+            "midstream": made.midstream,
+            "gaps": made.gaps,
+            "truncated_packets": made.truncated_packets,
         },
         "last_frames": [
-            {"time": timestamp(time), "packet": packet_number(packet), "side": SIDES[side], "type": OPCODE_NAMES[shape & 15],
-             "fin": shape & 0x80 != 0, "length": length}
+            {
+                "time": timestamp(time),
+                "packet": packet_number(packet),
+                "side": SIDES[side],
+                "type": OPCODE_NAMES[shape & 15],
+                "fin": shape & 0x80 != 0,
+                "length": length,
+            }
             for time, packet, side, shape, length in made.last_frames
         ],
         "notices": list(made.notices),

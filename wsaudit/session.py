@@ -49,7 +49,8 @@ class Shape(NamedTuple):
 
 
 class InflateFault(NamedTuple):
-    """What permessage-deflate messages of one side had in common: first place, count, one number of interest (bytes, bits, ratio)."""
+    """What permessage-deflate messages of one side had in common: first place, count, one number of interest (bytes, bits,
+    ratio)."""
 
     kind: str
     place: Place
@@ -60,7 +61,7 @@ class InflateFault(NamedTuple):
 class Inflation:
     """What inflating one side's messages showed; bytes are payload bytes after inflation."""
 
-    __slots__ = ("bytes", "wire_bytes", "messages", "unverifiable", "bad_text", "faults", "largest")
+    __slots__ = ("bad_text", "bytes", "faults", "largest", "messages", "unverifiable", "wire_bytes")
 
     def __init__(self) -> None:
         self.messages = 0
@@ -87,9 +88,34 @@ class Ping(NamedTuple):
 class Party:
     """One endpoint: what it sent."""
 
-    __slots__ = ("side", "stream", "frames", "closes", "gaps", "inflation", "pings", "pongs", "waiting", "overflow", "answered", "unsolicited",
-                 "mismatched", "first_unsolicited", "first_ping", "last_ping_time", "last_pong_time", "intervals", "interval_sum", "interval_max", "ping_after_close",
-                 "late_pongs", "duplicate_pongs", "last_answered", "resyncs", "skipped")
+    __slots__ = (
+        "answered",
+        "closes",
+        "duplicate_pongs",
+        "first_ping",
+        "first_unsolicited",
+        "frames",
+        "gaps",
+        "inflation",
+        "interval_max",
+        "interval_sum",
+        "intervals",
+        "last_answered",
+        "last_ping_time",
+        "last_pong_time",
+        "late_pongs",
+        "mismatched",
+        "overflow",
+        "ping_after_close",
+        "pings",
+        "pongs",
+        "resyncs",
+        "side",
+        "skipped",
+        "stream",
+        "unsolicited",
+        "waiting",
+    )
 
     def __init__(self, side: int, stream: Stream, frames: Scanner) -> None:
         self.side = side
@@ -168,7 +194,7 @@ class Session:
         self.tcp_end = [0, 0]  # wss: TCP offset behind the record being fed, by side
         self.in_tls = False
 
-    # -- what the frame scanner tells --------------------------------------------------------------------------------------------------
+    # -- what the frame scanner tells -------------------------------------------------------------
 
     def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
         """A control frame is complete (RFC 6455 §5.5). `payload` None: some of its bytes were lost."""
@@ -249,7 +275,7 @@ class Session:
         if inflaters is not None:
             inflaters.lose()
 
-    # -- what the pipeline asks --------------------------------------------------------------------------------------------------------
+    # -- what the pipeline asks -------------------------------------------------------------
 
     def heartbeat(self) -> Heartbeat:
         """Pings as the report tells them."""
@@ -266,18 +292,19 @@ class Session:
         return Heartbeat(
             (client.pings, server.pings),
             (len(client.waiting) + client.overflow, len(server.waiting) + server.overflow),
-            interval, p50, p99, (client.last_ping_time, server.last_ping_time),
+            interval,
+            p50,
+            p99,
+            (client.last_ping_time, server.last_ping_time),
         )
 
 
 class Inflaters(Protocol):
     """The inflating of one side: the bridge between the frame scanner and `websocket.deflate` (set up by the pipeline)."""
 
-    def take(self, scanner: Scanner, data: bytes, last: bool) -> None:
-        ...
+    def take(self, scanner: Scanner, data: bytes, last: bool) -> None: ...
 
-    def lose(self) -> None:
-        ...
+    def lose(self) -> None: ...
 
 
 def header_size(shape: int) -> int:

@@ -56,7 +56,14 @@ def print_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version and the kernel that runs.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the version and the kernel that runs.",
+)
 def cli() -> None:
     """Why did this WebSocket connection end, what did each side's API report, and who broke the protocol?
 
@@ -65,5 +72,6 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line. Exit codes: 0 done, 1 findings at or above --fail-on, 2 usage, 3 an input could not be read, 4 nothing to check."""
+    """Run the command line. Exit codes: 0 done, 1 findings at or above --fail-on, 2 usage, 3 an input could not be read, 4
+    nothing to check."""
     return cli.main(args=arguments, prog_name="wsaudit")

@@ -21,15 +21,25 @@ FOLDERS = ("csv", "parquet")  # several tables: -o names a folder
 @click.command()
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @reading_options
-@click.option("-f", "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="What the report looks like.")
-@click.option("-o", "--output", default="-", metavar="PATH", help="Where it goes; - is standard output. csv and parquet need a folder.")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), default="never", show_default=True, help="Exit 1 if a finding is at least this severe.")
+@click.option(
+    "-f", "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="What the report looks like."
+)
+@click.option(
+    "-o", "--output", default="-", metavar="PATH", help="Where it goes; - is standard output. csv and parquet need a folder."
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(FAIL_ON),
+    default="never",
+    show_default=True,
+    help="Exit 1 if a finding is at least this severe.",
+)
 @click.option("--pseudonymize", is_flag=True, help="Replace addresses by others, consistently.")
 def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, pseudonymize: bool, **given: Any) -> None:
     """Audit captures and report what happened to each WebSocket connection in them.
 
-    CAPTURE is a pcap or pcapng file, compressed or not, a folder of them, or - for standard input. Several captures are one audit, in
-    the order of their packets' time.
+    CAPTURE is a pcap or pcapng file, compressed or not, a folder of them, or - for standard input. Several captures are one
+    audit, in the order of their packets' time.
     """
     from wsaudit.engine import run
     from wsaudit.errors import InputError, UsageError

@@ -28,7 +28,7 @@ def network(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 
 def limit(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Limits:
     changed = {}
-    names = [name for name in Limits.__dataclass_fields__]
+    names = list(Limits.__dataclass_fields__)
     for value in values:
         name, equals, number = value.partition("=")
         name = name.strip().replace("-", "_")
@@ -39,18 +39,42 @@ def limit(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
 
 
 READING = (
-    click.option("--keylog", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-                 help="NSS key log to open TLS with. Repeatable."),
-    click.option("--port", "ports", multiple=True, type=click.IntRange(1, 65535), help="Look at this server port only. Repeatable."),
-    click.option("--client-net", "client_nets", multiple=True, callback=network, metavar="CIDR",
-                 help="Addresses of clients, where the capture does not tell who the client is."),
+    click.option(
+        "--keylog",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="NSS key log to open TLS with. Repeatable.",
+    ),
+    click.option(
+        "--port", "ports", multiple=True, type=click.IntRange(1, 65535), help="Look at this server port only. Repeatable."
+    ),
+    click.option(
+        "--client-net",
+        "client_nets",
+        multiple=True,
+        callback=network,
+        metavar="CIDR",
+        help="Addresses of clients, where the capture does not tell who the client is.",
+    ),
     click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Worker processes."),
     click.option("--no-midstream", is_flag=True, help="Only connections whose handshake was captured."),
     click.option("--select", multiple=True, metavar="RULE", help="Judge these rules only (id or prefix: FR, CL-05). Repeatable."),
     click.option("--ignore", multiple=True, metavar="RULE", help="Do not judge these rules. Repeatable."),
-    click.option("--signatures", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-                 help="More timeout signatures (TOML, same form as the built-in ones)."),
-    click.option("--limit", "limits", multiple=True, callback=limit, metavar="NAME=N", help="Change a memory limit; docs/limits.md names them."),
+    click.option(
+        "--signatures",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="More timeout signatures (TOML, same form as the built-in ones).",
+    ),
+    click.option(
+        "--limit",
+        "limits",
+        multiple=True,
+        callback=limit,
+        metavar="NAME=N",
+        help="Change a memory limit; docs/limits.md names them.",
+    ),
     click.option("--show-payload", is_flag=True, help="Show payloads, tokens, cookies and query values (redacted by default)."),
     click.option("--quiet", "-q", is_flag=True, help="No progress, no messages."),
     click.option("--no-color", is_flag=True, help="Plain text."),
@@ -68,9 +92,17 @@ def make_options(given: dict[str, Any], **more: Any) -> Options:
     """`Options` of what a command was given."""
     try:
         return Options(
-            keylogs=given["keylog"], ports=given["ports"], client_nets=given["client_nets"], jobs=given["jobs"],
-            midstream=not given["no_midstream"], select=given["select"], ignore=given["ignore"], signatures=given["signatures"],
-            limits=given["limits"], payload=given["show_payload"], **more,
+            keylogs=given["keylog"],
+            ports=given["ports"],
+            client_nets=given["client_nets"],
+            jobs=given["jobs"],
+            midstream=not given["no_midstream"],
+            select=given["select"],
+            ignore=given["ignore"],
+            signatures=given["signatures"],
+            limits=given["limits"],
+            payload=given["show_payload"],
+            **more,
         )
     except UsageError as error:
         raise click.UsageError(str(error)) from None

@@ -9,6 +9,6 @@ from __future__ import annotations
 
 def compiled() -> bool:
     """True when the compiled kernel runs, False for plain Python."""
-    from wsaudit.kernel import frames, packets, records, streams
+    from wsaudit.kernel import buffer, frames, packets, records, streams
 
-    return all(module.is_compiled() for module in (frames, packets, records, streams))
+    return not any((module.__file__ or "").endswith(".py") for module in (buffer, frames, packets, records, streams))

@@ -1,7 +1,8 @@
 """Bytes that the kernel reads in place.
 
-The capture's chunk, a held-back segment and a decrypted record all come as a `Buffer`, so there is one form of every hot function.
-Compiled, `b` and `words` are typed views (bounds checked); plain, `b` is the object itself, which indexes faster than a memoryview.
+The capture's chunk, a held-back segment and a decrypted record all come as a `Buffer`, so there is one form of every hot
+function. Compiled, `b` and `words` are typed views (bounds checked); plain, `b` is the object itself, which indexes faster than
+a memoryview.
 """
 
 from __future__ import annotations

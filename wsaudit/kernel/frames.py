@@ -1,8 +1,8 @@
 """One direction of a WebSocket connection: bytes → frame headers, control frames, UTF-8 of text. RFC 6455 §5.
 
-The scanner is streaming: it holds at most one header and one control frame, whatever lengths are declared, and it goes on where an
-endpoint would stop. It judges nothing: it counts frames by *shape* and keeps the first place of each shape, so that a rule about
-headers is asked once a shape and not once a frame.
+The scanner is streaming: it holds at most one header and one control frame, whatever lengths are declared, and it goes on where
+an endpoint would stop. It judges nothing: it counts frames by *shape* and keeps the first place of each shape, so that a rule
+about headers is asked once a shape and not once a frame.
 """
 
 from __future__ import annotations
@@ -104,8 +104,9 @@ class FrameLog:
 class Scanner:
     """The frames of one side (`side`: 0 client, 1 server), fed in stream order.
 
-    `listener.control(scanner, opcode, payload, length)` gets each control frame at its last byte (payload None: bytes of it were lost); `listener.compressed(scanner, data,
-    last)` the unmasked payload of messages with RSV1 when `inflate` is set. All else stays here, as counts and first places.
+    `listener.control(scanner, opcode, payload, length)` gets each control frame at its last byte (payload None: bytes of it
+    were lost); `listener.compressed(scanner, data, last)` the unmasked payload of messages with RSV1 when `inflate` is set. All
+    else stays here, as counts and first places.
     """
 
     def __init__(self, side: int, listener: Any) -> None:
@@ -193,7 +194,7 @@ class Scanner:
             self.recent_shape = zeros(RECENT)
             self.recent_length = zeros(RECENT)
 
-    # -- bytes in ------------------------------------------------------------------------------------------------------------------
+    # -- bytes in -------------------------------------------------------------
 
     def feed(self, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> None:
         """Take buffer[pos:end], the next bytes of the stream, captured at `time` in `packet`."""
@@ -269,7 +270,7 @@ class Scanner:
             self.end_frame(time, packet)
         return pos
 
-    # -- one frame -----------------------------------------------------------------------------------------------------------------
+    # -- one frame -------------------------------------------------------------
 
     def begin_frame(self, buffer: Buffer, pos: int) -> None:
         """The whole header is at buffer[pos:]. RFC 6455 §5.2."""
@@ -478,7 +479,7 @@ class Scanner:
             self.binary_messages += 1
         self.message = 0
 
-    # -- lost bytes ----------------------------------------------------------------------------------------------------------------
+    # -- lost bytes -------------------------------------------------------------
 
     def gap(self, length: int) -> bool:
         """`length` bytes of this side were lost. True: still in step, because they lay inside a payload of known length."""
@@ -522,7 +523,7 @@ class Scanner:
         self.remaining = 0
         self.head = b""
 
-    # -- UTF-8 ---------------------------------------------------------------------------------------------------------------------
+    # -- UTF-8 -------------------------------------------------------------
 
     def check_text(self, buffer: Buffer, pos: int, end: int) -> int:
         """Go on checking UTF-8 (RFC 3629) in masked buffer[pos:end]; returns the position of the first impossible byte, or -1."""
@@ -616,10 +617,11 @@ class Scanner:
         self.key, self.phase = key, phase
         return at
 
-    # -- facts out -----------------------------------------------------------------------------------------------------------------
+    # -- facts out -------------------------------------------------------------
 
     def shape_rows(self) -> list[tuple[int, int, int, int, int, int, int]]:
-        """(shape, count, first packet, first time, first offset, first length, last packet) of each shape, in order of appearance."""
+        """(shape, count, first packet, first time, first offset, first length, last packet) of each shape, in order of
+        appearance."""
         rows = []
         for i in range(self.shapes):
             rows.append(

@@ -1,9 +1,9 @@
 """Link, IP and TCP headers in place → the flow's stream. The door through which every packet of a capture comes.
 
-What is common is decoded here; what is rare (fragments, tunnels, extension headers, ICMP) is handed to the listener as bytes. The flow
-table is keyed by the contiguous address and port bytes of one direction, so both ends may have the same address. A flow costs a table
-entry until its first bytes show a request, a response, TLS or what may be frames; only then it becomes objects. Everything else is
-ignored for a few nanoseconds a packet.
+What is common is decoded here; what is rare (fragments, tunnels, extension headers, ICMP) is handed to the listener as bytes.
+The flow table is keyed by the contiguous address and port bytes of one direction, so both ends may have the same address. A
+flow costs a table entry until its first bytes show a request, a response, TLS or what may be frames; only then it becomes
+objects. Everything else is ignored for a few nanoseconds a packet.
 """
 
 from __future__ import annotations
@@ -45,14 +45,22 @@ def is_compiled() -> bool:
 class Decoder:
     """Packets in, streams out.
 
-    `listener` gets what is rare: `open(flow)` (returns the flow's owner), `packet(data, linktype, time, packet)` for what the fast
-    decoder does not know, `icmp(data, version, time, packet)`, `connect_failed(...)`, `ignored_flow(port_a, port_b, kind)`.
-    `shards` > 1: only flows whose symmetric hash falls to `shard` are followed. `ports`: only these server ports, empty = all.
+    `listener` gets what is rare: `open(flow)` (returns the flow's owner), `packet(data, linktype, time, packet)` for what the
+    fast decoder does not know, `icmp(data, version, time, packet)`, `connect_failed(...)`, `ignored_flow(port_a, port_b,
+    kind)`. `shards` > 1: only flows whose symmetric hash falls to `shard` are followed. `ports`: only these server ports, empty
+    = all.
     """
 
     def __init__(
-        self, listener: Any, shard: int = 0, shards: int = 1, ports: tuple[int, ...] = (), seed: int = 0, max_flows: int = 1 << 20,
-        midstream: bool = True, buffer_limit: int = 1 << 20,
+        self,
+        listener: Any,
+        shard: int = 0,
+        shards: int = 1,
+        ports: tuple[int, ...] = (),
+        seed: int = 0,
+        max_flows: int = 1 << 20,
+        midstream: bool = True,
+        buffer_limit: int = 1 << 20,
     ) -> None:
         self.listener = listener
         self.shard = shard
@@ -95,7 +103,7 @@ class Decoder:
             self.word = zeros(KEY)  # the key being looked up
         self.closing: deque[Any] = deque()
 
-    # -- link layer --------------------------------------------------------------------------------------------------------------------
+    # -- link layer -------------------------------------------------------------
 
     def packet(self, buffer: Buffer, pos: int, caplen: int, wirelen: int, time: int, packet: int, linktype: int) -> None:
         """One captured packet at buffer[pos:pos+caplen]."""
@@ -165,10 +173,11 @@ class Decoder:
         else:
             self.listener.packet(bytes(buffer.raw[pos:end]), linktype, time, packet)
 
-    # -- IP ----------------------------------------------------------------------------------------------------------------------------
+    # -- IP -------------------------------------------------------------
 
     def network(self, buffer: Buffer, pos: int, end: int, cut: int, time: int, packet: int) -> None:
-        """An IP header at buffer[pos:]; the packet was captured up to `end`, `cut` more bytes were not. Lengths come from the headers."""
+        """An IP header at buffer[pos:]; the packet was captured up to `end`, `cut` more bytes were not. Lengths come from the
+        headers."""
         b = buffer.b
         if pos + 20 > end:
             self.cut_packets += 1
@@ -224,12 +233,23 @@ class Decoder:
         else:
             self.listener.network(bytes(buffer.raw[pos:end]), version, time, packet)
 
-    # -- TCP ---------------------------------------------------------------------------------------------------------------------------
+    # -- TCP -------------------------------------------------------------
 
     def transport(
-        self, buffer: Buffer, addresses: int, words: int, pos: int, stop: int, end: int, ttl: int, ident: int, time: int, packet: int,
+        self,
+        buffer: Buffer,
+        addresses: int,
+        words: int,
+        pos: int,
+        stop: int,
+        end: int,
+        ttl: int,
+        ident: int,
+        time: int,
+        packet: int,
     ) -> None:
-        """A TCP header at buffer[pos:]; the segment ends at `stop`, the capture of it at `end`. `addresses`: source and destination."""
+        """A TCP header at buffer[pos:]; the segment ends at `stop`, the capture of it at `end`. `addresses`: source and
+        destination."""
         b = buffer.b
         self.tcp_packets += 1
         if pos + 20 > end:
@@ -248,7 +268,7 @@ class Decoder:
             window = b[pos + 14] << 8 | b[pos + 15]
             start = pos + ((b[pos + 12] >> 4) << 2)
         else:
-            sport, dport, seq, ack, start, flags, window = TCP_FIELDS(buffer.raw, pos)
+            _, _, seq, ack, start, flags, window = TCP_FIELDS(buffer.raw, pos)
             start = pos + ((start >> 4) << 2)
         total = stop - start
         if total < 0 or start - pos < 20:
@@ -277,11 +297,29 @@ class Decoder:
             e = -1
         if total == 0 and not flags & (SYN | FIN | RST):
             return
-        self.other_flow(buffer, addresses, words, pos, start, total, stop, end, seq, ack, flags, window, ttl, ident, time, packet, e)
+        self.other_flow(
+            buffer, addresses, words, pos, start, total, stop, end, seq, ack, flags, window, ttl, ident, time, packet, e
+        )
 
     def other_flow(
-        self, buffer: Buffer, addresses: int, words: int, pos: int, start: int, total: int, stop: int, end: int, seq: int, ack: int,
-        flags: int, window: int, ttl: int, ident: int, time: int, packet: int, e: int,
+        self,
+        buffer: Buffer,
+        addresses: int,
+        words: int,
+        pos: int,
+        start: int,
+        total: int,
+        stop: int,
+        end: int,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        ttl: int,
+        ident: int,
+        time: int,
+        packet: int,
+        e: int,
     ) -> None:
         """SYN, FIN, RST or data of a flow that is not followed (yet)."""
         if flags & SYN:
@@ -327,7 +365,8 @@ class Decoder:
         stream.segment(buffer, start, n, total - n, seq, ack, flags, window, ttl, ident, time, packet)
 
     def classify(self, buffer: Buffer, start: int, n: int, seq: int, e: int) -> int:
-        """First bytes of a direction: 1 = a request, a response, TLS or maybe frames; 0 = something else; -1 = look at the next too."""
+        """First bytes of a direction: 1 = a request, a response, TLS or maybe frames; 0 = something else; -1 = look at the next
+        too."""
         if n <= 0:
             return -1
         b = buffer.b
@@ -365,7 +404,13 @@ class Decoder:
             stream: Stream = self.streams[e]
             if stream.syn_seen and ((stream.next_seq - stream.offset) & M32) == ((seq + 1) & M32):
                 return  # the same SYN again
-            if flags & ACK and not stream.syn_seen and stream.started and stream.offset == 0 and stream.next_seq == (seq + 1) & M32:
+            if (
+                flags & ACK
+                and not stream.syn_seen
+                and stream.started
+                and stream.offset == 0
+                and stream.next_seq == (seq + 1) & M32
+            ):
                 stream.syn_seen = True
                 stream.syn_time = time
                 stream.syn_packet = packet
@@ -441,7 +486,9 @@ class Decoder:
             stream.syn_time = self.syn_time[e]
             stream.syn_packet = self.syn_packet[e]
             stream.start(self.syn_seq[e] + 1)
-            if stream.syn_time < flow.first_time or (stream.syn_time == flow.first_time and stream.syn_packet < flow.first_packet):
+            if stream.syn_time < flow.first_time or (
+                stream.syn_time == flow.first_time and stream.syn_packet < flow.first_packet
+            ):
                 flow.first_time = stream.syn_time
                 flow.first_packet = stream.syn_packet
 
@@ -456,7 +503,7 @@ class Decoder:
         if first:
             self.listener.ignored_flow(raw[pos] << 8 | raw[pos + 1], raw[pos + 2] << 8 | raw[pos + 3])
 
-    # -- ends --------------------------------------------------------------------------------------------------------------------------
+    # -- ends -------------------------------------------------------------
 
     def finish_flow(self, flow: Flow) -> None:
         """The flow is over: flush both sides, tell the owner, free the entries."""
@@ -514,8 +561,15 @@ class Decoder:
         key = self.key_bytes(e)
         width = (len(key) - 4) // 2
         self.listener.connect_failed(
-            key[:width], int.from_bytes(key[-4:-2], "big"), key[width : 2 * width], int.from_bytes(key[-2:], "big"), how,
-            self.syn_time[e], self.syn_packet[e], time, packet,
+            key[:width],
+            int.from_bytes(key[-4:-2], "big"),
+            key[width : 2 * width],
+            int.from_bytes(key[-2:], "big"),
+            how,
+            self.syn_time[e],
+            self.syn_packet[e],
+            time,
+            packet,
         )
 
     def lookup(self, source: bytes, sport: int, target: bytes, dport: int) -> Flow | None:
@@ -532,7 +586,8 @@ class Decoder:
         flow: Flow = stream.flow
         return flow
 
-    # -- the table: addresses at `addresses` (`words` 32-bit words), ports at `pos` ----------------------------------------------------
+    # -- the table: addresses at `addresses` (`words` 32-bit words), ports at `pos`
+    # ----------------------------------------------------
 
     def find(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
         """The entry of this direction, or -1. Sets `stopped` when the flow belongs to another shard."""
@@ -557,9 +612,7 @@ class Decoder:
     def reverse_key(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bytes:
         raw = buffer.raw
         half = addresses + 2 * words
-        return bytes(
-            raw[half : half + 2 * words] + raw[addresses:half] + raw[pos + 2 : pos + 4] + raw[pos : pos + 2]
-        )
+        return bytes(raw[half : half + 2 * words] + raw[addresses:half] + raw[pos + 2 : pos + 4] + raw[pos : pos + 2])
 
     def insert(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
         raw = buffer.raw
@@ -747,7 +800,8 @@ class Decoder:
             self.word[i] = saved[i]
 
     def evict(self) -> None:
-        """The table is full: forget the half of the flows not followed that were silent longest; if there are none, end the oldest followed."""
+        """The table is full: forget the half of the flows not followed that were silent longest; if there are none, end the
+        oldest followed."""
         idle = [(self.seen_time[e], e) for e in range(self.top) if self.state[e] == FRESH or self.state[e] == IGNORED]
         idle.sort()
         for _, e in idle[: len(idle) // 2 + 1]:

@@ -270,11 +270,14 @@ class PcapngWalker:
                 self.status = BLOCK
                 break
             after = pos + length
+            if after > end and length <= limit:
+                break
+            # Only now is all that was read above of this block for sure.
             if length & 3 or length > limit or data + caplen + 4 > after:
                 self.status = BAD
-                self.problem = f"a packet block of {length} bytes that claims {caplen} captured bytes"
-                break
-            if after > end:
+                self.problem = f"a packet block of {length} bytes"
+                if 32 <= length <= limit:
+                    self.problem += f" that claims {caplen} captured bytes"
                 break
             again = unpack_one(raw, after - 4)[0] if PLAIN else number_at(buffer, after - 4, big)
             if again != length:

@@ -1,9 +1,9 @@
 """TCP segments → in-order bytes of one side. RFC 9293 §3.4, §3.10.
 
-Sequence numbers become 64-bit stream offsets at once. In-order data goes on without a copy; early segments wait in a bounded list. A
-hole is a gap when the receiver acknowledged bytes that were never captured, when a limit is hit, or at the end: never by wall time.
-The first copy of a byte wins; a differing copy is a conflict. FIN counts as one offset, so that "was the FIN acknowledged" is the same
-question as for data.
+Sequence numbers become 64-bit stream offsets at once. In-order data goes on without a copy; early segments wait in a bounded
+list. A hole is a gap when the receiver acknowledged bytes that were never captured, when a limit is hit, or at the end: never
+by wall time. The first copy of a byte wins; a differing copy is a conflict. FIN counts as one offset, so that "was the FIN
+acknowledged" is the same question as for data.
 """
 
 from __future__ import annotations
@@ -137,8 +137,19 @@ class Stream:
         self.next_seq = seq & M32
 
     def segment(
-        self, buffer: Buffer, pos: int, n: int, lost: int, seq: int, ack: int, flags: int, window: int, ttl: int, ident: int,
-        time: int, packet: int,
+        self,
+        buffer: Buffer,
+        pos: int,
+        n: int,
+        lost: int,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        ttl: int,
+        ident: int,
+        time: int,
+        packet: int,
     ) -> None:
         """One TCP segment of this side: `n` payload bytes captured at buffer[pos:], `lost` more cut off by the capture."""
         flow = self.flow
@@ -274,7 +285,7 @@ class Stream:
             self.mode = PYTHON
         self.flow.owner.data(self, bytes(buffer.raw[pos : pos + n]), at, time, packet)
 
-    # -- everything that is not simply the next segment ------------------------------------------------------------------------------
+    # -- everything that is not simply the next segment -------------------------------------------------------------
 
     def unordered(
         self, buffer: Buffer, pos: int, n: int, lost: int, d: int, seq: int, ident: int, time: int, packet: int
@@ -422,7 +433,7 @@ class Stream:
             elif missing > 1:  # one byte may be a FIN that was not captured
                 self.gap(missing, time, self.acked_packet, "acknowledged, never captured")
 
-    # -- differing copies --------------------------------------------------------------------------------------------------------------
+    # -- differing copies -------------------------------------------------------------
 
     def remember(self, buffer: Buffer, pos: int, n: int) -> None:
         """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""

@@ -266,11 +266,16 @@ class Redactor:
 class ReportLike(Protocol):
     """What a renderer asks of a report."""
 
-    inputs: list[Record]
-    summary: Record
-    incidents: list[Record]
-    findings: list[Record]
-    notices: list[Record]
+    @property
+    def inputs(self) -> list[Record]: ...
+    @property
+    def summary(self) -> Record: ...
+    @property
+    def incidents(self) -> list[Record]: ...
+    @property
+    def findings(self) -> list[Record]: ...
+    @property
+    def notices(self) -> list[Record]: ...
 
     def connection_count(self) -> int:
         """Number of connections."""

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.engine import Audit, Input
-from wsaudit.report.fingerprint import fingerprint
 from wsaudit.model import (
     CLIENT,
     SERVER,
@@ -23,6 +22,7 @@ from wsaudit.model import (
     packet_number,
 )
 from wsaudit.options import Options
+from wsaudit.report.fingerprint import fingerprint
 from wsaudit.rows import connection_dict, timestamp
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Report:
         self.judged: list[Finding] = sorted(findings, key=order)
         self.incidents: list[dict[str, Any]] = find_incidents(self.rows)
 
-    # -- parts of the contract -----------------------------------------------------------------------------------------------------------
+    # -- parts of the contract -------------------------------------------------------------
 
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:
@@ -148,7 +148,9 @@ class Report:
         """What was in the captures beside WebSockets: the answer to "why does it find nothing?"."""
         packets, seen = self.audit.packets, self.audit.seen
         return {
-            "ports": {str(port): count for port, count in sorted(self.audit.ports.items(), key=lambda item: (-item[1], item[0]))[:10]},
+            "ports": {
+                str(port): count for port, count in sorted(self.audit.ports.items(), key=lambda item: (-item[1], item[0]))[:10]
+            },
             "tls_connections": seen["tls_connections"],
             "tls_without_keys": seen["tls_closed"],
             "http_requests": seen["http_requests"],
@@ -189,7 +191,7 @@ class Report:
         """Inputs of which nothing could be read."""
         return [entry for entry in self.audit.inputs if entry.error is not None]
 
-    # -- for Python ----------------------------------------------------------------------------------------------------------------------
+    # -- for Python -------------------------------------------------------------
 
     @cached_property
     def connections(self) -> pandas.DataFrame:
@@ -217,7 +219,13 @@ def ordered_codes(codes: Counter[str]) -> dict[str, int]:
 
 def input_dict(entry: Input) -> dict[str, Any]:
     return {
-        "path": entry.path, "format": entry.format, "packets": entry.packets, "bytes": entry.bytes,
-        "first_time": timestamp(entry.first_time), "last_time": timestamp(entry.last_time), "truncated": entry.truncated,
-        "notices": list(entry.notices), "error": entry.error,
+        "path": entry.path,
+        "format": entry.format,
+        "packets": entry.packets,
+        "bytes": entry.bytes,
+        "first_time": timestamp(entry.first_time),
+        "last_time": timestamp(entry.last_time),
+        "truncated": entry.truncated,
+        "notices": list(entry.notices),
+        "error": entry.error,
     }

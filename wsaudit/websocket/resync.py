@@ -2,8 +2,8 @@
 
 A candidate is the start of a captured segment: senders usually begin a frame there. It is believed when three consecutive headers
 are plausible (known opcode, RSV2 and RSV3 zero, shortest length form, one mask polarity, control frames short and whole), or when
-a chain of frames ends exactly with a segment and its last is a whole Close with a code that may be sent and a readable reason: the
-end of a connection rarely leaves three frames. Nothing is guessed beyond that; what was skipped is counted.
+a chain of frames ends exactly with a segment and its last is a whole Close with a code that may be sent and a readable reason:
+the end of a connection rarely leaves three frames. Nothing is guessed beyond that; what was skipped is counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Chunk(NamedTuple):
 
 
 class Resync:
-    """Looks for the next frame of one side. `masked`: the polarity this side must have, None when nobody knows who the client is."""
+    """Looks for the next frame of one side. `masked`: the polarity this side must have, None when nobody knows who the client
+    is."""
 
     def __init__(self, masked: bool | None, limit: int, strict: bool = False) -> None:
         self.masked = masked
@@ -128,7 +129,7 @@ def plausible(data: bytes, pos: int, masked: bool | None, ends: set[int], strict
 
 def believable_close(payload: bytes) -> bool:
     code = int.from_bytes(payload[:2], "big")
-    if not (1000 <= code <= 1014 and code not in (1004, 1005, 1006) or 3000 <= code <= 4999):
+    if not ((1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999):
         return False
     try:
         payload[2:].decode()

@@ -1,0 +1,31 @@
+"""Worker processes: each reads the captures and follows the flows whose hash falls to it; the parts merge into the same audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+
+from wsaudit.capture.source import Named
+from wsaudit.engine import Audit, run_shard
+from wsaudit.errors import UsageError
+from wsaudit.options import Options
+
+
+def run_shards(captures: Sequence[Named], options: Options, executor: Executor | None = None) -> Audit:
+    """Audit with `options.jobs` shards in processes of their own, or in those of `executor`. Captures must be readable by each of
+    them: paths or bytes, not standard input or open files."""
+    if any(hasattr(item, "read") or item == "-" for item in captures):
+        raise UsageError("--jobs needs files: standard input can be read only once")
+    if executor is not None:
+        return gather(executor, captures, options)
+    with ProcessPoolExecutor(options.jobs - 1) as pool:
+        return gather(pool, captures, options, own=0)
+
+
+def gather(executor: Executor, captures: Sequence[Named], options: Options, own: int | None = None) -> Audit:
+    """Shard `own` is done in this process while the others run."""
+    futures = [executor.submit(run_shard, captures, options, shard) for shard in range(options.jobs) if shard != own]
+    whole = run_shard(captures, options, own) if own is not None else Audit()
+    for future in futures:
+        whole.merge(future.result())
+    return whole
