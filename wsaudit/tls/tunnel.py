@@ -6,6 +6,7 @@ a key that is not there yet, or the other side's answer, is held back in the ord
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -37,6 +38,8 @@ _LABELS: dict[tuple[int, int], str] = {
 # After lost records their number is not known: sequence numbers are tried until one authenticates. The work is bounded by a
 # multiple of the bytes that came, so that holes in hostile captures cost linear time.
 _MOST_TRIED = 4096
+_MOST_UPDATES = 4  # KeyUpdates that may be among the lost records
+_MOST_LOST = 1 << 40  # so that sequence numbers stay below 2**64, however large the holes
 _TRIAL_COST = 512  # bytes that could be opened in the time one call takes
 _EFFORT_BASE = 1 << 20
 _EFFORT_PER_BYTE = 64
@@ -182,7 +185,7 @@ class _Direction:
         self.keys = keys
         self.epoch = epoch
         self.sequence = 0
-        self.opened = self.steady = False
+        self.steady = False
 
 
 class TlsTunnel:
@@ -277,6 +280,8 @@ class TlsTunnel:
         for item in self._held:
             if item.kind == ALERT:
                 self._add_alert(item.side, None, item.time, item.packet, True)
+            elif self._directions[item.side].gap is None:
+                self._directions[item.side].gap = PlainGap(item.side, item.time, item.packet, None)
         if any(direction.searches for direction in self._directions):
             self._reason = self._reason or "lost-records"
         self._explain()
@@ -379,6 +384,7 @@ class TlsTunnel:
             direction.gap = (
                 PlainGap(direction.side, time, packet, length) if direction.gap is None else direction.gap._replace(length=None)
             )
+        direction.lost = min(direction.lost, _MOST_LOST)
         direction.steady = False
         direction.searches = 0
         direction.messages.clear()
@@ -404,7 +410,7 @@ class TlsTunnel:
     def _found(self, direction: _Direction, keys: _Keys, sequence: int) -> None:
         """A record opened with `keys` as number `sequence`: that settles what was lost."""
         if keys is not direction.keys:
-            handshake_only = direction.epoch < APPLICATION and sequence == 0
+            handshake_only = direction.epoch == RECORDS_OF_HANDSHAKE and sequence == 0
             direction.use(keys, keys.epoch)
             direction.messages.clear()
         else:
@@ -422,12 +428,12 @@ class TlsTunnel:
     def _not_opened(self, direction: _Direction, kind: int, size: int, time: int, packet: int, out: Events) -> None:
         """No key opened a record: step over it where that is to be expected, else give the direction up."""
         tls13 = self._session.is_tls13
-        if tls13 and direction.epoch < APPLICATION and (direction.epoch == EARLY or direction.keys is None):
-            direction.skipped += 1
+        if tls13 and self._is_passed_over(direction):
             if direction.epoch == EARLY and self.facts.early_data == "rejected":
                 self.facts.early_data_bytes += size
-            if direction.skipped <= _MOST_SKIPPED:
-                return
+            elif direction.epoch == EARLY:
+                direction.gap = direction.gap or PlainGap(direction.side, time, packet, None)
+            return
         if direction.lost and direction.searches < _SEARCHES_PER_GAP:
             direction.searches += 1
             direction.lost += 1
@@ -440,6 +446,13 @@ class TlsTunnel:
         direction.gap = direction.gap or PlainGap(direction.side, time, packet, None)
         self._tell_gap(direction, out)
         self._explain()
+
+    def _is_passed_over(self, direction: _Direction) -> bool:
+        """Whether a TLS 1.3 record may be early data, or of the handshake, whose secret is not in the key log."""
+        if direction.epoch >= APPLICATION or direction.skipped >= _MOST_SKIPPED or self._directions[SERVER].closed:
+            return False
+        direction.skipped += 1
+        return direction.epoch == EARLY or direction.keys is None
 
     def _tell_gap(self, direction: _Direction, out: Events) -> None:
         if direction.gap is not None and self.facts.decrypted:
@@ -456,34 +469,38 @@ class TlsTunnel:
             if keys is not None:
                 direction.use(keys, epoch)
         current = direction.keys
-        candidates = [] if current is None else [(current, direction.sequence, direction.sequence + lost)]
-        others = []
-        if epoch == EARLY:
-            others.append(RECORDS_OF_HANDSHAKE)
-        if epoch < APPLICATION and (lost or not (candidates if epoch else False)):
-            others.append(APPLICATION)
-        if epoch >= APPLICATION and lost:
-            others.append(epoch + 1)
-        for other in others:
-            keys = self._tls13_keys(direction, other)
-            if keys is not None:
-                candidates.append((keys, 0, lost))
-        return candidates or None
+        later: Iterable[int] = ()
+        if epoch == EARLY or (epoch < APPLICATION and (lost or current is None)):
+            later = range(epoch + 1, APPLICATION + 1)
+        found = [] if current is None else [current]
+        found += filter(None, (self._tls13_keys(direction, other) for other in later))
+        if lost and found and found[-1].epoch >= APPLICATION:
+            for _ in range(_MOST_UPDATES):
+                found.append(self._updated(found[-1]))
+        return [
+            (keys, 0, lost) if keys is not current else (keys, direction.sequence, direction.sequence + lost) for keys in found
+        ] or None
 
     def _tls13_keys(self, direction: _Direction, epoch: int) -> _Keys | None:
         session = self._session
-        if session.client is None or session.suite is None:
+        label = _LABELS.get((direction.side, epoch))
+        if session.client is None or session.suite is None or label is None:
             return None
-        if epoch > APPLICATION:
-            secret = None if direction.keys is None else updated_secret(direction.keys.secret, session.suite)
-        else:
-            label = _LABELS.get((direction.side, epoch))
-            secret = None if label is None else self._keys.lookup(label, session.client.random, self._scope)
+        secret = self._keys.lookup(label, session.client.random, self._scope)
         if secret is None:
             return None
         from wsaudit.tls.ciphers import tls13_opener
 
         return _Keys(epoch, tls13_opener(secret, session.suite), secret)
+
+    def _updated(self, keys: _Keys) -> _Keys:
+        """The keys after a KeyUpdate."""
+        from wsaudit.tls.ciphers import tls13_opener
+
+        chosen = self._session.suite
+        assert chosen is not None  # there were keys
+        secret = updated_secret(keys.secret, chosen)
+        return _Keys(keys.epoch + 1, tls13_opener(secret, chosen), secret)
 
     def _tls12_candidates(self, direction: _Direction) -> list[_Candidate] | None:
         """The same for TLS 1.0-1.2, where only a lost ChangeCipherSpec can bring other keys."""
@@ -618,9 +635,9 @@ class TlsTunnel:
             self._finished(session, direction.side)
             direction.use(self._tls13_keys(direction, APPLICATION), APPLICATION)
             self._news = True
-        elif kind == messages.KEY_UPDATE and direction.epoch >= APPLICATION:
+        elif kind == messages.KEY_UPDATE and direction.keys is not None and direction.epoch >= APPLICATION:
             self.facts.key_updates[direction.side] += 1
-            direction.use(self._tls13_keys(direction, direction.epoch + 1), direction.epoch + 1)
+            direction.use(self._updated(direction.keys), direction.epoch + 1)
         elif kind == messages.CERTIFICATE:
             self._note_certificate(direction, kind, message)
 
@@ -642,6 +659,7 @@ class TlsTunnel:
         direction.encrypted = True
         direction.use(None, 0)
         direction.lost = 0
+        direction.opened = False
         direction.messages.clear()
 
     def _finished(self, session: _Session, side: int) -> None:
