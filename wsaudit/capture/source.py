@@ -150,7 +150,8 @@ class Raw:
 
     def peek(self, count: int) -> None:
         """Have at least `count` bytes in `head`, or all there are."""
-        room = bytearray(count)
+        # In one big read: what a buffered reader keeps of a smaller one makes its next `readinto1` wait for the pipe after all.
+        room = bytearray(max(count, RAW_CHUNK))
         while len(self.head) < count and (got := self._read(memoryview(room))):
             self.head += room[:got]
 

@@ -48,6 +48,7 @@ RECORD_LIMIT = 16 << 20
 SLACK = 32
 
 ONE_LITTLE, ONE_BIG = Struct("<I").unpack_from, Struct(">I").unpack_from
+TWO_LITTLE, TWO_BIG = Struct("<2I").unpack_from, Struct(">2I").unpack_from
 FOUR_LITTLE, FOUR_BIG = Struct("<4I").unpack_from, Struct(">4I").unpack_from
 SEVEN_LITTLE, SEVEN_BIG = Struct("<7I").unpack_from, Struct(">7I").unpack_from
 
@@ -117,7 +118,7 @@ class PcapWalker:
                 self.status = BAD
                 self.problem = f"a record that claims {caplen} captured bytes"
                 break
-            if wirelen == 0 and caplen == 0 and seconds == 0:
+            if wirelen == 0 and caplen == 0 and seconds == 0 and fraction == 0:
                 # A machine that crashed leaves such a tail; 16 zero bytes would pass for an empty packet of 1970.
                 self.status = BAD
                 self.problem = "zero bytes instead of a record"
@@ -166,7 +167,7 @@ class Interface:
         power = resolution & 127
         # Decimal: ns = ticks * factor // divisor.
         self.factor = 10 ** max(9 - power, 0)
-        self.divisor = 10 ** min(max(power - 9, 0), 18)
+        self.divisor = min(10 ** max(power - 9, 0), FOREVER)
         # Binary: whole seconds are the ticks above `shift`; of the fraction the top 33 bits (0.1 ns) are kept, so that a
         # multiplication by 10^9 stays below 2^63.
         self.shift = min(power, 63)
@@ -336,10 +337,15 @@ class PcapngWalker:
     def skip(self, buffer: Buffer, pos: int, end: int) -> int:
         """Pass over the complete packet blocks of `buffer[pos:end]` unseen; `status` is MORE, BLOCK or BAD then."""
         big = self.big_endian
+        raw = buffer.raw
+        unpack = TWO_BIG if big else TWO_LITTLE
         self.status = MORE
         while pos + 12 <= end:
-            kind = number_at(buffer, pos, big)
-            length = number_at(buffer, pos + 4, big)
+            if PLAIN:
+                kind, length = unpack(raw, pos)
+            else:
+                kind = number_at(buffer, pos, big)
+                length = number_at(buffer, pos + 4, big)
             if kind != 6 and kind != 3 and kind != 2:
                 self.status = BLOCK
                 break
