@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wsaudit.capture.reader import CaptureReader, merge_in_time_order, open_capture, prescan_secrets
 from wsaudit.capture.source import Named, expand, name_of
 from wsaudit.errors import InputError
+from wsaudit.http.head import Head
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import PACKET_BITS, Connection, Finding
@@ -61,6 +62,21 @@ class FailedConnect(NamedTuple):
     last_packet: int
 
 
+class PlainGet(NamedTuple):
+    """A GET without an upgrade, and its answer: of interest if others asked the same path for a WebSocket."""
+
+    client: tuple[bytes, int]
+    server: tuple[bytes, int]
+    target: str
+    host: str | None
+    user_agent: str | None
+    status: int
+    started: int
+    first_packet: int
+    ended: int
+    last_packet: int
+
+
 @dataclass(slots=True)
 class Audit:
     """What a pass found. `merge` puts the parts of several shards together; the order of merging does not matter."""
@@ -70,6 +86,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     failed_connects: list[FailedConnect] = field(default_factory=list)
+    plain_gets: list[PlainGet] = field(default_factory=list)
     frames: list[tuple[int, FrameLog]] = field(default_factory=list)  # by first packet of the connection
     packets: Counter[str] = field(default_factory=Counter)  # tcp, udp, other, cut: the same in each shard
     seen: Counter[str] = field(default_factory=Counter)  # flows, requests, tls...: added up over shards
@@ -81,6 +98,7 @@ class Audit:
         self.findings += other.findings
         self.notices += [notice for notice in other.notices if notice not in self.notices]
         self.failed_connects += other.failed_connects
+        self.plain_gets += other.plain_gets
         self.frames += other.frames
         self.packets = self.packets or other.packets
         self.seen += other.seen
@@ -88,6 +106,7 @@ class Audit:
 
 
 MAX_FAILED_CONNECTS = 10_000
+MAX_PLAIN_GETS = 10_000
 MAX_PORTS = 4096
 
 
@@ -161,6 +180,26 @@ class Pass:
 
     def count_request(self) -> None:
         self.audit.seen["http_requests"] += 1
+
+    def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None:
+        gets = self.audit.plain_gets
+        if len(gets) >= MAX_PLAIN_GETS or "text/html" in (request.get("accept") or ""):  # a browser loading a page
+            return
+        ends = ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
+        gets.append(
+            PlainGet(
+                ends[client],
+                ends[1 - client],
+                request.target,
+                request.get("host"),
+                request.get("user-agent"),
+                response.status,
+                request.time,
+                request.packet,
+                response.time,
+                response.packet,
+            )
+        )
 
     def session_over(self, session: Session) -> None:
         """A connection's history is complete: judge it, explain its end, keep one row."""

@@ -46,6 +46,7 @@ class Sink(Protocol):
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None: ...
     def forget(self, flow: Flow) -> None: ...
     def count_request(self) -> None: ...
+    def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None: ...
 
 
 class Pipeline:
@@ -63,6 +64,7 @@ class Pipeline:
         "plain_offset",
         "request",
         "response_end",
+        "plain",
         "resync",
         "session",
         "sink",
@@ -92,6 +94,7 @@ class Pipeline:
         self.plain_offset = [0, 0]
         self.check_early = False
         self.response_end = 0
+        self.plain: Head | None = None  # a GET that asks for no upgrade and waits for its answer
 
     # -- what the kernel calls -------------------------------------------------------------
 
@@ -288,6 +291,8 @@ class Pipeline:
         if answers is not None:
             answers.expect(head.method)
         upgrade = is_upgrade_request(head)
+        if not upgrade and self.plain is None and head.method == "GET" and self.session is None:
+            self.plain = head
         if self.pending is None:
             self.pending = [upgrade]
         elif len(self.pending) < 1000:
@@ -315,6 +320,9 @@ class Pipeline:
             return
         upgrade = self.pending.pop(0) if self.pending else is_upgrade_response(head)
         if not upgrade:
+            if self.plain is not None:
+                self.sink.plain_get(self.flow, self.client, self.plain, head)
+                self.plain = None
             return
         request = self.request
         session = self.session

@@ -22,6 +22,7 @@ from wsaudit.model import (
 from wsaudit.session import Party, Session
 
 if TYPE_CHECKING:
+    from wsaudit.engine import PlainGet
     from wsaudit.termination import Explainer
     from wsaudit.tls.tunnel import TlsTunnel
 
@@ -172,6 +173,38 @@ def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, ex
     made.gaps = flow.a.gap_count + flow.b.gap_count
     made.complete = False
     return made
+
+
+def plain_get_rows(rows: list[Connection], gets: list[PlainGet]) -> list[Connection]:
+    """GETs without an upgrade to a path that others asked for a WebSocket: perhaps the upgrade was lost on the way (report.md,
+    `probable`)."""
+    asked = {(row.server, path_of(row.target)) for row in rows if row.target is not None and not row.probable}
+    known = {(row.client, row.server) for row in rows}
+    found = []
+    for get in gets:
+        if (get.server, path_of(get.target)) not in asked or (get.client, get.server) in known:
+            continue
+        made = Connection(get.first_packet, get.last_packet, get.started, get.ended, get.client, get.server, probable=True)
+        made.outcome = "refused"
+        made.status, made.target, made.host, made.user_agent = get.status, get.target, get.host, get.user_agent
+        made.latency = get.ended - get.started
+        made.complete = False
+        made.termination = Termination(
+            "refused",
+            cause="handshake-refused",
+            confidence=0.5,
+            evidence=(
+                f"GET without Upgrade in packet {packet_number(get.first_packet)}, answered {get.status}",
+                "others asked the same path of this server for a WebSocket",
+            ),
+            confirm="whether a proxy in front of the client's side removed Upgrade and Connection",
+        )
+        found.append(made)
+    return found
+
+
+def path_of(target: str | None) -> str:
+    return (target or "").partition("?")[0]
 
 
 # -- JSON -------------------------------------------------------------

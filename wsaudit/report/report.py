@@ -23,7 +23,7 @@ from wsaudit.model import (
 )
 from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
-from wsaudit.rows import connection_dict, timestamp
+from wsaudit.rows import connection_dict, plain_get_rows, timestamp
 
 if TYPE_CHECKING:
     import pandas
@@ -43,6 +43,7 @@ class Report:
         self.options = options
         self.audit = audit
         self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects)
+        self.rows += plain_get_rows(self.rows, audit.plain_gets)
         self.rows.sort(key=first_packet)
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         findings = audit.findings + Judge(options).report(self.rows, audit.findings)
