@@ -191,6 +191,7 @@ class Flow:
         near_the_wrap = random.random() < 0.01
         self.seq = [2**32 - random.randrange(1, 3000) if near_the_wrap else random.getrandbits(32) for _ in DIRECTIONS]
         self.timestamps = b"\x01\x01\x08\x0a" + random.randbytes(8)
+        self.packets = 0
         self.late: list[bytes | None] = [None, None]  # a segment of each side that its successor will overtake
         tag = struct.pack(">HH", 0x8100, ends.vlan) if ends.vlan else b""
         address, port = (ends.client, ends.server), (ends.client_port, ends.server_port)
@@ -204,7 +205,7 @@ class Flow:
                 self.between.append(b"\x06\x40" + addresses)
             else:
                 self.before.append(ethernet + b"\x08\0\x45\0")
-                self.between.append(b"\0\0\x40\0\x40\x06\0\0" + addresses)
+                self.between.append(b"\x40\0\x40\x06\0\0" + addresses)
 
     def segment(self, side: int, flags: int, payload: bytes = b"", seq: int | None = None, options: bytes = b"") -> bytes:
         """One segment; does not move the sequence number."""
@@ -213,7 +214,9 @@ class Flow:
         seq = self.seq[side] if seq is None else seq
         ack = self.seq[1 - side] if flags & ACK else 0
         tcp = struct.pack(">IIBBHI", seq, ack, 0x50 + (len(options) << 2), flags, 502, 0)
-        return b"".join((self.before[side], size.to_bytes(2, "big"), self.between[side], tcp, options, payload))
+        self.packets += 1  # IPv4 numbers its packets: so a segment sent again is told from a packet captured twice
+        ident = b"" if self.v6 else (self.packets & 0xFFFF).to_bytes(2, "big")
+        return b"".join((self.before[side], size.to_bytes(2, "big"), ident, self.between[side], tcp, options, payload))
 
     def advance(self, side: int, count: int) -> None:
         self.seq[side] = (self.seq[side] + count) & 0xFFFFFFFF
