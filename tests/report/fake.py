@@ -197,6 +197,7 @@ def make_connection(
             "decrypted": True,
             "why_not": None,
         },
+        "input": 0,
         "first_packet": packet - 30,
         "last_packet": packet + 2,
         "started": rfc3339(start),
@@ -209,6 +210,7 @@ def make_connection(
             "host": "chat.example",
             "origin": "https://chat.example",
             "user_agent": USER_AGENTS[identity % len(USER_AGENTS)],
+            "server": "nginx",
             "subprotocols_offered": ["graphql-ws"],
             "subprotocol": None,
             "extensions": ["permessage-deflate"],
@@ -248,7 +250,7 @@ def make_connection(
             "longest_silence": 20.1,
         },
         "idle": {"any": 0.02, "client": 1.0, "server": 0.02, "data": 5.0},
-        "network": {"retransmissions": rng.randint(0, 3), "out_of_order": 0, "zero_window": 0, "conflicts": 0},
+        "network": {"retransmissions": rng.randint(0, 3), "out_of_order": 0, "zero_window": 0, "conflicts": 0, "duplicates": 0},
         "evidence": {"complete": True, "midstream": False, "gaps": 0, "truncated_packets": 0},
         "last_frames": frames if abnormal else [],
     }
@@ -315,19 +317,22 @@ def summarize(connections: list[dict[str, Any]], findings: list[dict[str, Any]])
     reported: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
     classes: Counter[str] = Counter()
     causes: Counter[str] = Counter()
-    abnormal = 0
+    abnormal = ended = 0
     for connection in connections:
         if connection["websocket"] == "probable":
             continue
         classes[connection["termination"]["class"]] += 1
         causes[connection["termination"]["cause"]] += 1
+        kind = connection["termination"]["class"]
         for side in ("client", "server"):
             close = connection["close"][side]
             codes[side]["none" if close is None else str(close["code"])] += 1
             code = connection["reported"][side]["code"]
-            reported[side]["unknown" if code is None else str(code)] += 1
-        abnormal += 1006 in [connection["reported"][side]["code"] for side in ("client", "server")]
-    ended = len(connections) - classes["ongoing"]
+            if kind != "ongoing" and (code is not None or kind not in ("refused", "failed")):
+                reported[side]["unknown" if code is None else str(code)] += 1
+        if kind not in ("ongoing", "refused", "failed", "unknown") and connection["evidence"]["complete"]:
+            ended += 1
+            abnormal += 1006 in [connection["reported"][side]["code"] for side in ("client", "server")]
     return {
         "connections": len(connections),
         "accepted": len(connections) - classes["refused"] - classes["failed"],

@@ -6,7 +6,7 @@ import pytest
 
 from tests.report.fake import make_empty, make_report
 from wsaudit.errors import UsageError
-from wsaudit.report.parquet import cell, write_parquet
+from wsaudit.report.parquet import write_parquet
 from wsaudit.report.redact import redacted
 
 
@@ -55,23 +55,6 @@ def test_empty_report_keeps_its_types(tmp_path: Path) -> None:
     frame = pd.read_parquet(write_parquet(make_empty(), tmp_path)[0])
     assert len(frame) == 0
     assert str(frame["started"].dtype) == "datetime64[ns, UTC]"
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "stored"),
-    [
-        (2**63 - 1, "int", 2**63 - 1),
-        (2**63, "int", None),
-        ("2300-01-01T00:00:00Z", "time", None),
-        ("1970-01-01T00:00:01.5Z", "time", 1_500_000_000),
-        (None, "time", None),
-        (0.5, "float", 0.5),
-        (True, "bool", True),
-        (["a\x00"], "texts", ["a\\x00"]),
-    ],
-)
-def test_cells(value: object, kind: str, stored: object) -> None:
-    assert cell(value, kind) == stored
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,19 @@
 import re
 
+import pytest
+
 from tests.report.fake import make_report
-from wsaudit.report.tables import CONNECTIONS, FINDINGS, TABLES, column, describe_tables
+from wsaudit.report.tables import (
+    CONNECTIONS,
+    FINDINGS,
+    TABLES,
+    column,
+    connections_frame,
+    describe_tables,
+    findings_frame,
+    incidents_frame,
+    typed,
+)
 
 
 def leaves(record: dict, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
@@ -51,3 +63,40 @@ def test_the_documentation_names_every_column() -> None:
         assert f"### {table.name}\n" in text
         for one in table.columns:
             assert f"| `{one.name}` | {one.kind} | {one.about} |" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "stored"),
+    [
+        (2**63 - 1, "int", 2**63 - 1),
+        (2**63, "int", None),
+        ("2300-01-01T00:00:00Z", "time", None),
+        ("1970-01-01T00:00:01.5Z", "time", 1_500_000_000),
+        (None, "time", None),
+        (0.5, "float", 0.5),
+        (True, "bool", True),
+        (["a\x00"], "texts", ["a\\x00"]),
+    ],
+)
+def test_cells(value: object, kind: str, stored: object) -> None:
+    assert typed(value, kind) == stored
+
+
+def test_data_frames() -> None:
+    report = make_report(120)
+    connections = connections_frame(report)
+    assert connections["id"].tolist() == list(range(1, 121))
+    assert str(connections["started"].dtype) == "datetime64[ns, UTC]"
+    assert connections["started"][0].isoformat() == report.connection(0)["started"].replace("Z", "+00:00")
+    assert connections["ended"].isna().sum() == report.summary["ongoing"]
+    assert str(connections["client_close_code"].dtype) == "Int64"
+    assert str(connections["complete"].dtype) == "boolean"
+    assert connections["evidence"][0] == report.connection(0)["termination"]["evidence"]
+    assert findings_frame(report)["count"].sum() == sum(finding["count"] for finding in report.findings)
+    assert incidents_frame(report)["connection_count"].tolist() == [30]
+
+
+def test_empty_data_frame_keeps_its_types() -> None:
+    frame = connections_frame(make_report(0, burst=0))
+    assert len(frame) == 0
+    assert str(frame["started"].dtype) == "datetime64[ns, UTC]"

@@ -67,6 +67,7 @@ COLUMNS = (
     "first_packet",
     "last_packet",
     "abnormal",
+    "probable",
 )
 
 
@@ -160,8 +161,8 @@ def take_survey(report: ReportLike) -> Survey:
                 connection["id"],
                 connection["client"]["address"],
                 ending["class"],
-                story.nanoseconds(connection["started"]),
-                story.nanoseconds(connection["ended"]) if connection.get("ended") else None,
+                moment(connection["started"]) or moment(connection["ended"]) or 0,
+                None if ending["class"] == "ongoing" else moment(connection["ended"]),
                 abnormal,
             )
         )
@@ -170,12 +171,13 @@ def take_survey(report: ReportLike) -> Survey:
             continue
         for name, value in row(connection, survey.ends[-1], strings).items():
             columns[name].append(value)
-        if abnormal or connection.get("last_frames"):
+        worth = story.is_worth_a_look(connection)
+        if worth:
             if len(details) < MOST_DETAILS:
                 details[str(connection["id"])] = detail(connection)
             else:
                 survey.details_left_out += 1
-        if abnormal and shown[ending["cause"]] < WORST_PER_CAUSE:
+        if worth and shown[ending["cause"]] < WORST_PER_CAUSE:
             shown[ending["cause"]] += 1
             survey.worst.append(connection)
     survey.worst.sort(key=lambda one: (-survey.causes[one["termination"]["cause"]], one["termination"]["cause"], one["id"]))
@@ -193,6 +195,11 @@ def take_survey(report: ReportLike) -> Survey:
         "strings": list(strings.numbers),
     }
     return survey
+
+
+def moment(time: str | None) -> int | None:
+    """An RFC 3339 time in nanoseconds; None for what is not known."""
+    return story.nanoseconds(time) if time else None
 
 
 def row(connection: Record, end: charts.End, strings: Strings) -> Record:
@@ -216,6 +223,7 @@ def row(connection: Record, end: charts.End, strings: Strings) -> Record:
         "first_packet": connection.get("first_packet"),
         "last_packet": connection.get("last_packet"),
         "abnormal": int(end.abnormal),
+        "probable": int(connection["websocket"] == "probable"),
     }
     for side in ("client", "server"):
         close = connection["close"].get(side)
@@ -224,17 +232,25 @@ def row(connection: Record, end: charts.End, strings: Strings) -> Record:
         cells[side], cells[f"{side}_port"] = add(connection[side]["address"]), connection[side]["port"]
         cells[f"sent_{side}"] = add("none" if close is None else "empty" if close["code"] is None else close["code"])
         cells[f"reason_{side}"] = add((close or {}).get("reason"))
-        cells[f"told_{side}"] = add("unknown" if told.get("code") is None else told["code"])
+        cells[f"told_{side}"] = add(told_name(told.get("code"), ending["class"]))
         cells[f"messages_{side}"] = (messages.get("text") or 0) + (messages.get("binary") or 0)
         cells[f"bytes_{side}"] = messages.get("bytes") or 0
     return cells
+
+
+def told_name(code: int | None, kind: str) -> str | int:
+    """What an API was told, as the summary counts it: nobody was told anything while a connection is open or when none came
+    about."""
+    if code is not None:
+        return code
+    return "" if kind in ("ongoing", "refused", "failed") else "unknown"
 
 
 def detail(connection: Record) -> Record:
     """What the drill-down shows of one connection beyond its row."""
     ending = connection["termination"]
     tls, beat, idle = connection.get("tls") or {}, connection.get("heartbeat") or {}, connection.get("idle") or {}
-    start = story.nanoseconds(connection["started"])
+    start = moment(connection["started"]) or 0
     facts = {
         "Host": (connection.get("handshake") or {}).get("host"),
         "TLS": " ".join(str(tls[key]) for key in ("version", "cipher") if tls.get(key)) or tls.get("why_not"),
@@ -256,7 +272,7 @@ def detail(connection: Record) -> Record:
 def frame_cells(frame: Record, start: int) -> list[Any]:
     """One frame of a ladder: seconds since the start, packet, 1 for the server's side, label, length."""
     label = str(frame["type"]) + (f" {frame['code']}" if frame.get("code") else "") + ("" if frame.get("fin", True) else " …")
-    since = round((story.nanoseconds(frame["time"]) - start) / 1e9, 6)
+    since = round(((moment(frame["time"]) or start) - start) / 1e9, 6)
     return [since, frame["packet"], int(frame["side"] == "server"), safe(label), frame["length"]]
 
 
@@ -294,7 +310,7 @@ def compact_findings(findings: Iterable[Record], strings: Strings) -> tuple[list
 def view(report: ReportLike, survey: Survey) -> Record:
     """What the template shows."""
     times = [story.nanoseconds(entry[key]) for entry in report.inputs for key in ("first_time", "last_time") if entry.get(key)]
-    times += [time for one in survey.ends for time in (one.started, one.ended or one.started)]
+    times += [time for one in survey.ends for time in (one.started, one.ended) if time]
     timed = [one for one in report.incidents if one.get("from") and one.get("to")]
     bursts = [(story.nanoseconds(one["from"]), story.nanoseconds(one["to"])) for one in timed]
     return {
@@ -307,15 +323,14 @@ def view(report: ReportLike, survey: Survey) -> Record:
         "span": (min(times), max(times)) if times else None,
         "first_time": min((entry["first_time"] for entry in report.inputs if entry.get("first_time")), default=None),
         "last_time": max((entry["last_time"] for entry in report.inputs if entry.get("last_time")), default=None),
-        "timeline": charts.timeline(survey.ends, min(times), max(times), bursts) if survey.ends else None,
+        "timeline": charts.timeline(survey.ends, min(times), max(times), bursts) if survey.ends and times else None,
         "lanes": burst_lanes(survey, timed, bursts),
         "classes": [(name, words, report.summary["terminations"].get(name, 0)) for name, words in story.CLASSES.items()],
         "codes": code_table(report.summary),
         "causes": [(cause, count) for cause, count in survey.causes.most_common() if count],
         "rules": rule_panels(report),
         "incidents": [(one, story.incident_words(one), story.probability_words(one)) for one in report.incidents],
-        "notices": [text for entry in report.inputs for text in entry.get("notices") or []]
-        + [(f"packet {one['packet']:,}: " if one.get("packet") else "") + (one.get("text") or "") for one in report.notices],
+        "notices": story.notice_texts(report),
         "worst": survey.worst,
         "rows_left_out": survey.rows_left_out,
         "details_left_out": survey.details_left_out,

@@ -105,7 +105,7 @@ def rules(report: ReportLike) -> list[str]:
             group.severity,
             f"{len(group.connections):,}",
             group.at_fault,
-            f"packet {group.first['packet']:,}: {code(group.first.get('detail') or '', table=True)}",
+            ": ".join(filter(None, (story.packet_words(group.first), code(group.first.get("detail") or "", table=True)))),
         )
         for group in story.rule_groups(report)
     )
@@ -114,8 +114,7 @@ def rules(report: ReportLike) -> list[str]:
 
 def notices(report: ReportLike) -> list[str]:
     """What to know before trusting a figure."""
-    found = [text for entry in report.inputs for text in entry.get("notices") or []]
-    found += [(f"packet {one['packet']:,}: " if one.get("packet") else "") + (one.get("text") or "") for one in report.notices]
+    found = story.notice_texts(report)
     return [*(["### Notices", ""] if found else []), *(f"- {code(text, 300)}" for text in found[:ROWS]), *more(len(found))]
 
 

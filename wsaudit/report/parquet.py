@@ -11,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from wsaudit.errors import UsageError
-from wsaudit.report import story
-from wsaudit.report.printable import printable
 from wsaudit.report.redact import ReportLike
-from wsaudit.report.tables import TABLES, Kind, Table
+from wsaudit.report.tables import TABLES, Table, typed
 
 GROUP = 10_000
 """Rows per row group."""
-INT64 = range(-(2**63), 2**63)
-LONGEST = 65_536
-"""Characters of one text."""
 
 
 def write_parquet(report: ReportLike, folder: Path) -> list[Path]:
@@ -68,20 +63,6 @@ def arrow_table(table: Table, rows: list[list[Any]]) -> Any:
     schema = schema_of(table)
     arrays = []
     for number, column in enumerate(table.columns):
-        values = [cell(row[number], column.kind) for row in rows]
+        values = [typed(row[number], column.kind) for row in rows]
         arrays.append(pa.array(values, type=schema.field(number).type))
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def cell(value: Any, kind: Kind) -> Any:
-    """One value as Arrow takes it. What does not fit a 64-bit integer, a timestamp included, becomes null: Arrow has no wider
-    type."""
-    if value is None:
-        return None
-    if kind == "text":
-        return printable(str(value), LONGEST)
-    if kind == "texts":
-        return [printable(str(one), LONGEST) for one in value]
-    if kind == "time":
-        value = story.nanoseconds(value)
-    return value if kind in {"float", "bool"} or value in INT64 else None

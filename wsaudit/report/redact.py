@@ -1,12 +1,9 @@
 """What a report must not carry on: secrets (by default) and addresses (when asked), removed in one place for every format.
 
-A report is mailed, pasted into an issue and kept for years, so it shows no query values, cookies, credentials, tokens in close
-reasons or payload
-unless `show_payload` lifts that. `pseudonymize` replaces IP addresses and host names consistently within one report, numbered
-in order of
-appearance: 10.0.0.1, 2001:db8::1, host1.example. A number reveals nothing, whereas a keyed hash over 2^32 addresses could be
-searched.
-
+A report is mailed, pasted into an issue and kept for years. So it shows no query values, cookies, credentials, tokens in close
+reasons or payload unless `show_payload` lifts that. `pseudonymize` replaces IP addresses and host names consistently within one
+report, numbered in order of appearance: 10.0.0.1, 2001:db8::1, host1.example. A number reveals nothing, whereas a keyed hash over
+2^32 addresses could be searched.
 """
 
 from __future__ import annotations
@@ -205,6 +202,8 @@ class Redactor:
             shown["close"] = {key: self._close(value) for key, value in shown["close"].items()}
         if shown.get("termination"):
             shown["termination"] = self._story(shown["termination"])
+        if shown.get("notices"):
+            shown["notices"] = [self.text(text) for text in shown["notices"]]
         if shown.get("last_frames") and not self.show_payload:
             shown["last_frames"] = [self._frame(frame) for frame in shown["last_frames"]]
         return shown
@@ -228,9 +227,11 @@ class Redactor:
         shown = dict(handshake)
         if not self.show_payload:
             for key in ("target", "origin"):
-                shown[key] = redact_target(shown[key]) if shown.get(key) else shown.get(key)
-            for key in ("user_agent", "server_software", "subprotocol"):
-                shown[key] = redact_reason(shown[key]) if shown.get(key) else shown.get(key)
+                if shown.get(key):
+                    shown[key] = redact_target(shown[key])
+            for key in ("user_agent", "server", "subprotocol"):
+                if shown.get(key):
+                    shown[key] = redact_reason(shown[key])
             # A subprotocol list is where browsers hide bearer tokens, since they cannot set headers.
             shown["subprotocols_offered"] = [redact_reason(name) for name in shown.get("subprotocols_offered") or []]
         if self.pseudonyms:

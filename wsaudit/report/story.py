@@ -61,6 +61,8 @@ CAUSES = {
 """The vocabulary of causes in words."""
 
 SEVERITIES = ("error", "warning", "info")
+NOT_ENDED = frozenset({"ongoing", "refused", "failed", "unknown"})
+"""Classes that the summary's `abnormal.of` does not count: no session ended, or nobody saw how."""
 UNREMARKABLE = frozenset({"normal", "none", "going-away"})
 EXAMPLE_SEARCH = 500
 """Connections looked at, at most, for examples when the summary names none."""
@@ -125,6 +127,17 @@ def nanoseconds(time: str) -> int:
     return int(moment.timestamp()) * 10**9 + int((fraction + "000000000")[:9])
 
 
+def packet_words(record: Record) -> str:
+    """ "packet 1,204", or nothing when the packet is not known."""
+    return f"packet {record['packet']:,}" if record.get("packet") else ""
+
+
+def notice_texts(report: ReportLike) -> list[str]:
+    """All notices, those of an input first, each with its packet."""
+    found = [text for entry in report.inputs for text in entry.get("notices") or []]
+    return found + [": ".join(filter(None, (packet_words(one), one.get("text") or ""))) for one in report.notices]
+
+
 def endpoint(end: Record) -> str:
     """ "10.0.0.5:43486", "[2001:db8::9]:80"."""
     address = str(end.get("address"))
@@ -167,7 +180,7 @@ def verdict(report: ReportLike) -> list[str]:
             sentences.append(f"Most likely cause: {groups[0].words}" + (f" ({groups[0].count:,})." if len(groups) > 1 else "."))
     if summary.get("refused"):
         sentences.append(f"{many(summary['refused'], 'handshake')} {'was' if summary['refused'] == 1 else 'were'} refused.")
-    broken = {finding["connection"] for finding in report.findings if finding["verdict"] == "violation"}
+    broken = {finding["connection"] for finding in report.findings if finding["verdict"] == "violation"} - {None}
     if broken:
         faults = Counter(finding["at_fault"] for finding in report.findings if finding["verdict"] == "violation")
         sentences.append(
@@ -205,8 +218,19 @@ class CauseGroup:
 
 
 def is_abnormal(connection: Record) -> bool:
-    """Whether an API reported 1006 at either end."""
+    """Whether a connection counts as an abnormal end: established, seen completely, and 1006 at either end."""
+    if (
+        connection["websocket"] != "confirmed"
+        or connection["termination"]["class"] in NOT_ENDED
+        or not connection["evidence"]["complete"]
+    ):
+        return False
     return any((connection["reported"].get(side) or {}).get("code") == 1006 for side in ("client", "server"))
+
+
+def is_worth_a_look(connection: Record) -> bool:
+    """Whether a connection has a story: everything but an orderly end and a connection that is still open."""
+    return connection["termination"]["class"] not in ("closed", "ongoing") or is_abnormal(connection)
 
 
 def abnormal_groups(report: ReportLike, examples: bool = False) -> list[CauseGroup]:
@@ -269,7 +293,8 @@ def rule_groups(report: ReportLike, verdicts: tuple[str, ...] = ("violation", "n
             groups[key] = RuleGroup(
                 finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding["at_fault"], finding
             )
-        groups[key].connections.add(finding["connection"])
+        if finding["connection"]:
+            groups[key].connections.add(finding["connection"])
         groups[key].count += finding.get("count", 1)
     order = {name: position for position, name in enumerate(SEVERITIES)}
     return sorted(

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from wsaudit.report import story
+from wsaudit.report.printable import printable
 from wsaudit.report.redact import ReportLike
+
+if TYPE_CHECKING:
+    import pandas
 
 Record = dict[str, Any]
 Kind = str
@@ -76,6 +81,7 @@ CONNECTIONS = Table(
         column("tls_sni", "text", path="tls.sni"),
         column("tls_alpn", "text", path="tls.alpn"),
         column("tls_decrypted", "bool", path="tls.decrypted"),
+        column("input", "int", "position in inputs, from 0"),
         column("first_packet", "int", "number within its input, from 1"),
         column("last_packet", "int", "number within its input, from 1"),
         column("started", "time"),
@@ -87,6 +93,7 @@ CONNECTIONS = Table(
         column("host", "text", path="handshake.host"),
         column("origin", "text", path="handshake.origin"),
         column("user_agent", "text", path="handshake.user_agent"),
+        column("server_header", "text", path="handshake.server"),
         column("subprotocols_offered", "texts", path="handshake.subprotocols_offered"),
         column("subprotocol", "text", path="handshake.subprotocol"),
         column("extensions", "texts", path="handshake.extensions"),
@@ -129,7 +136,8 @@ CONNECTIONS = Table(
         column("retransmissions", "int", path="network.retransmissions"),
         column("out_of_order", "int", path="network.out_of_order"),
         column("zero_window", "int", path="network.zero_window"),
-        column("conflicts", "int", "bytes captured twice, differently", "network.conflicts"),
+        column("conflicts", "int", "segments captured twice, differently", "network.conflicts"),
+        column("duplicates", "int", "packets captured twice, as mirror ports do", "network.duplicates"),
         column("complete", "bool", "whether the capture has all of it", "evidence.complete"),
         column("midstream", "bool", "whether its start is missing", "evidence.midstream"),
         column("gaps", "int", path="evidence.gaps"),
@@ -209,6 +217,65 @@ INPUTS = Table(
 )
 
 TABLES = (CONNECTIONS, FINDINGS, INCIDENTS, INCIDENT_CONNECTIONS, NOTICES, INPUTS)
+
+
+INT64 = range(-(2**63), 2**63)
+LONGEST = 65_536
+"""Characters of one text."""
+PANDAS = {
+    "int": "Int64",
+    "float": "float64",
+    "bool": "boolean",
+    "text": "string",
+    "time": "datetime64[ns, UTC]",
+    "texts": "object",
+}
+
+
+def typed(value: Any, kind: Kind) -> Any:
+    """One value as typed storage takes it: times as nanoseconds since the epoch, text printable and therefore valid UTF-8.
+
+    What does not fit a 64-bit integer, a timestamp included, becomes None: pandas and Arrow have no wider type.
+    """
+    if value is None:
+        return None
+    if kind == "text":
+        return printable(str(value), LONGEST)
+    if kind == "texts":
+        return [printable(str(one), LONGEST) for one in value]
+    if kind == "time":
+        value = story.nanoseconds(value)
+    return value if kind in {"float", "bool"} or value in INT64 else None
+
+
+def data_frame(table: Table, report: ReportLike) -> pandas.DataFrame:
+    """A table as a pandas DataFrame, a column per Column, with the dtypes of PANDAS; unknown is NA or NaT."""
+    import pandas as pd
+
+    rows = list(table.rows(report))
+    series = {}
+    for number, one in enumerate(table.columns):
+        values = [typed(row[number], one.kind) for row in rows]
+        if one.kind == "time":
+            series[one.name] = pd.Series(pd.to_datetime(pd.array(values, dtype="Int64"), unit="ns", utc=True))
+        else:
+            series[one.name] = pd.Series(values, dtype=PANDAS[one.kind])
+    return pd.DataFrame(series)
+
+
+def connections_frame(report: ReportLike) -> pandas.DataFrame:
+    """`connections` as a DataFrame."""
+    return data_frame(CONNECTIONS, report)
+
+
+def findings_frame(report: ReportLike) -> pandas.DataFrame:
+    """`findings` as a DataFrame."""
+    return data_frame(FINDINGS, report)
+
+
+def incidents_frame(report: ReportLike) -> pandas.DataFrame:
+    """`incidents` as a DataFrame."""
+    return data_frame(INCIDENTS, report)
 
 
 def describe_tables() -> str:

@@ -251,8 +251,8 @@ def write_violations(page: Page, report: ReportLike) -> None:
             page.write(
                 f"  {fit(f'{group.rule} {group.name}', 34):<35}{severity}{len(group.connections):>10,}  {group.at_fault:<13}"
             )
-            detail = terminal(group.first.get("detail") or "", 200)
-            page.paragraph(f"{detail} (packet {group.first['packet']:,}{offender(report, group.first)})", 8, "dim")
+            where = ", ".join(filter(None, (story.packet_words(group.first), offender(report, group.first))))
+            page.paragraph(terminal(group.first.get("detail") or "", 200) + (f" ({where})" if where else ""), 8, "dim")
         write_more(page, len(groups) - GROUPS, "rule")
     also = [f"{verdicts[name]:,} {name}" for name in ("informational", "unverifiable") if verdicts.get(name)]
     if also:
@@ -271,7 +271,7 @@ def offender(report: ReportLike, finding: Record) -> str:
     if finding["at_fault"] != "client" or not number or number > report.connection_count():
         return ""
     agent = (report.connection(number - 1).get("handshake") or {}).get("user_agent")
-    return f", {terminal(story.short_agent(agent), 40)}" if agent else ""
+    return terminal(story.short_agent(agent), 40) if agent else ""
 
 
 def write_probable(page: Page, report: ReportLike) -> None:
@@ -288,10 +288,7 @@ def write_probable(page: Page, report: ReportLike) -> None:
 
 def write_notices(page: Page, report: ReportLike) -> None:
     """What the reader of a capture has to know before trusting a figure."""
-    notices = [text for entry in report.inputs for text in entry.get("notices") or []]
-    for notice in report.notices:
-        packet = f"packet {notice['packet']:,}: " if notice.get("packet") else ""
-        notices.append(packet + (notice.get("text") or ""))
+    notices = story.notice_texts(report)
     if notices:
         page.heading(("Notices", 0))
         for text in notices[:GROUPS]:

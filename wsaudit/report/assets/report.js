@@ -87,7 +87,7 @@
   function predicate(facet, value) {
     if (facet === "rule") return (row) => ruleRows[value].has(columns.id[row]);
     if (facet === "incident") return (row) => incidentRows[value].has(columns.id[row]);
-    if (facet === "abnormal") return (row) => columns.abnormal[row] === 1;
+    if (facet === "abnormal" || facet === "probable") return (row) => columns[facet][row] === 1;
     if (facet === "cause") {
       const wanted = strings.indexOf(value);
       return (row) => columns.cause[row] === wanted && columns.abnormal[row] === 1;
@@ -96,8 +96,8 @@
       const [from, to] = value;
       return (row) => columns.end[row] !== null && columns.end[row] >= from && columns.end[row] < to;
     }
-    const wanted = strings.indexOf(value);
-    return (row) => columns[facet][row] === wanted;
+    const wanted = strings.indexOf(value); // the bars count confirmed connections only
+    return (row) => columns[facet][row] === wanted && columns.probable[row] === 0;
   }
 
   const SEARCHED = ["client", "server", "target", "agent", "reason_client", "reason_server"];
@@ -117,6 +117,7 @@
       case "rule": return `rule ${rules[value].rule}`;
       case "incident": return `incident ${Number(value) + 1}`;
       case "abnormal": return "abnormal ends";
+      case "probable": return "probable WebSockets";
       case "time": return `ended ${clock(value[0])} to ${clock(value[1])}`;
       case "cause": return `cause: ${cause(value)}`;
       case "class": return value.replaceAll("-", " ");
@@ -205,7 +206,7 @@
 
   function cellOf(name, row) {
     switch (name) {
-      case "end": return columns.end[row] === null ? "open" : clock(columns.end[row]);
+      case "end": return columns.end[row] === null ? text("class", row) === "ongoing" ? "open" : "" : clock(columns.end[row]);
       case "duration": return seconds(columns.duration[row]);
       case "client": case "server": return endpoint(name, row);
       case "class": return text("class", row).replaceAll("-", " ");
@@ -215,7 +216,7 @@
         return cause(text("cause", row)) + (sure === null || sure === undefined || sure > 0.995 ? "" : ` ${sure.toFixed(2)}`);
       }
       case "sent_client": case "sent_server": return text(name, row) === "none" ? "–" : text(name, row);
-      case "told_client": case "told_server": return text(name, row) === "unknown" ? "–" : text(name, row);
+      case "told_client": case "told_server": return text(name, row) === "unknown" ? "?" : text(name, row) || "–";
       default: return text(name, row);
     }
   }
@@ -458,7 +459,7 @@
 
   function toldWords(side, row) {
     const told = text(`told_${side}`, row);
-    return told === "unknown" ? "cannot be told" : told;
+    return told === "unknown" ? "cannot be told" : told || "nothing";
   }
 
   function sheetContent(id, row) {
@@ -490,11 +491,11 @@
       parts.push(element("h3", {}, "Findings"), ...found.flatMap(([rule, , packet, last, times, words, , offset]) => [
         element("p", {}, element("b", {}, `${rules[rule].rule} ${rules[rule].name.replaceAll("-", " ")}`), ` ${rules[rule].verdict}, fault of the ${rules[rule].at_fault}, ${rules[rule].reference}`),
         element("p", {}, `${strings[words]}${times > 1 ? ` (${number(times)} times)` : ""}${offset === null ? "" : `, stream offset ${number(offset)}`}`),
-        copyLine(last && last !== packet ? `frame.number in {${packet}, ${last}}` : `frame.number == ${packet}`),
+        packet === null ? null : copyLine(last && last !== packet ? `frame.number in {${packet}, ${last}}` : `frame.number == ${packet}`),
       ]));
     }
     parts.push(element("h3", {}, "Look closer"), copyLine(filterOf(row)), copyLine(`wsaudit show ${/^[\w./-]+$/.test(data.capture) ? data.capture : "CAPTURE"} -c ${id}`));
-    return parts;
+    return parts.filter((part) => part !== null);
   }
 
   const sheet = $("sheet");
