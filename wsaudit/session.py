@@ -137,6 +137,11 @@ class Party:
         self.mismatched: Place | None = None  # first Pong of this side, sent while a Ping waited, whose body matches none
         self.duplicate_pongs = 0
         self.late_pongs = 0  # Pongs of this side for an older Ping after a newer one was answered
+        self.superseded: list[bytes | None] = []  # bodies of Pings of this side that the answer to a newer one settled, newest last
+        self.slowest_pong = 0  # ns: the longest that a Ping waited for this side's answer
+        self.slowest_place: Place | None = None  # of that answer
+        self.first_duplicate: Place | None = None
+        self.first_late: Place | None = None
         self.last_answered: bytes | None = None
         self.first_ping: Place | None = None
         self.last_ping_time = 0
@@ -245,6 +250,9 @@ class Session:
             if waiting[i].payload == payload or payload is None or waiting[i].payload is None:
                 rtt = place.time - waiting[i].place.time
                 if rtt >= 0:
+                    if rtt > party.slowest_pong:
+                        party.slowest_pong = rtt
+                        party.slowest_place = place
                     self.rtt_count += 1
                     if len(self.rtts) < RTTS:
                         self.rtts.append(rtt)
@@ -252,12 +260,19 @@ class Session:
                         self.rtts[self.rtt_count % RTTS] = rtt
                 asker.answered += i + 1
                 party.last_answered = waiting[i].payload
+                if i:
+                    asker.superseded = [*asker.superseded, *(ping.payload for ping in waiting[:i])][-OUTSTANDING:]
                 del waiting[: i + 1]
                 return
         if waiting and party.mismatched is None:
             party.mismatched = place
         if payload is not None and payload == party.last_answered:
             party.duplicate_pongs += 1
+            party.first_duplicate = party.first_duplicate or place
+        elif payload is not None and payload in asker.superseded:
+            party.late_pongs += 1
+            party.first_late = party.first_late or place
+            asker.superseded.remove(payload)
         else:
             party.unsolicited += 1
             if party.first_unsolicited is None:
