@@ -80,6 +80,7 @@ class Termination:
     cloudflare: tuple[str, str] | None = None
     initiator: int | None = None  # who started the close handshake: CLIENT, SERVER, BOTH or None
     reported: tuple[Reported, Reported] = (Reported(None, None, False), Reported(None, None, False))
+    time: int = 0  # of the first FIN or RST; of the last packet when there was none
 
 
 BOTH = 2

@@ -88,7 +88,7 @@ def row(session: Session, termination: Termination) -> Connection:
     found.termination = termination
     found.heartbeat = session.heartbeat()
     found.silence = flow.silence
-    found.idle = idle_clocks(session)
+    found.idle = session.idle_at(termination.time or session.ended)
     a, b = client.stream, server.stream
     found.network = (
         a.retransmissions + b.retransmissions,
@@ -127,20 +127,6 @@ def message_counts(party: Party) -> tuple[int, ...]:
     elif frames.deflated_messages:
         size = -1
     return (frames.text_messages, frames.binary_messages, size, wire)
-
-
-def idle_clocks(session: Session) -> tuple[int | None, int | None, int | None, int | None]:
-    """How long each clock had stood still at the end: any byte, client's, server's, data frames of either. ns."""
-    a, b = session.client.stream, session.server.stream
-    end = session.ended
-    last = max(a.last_data_time, b.last_data_time)
-    data = max(session.client.frames.last_data_time, session.server.frames.last_data_time)
-    return (
-        end - last if last else None,
-        end - a.last_data_time if a.last_data_time else None,
-        end - b.last_data_time if b.last_data_time else None,
-        end - data if data else None,
-    )
 
 
 def last_frames(session: Session) -> tuple[tuple[int, int, int, int, int], ...]:

@@ -292,6 +292,21 @@ class Session:
 
     # -- what the pipeline asks -------------------------------------------------------------
 
+    def idle_at(self, end: int) -> tuple[int | None, int | None, int | None, int | None]:
+        """How long each clock had stood still at `end`: any byte, client's, server's, data frames of either. ns.
+
+        None: there was nothing to measure from, or bytes came after `end` and took the place of those before it.
+        """
+        a, b = self.client.stream.last_data_time, self.server.stream.last_data_time
+        c, d = self.client.frames.last_data_time, self.server.frames.last_data_time
+        last, data = a if a > b else b, c if c > d else d
+        return (
+            end - last if 0 < last <= end else None,
+            end - a if 0 < a <= end else None,
+            end - b if 0 < b <= end else None,
+            end - data if 0 < data <= end else None,
+        )
+
     def heartbeat(self) -> Heartbeat:
         """Pings as the report tells them."""
         client, server = self.client, self.server
