@@ -92,6 +92,8 @@ class Party:
         "answered",
         "closes",
         "duplicate_pongs",
+        "first_duplicate",
+        "first_late",
         "first_ping",
         "first_unsolicited",
         "frames",
@@ -112,7 +114,10 @@ class Party:
         "resyncs",
         "side",
         "skipped",
+        "slowest_place",
+        "slowest_pong",
         "stream",
+        "superseded",
         "unsolicited",
         "waiting",
     )
@@ -137,7 +142,7 @@ class Party:
         self.mismatched: Place | None = None  # first Pong of this side, sent while a Ping waited, whose body matches none
         self.duplicate_pongs = 0
         self.late_pongs = 0  # Pongs of this side for an older Ping after a newer one was answered
-        self.superseded: list[bytes | None] = []  # bodies of Pings of this side that the answer to a newer one settled, newest last
+        self.superseded: list[bytes | None] = []  # bodies of its Pings that the answer to a newer one settled
         self.slowest_pong = 0  # ns: the longest that a Ping waited for this side's answer
         self.slowest_place: Place | None = None  # of that answer
         self.first_duplicate: Place | None = None
