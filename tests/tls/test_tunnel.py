@@ -359,6 +359,16 @@ def test_reason_not_tls() -> None:
     assert (facts.why_not, facts.handshake_failed, facts.failed_by) == ("not-tls", "not-tls", SERVER)
 
 
+def test_nothing_is_held_when_the_handshake_was_not_captured() -> None:
+    keys = KeyStore()
+    tunnel = TlsTunnel(keys, Limits())
+    record = b"\x17\x03\x03\x00\x30" + bytes(48)
+    tunnel.feed(SERVER, record * 9, 0, 1, 1)
+    assert keys.held > 0  # the ClientHello might still come
+    tunnel.feed(CLIENT, record, 0, 2, 2)
+    assert (tunnel.opaque, tunnel.facts.why_not, keys.held) == (True, "handshake-not-captured", 0)
+
+
 def test_only_a_client_hello() -> None:
     tunnel = TlsTunnel(KeyStore(), Limits())
     tunnel.feed(*flow("tls13-aes128-gcm").segments[0])

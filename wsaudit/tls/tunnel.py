@@ -612,11 +612,8 @@ class TlsTunnel:
         self._news = True
         reason = _unsupported(hello, session.suite)
         if reason is not None:
-            self._reason = reason
             session.suite = None
-            for direction in self._directions:
-                direction.closed = True
-            self._explain()
+            self._close(reason)
 
     def _tls13_message(self, direction: _Direction, kind: int, message: bytes) -> None:
         session = self._session
@@ -720,10 +717,7 @@ class TlsTunnel:
             direction.blocked = True
             self._explain()
         if self._session.client is None and self._directions[CLIENT].framer.started:
-            direction.blocked = False  # nothing that comes can tell the keys
-            direction.closed = True
-            self._reason = "handshake-not-captured"
-            self._explain()
+            self._close("handshake-not-captured")  # nothing that comes can tell the keys
             return
         if not self.facts.handshake_complete:
             self._infer_completion(direction.side, kind, len(body))
@@ -738,6 +732,13 @@ class TlsTunnel:
         self._held.append(_Held(direction.side, kind, version, bytes(body), end, time, packet))
         self._held_bytes += cost
         self._keys.held += cost
+
+    def _close(self, reason: str) -> None:
+        """Nothing of this connection can be opened; what is held is let go."""
+        self._reason = reason
+        for direction in self._directions:
+            direction.closed = True
+        self._release([])
 
     def _retry(self, out: Events) -> None:
         self._keys_seen = self._keys.version
