@@ -19,6 +19,13 @@ def zeros(n: int) -> list[int]:
 class Buffer:
     """`raw`: bytes or bytearray (never resized while in use). `b`: its bytes. `words`: its whole 8-byte words, native order."""
 
+    __slots__ = (
+        "b",
+        "raw",
+        "size",
+        "words",
+    )
+
     def __init__(self, raw: bytes | bytearray) -> None:
         self.raw = raw
         self.size = len(raw)

@@ -114,6 +114,7 @@ cdef class Scanner:
     @cython.locals(b="const unsigned char[::1]", base="long long", n="long long", left="long long", b1="int", length="int", need="int")
     cpdef feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet)
 
+    cdef bint plain_ready(self) except *
     cdef keep_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base)
 
     @cython.locals(head=bytes, have="int", need="int", b1="int")

@@ -65,6 +65,19 @@ def unmask(data: bytes | bytearray, key: int, phase: int) -> bytes:
 class FrameLog:
     """Every frame as a row of typed columns; only for those who ask (`show`, `report.frames`)."""
 
+    __slots__ = (
+        "complete",
+        "end_packet",
+        "end_time",
+        "length",
+        "offset",
+        "packet",
+        "payloads",
+        "shape",
+        "side",
+        "time",
+    )
+
     def __init__(self) -> None:
         self.side = array("b")
         self.packet = array("q")
@@ -108,6 +121,83 @@ class Scanner:
     were lost); `listener.compressed(scanner, data, last)` the unmasked payload of messages with RSV1 when `inflate` is set. All
     else stays here, as counts and first places.
     """
+
+    __slots__ = (
+        "aborted_messages",
+        "b0",
+        "bad_text",
+        "bad_text_message",
+        "bad_text_offset",
+        "bad_text_packet",
+        "bad_text_time",
+        "binary_messages",
+        "closed",
+        "control",
+        "counts",
+        "deflated_bytes",
+        "deflated_messages",
+        "first_keys",
+        "first_time",
+        "fragmented_messages",
+        "frame_offset",
+        "frame_packet",
+        "frame_time",
+        "head",
+        "headers",
+        "hi",
+        "incomplete",
+        "inflate",
+        "key",
+        "kind",
+        "largest",
+        "largest_packet",
+        "last_data_packet",
+        "last_data_time",
+        "last_key",
+        "last_packet",
+        "last_time",
+        "length",
+        "listener",
+        "lo",
+        "log",
+        "log_row",
+        "lost",
+        "masked_frames",
+        "message",
+        "message_bytes",
+        "message_deflated",
+        "message_length",
+        "more_shapes",
+        "need",
+        "offset",
+        "payload_bytes",
+        "phase",
+        "preview",
+        "recent_length",
+        "recent_n",
+        "recent_packet",
+        "recent_shape",
+        "recent_time",
+        "remaining",
+        "same_keys",
+        "shape",
+        "shape_count",
+        "shape_id",
+        "shape_last",
+        "shape_length",
+        "shape_offset",
+        "shape_packet",
+        "shape_time",
+        "shapes",
+        "shapes_dropped",
+        "side",
+        "text_bad",
+        "text_messages",
+        "text_tainted",
+        "tiny_fragments",
+        "unverified_text",
+        "zero_keys",
+    )
 
     def __init__(self, side: int, listener: Any) -> None:
         self.side = side
@@ -198,6 +288,10 @@ class Scanner:
 
     def feed(self, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> None:
         """Take buffer[pos:end], the next bytes of the stream, captured at `time` in `packet`."""
+        if not COMPILED and self.plain_ready():
+            pos = take_frames(self, buffer, pos, end, time, packet)
+            if pos == end:
+                return
         b = buffer.b
         base = self.offset - pos
         self.offset = base + end
@@ -237,6 +331,10 @@ class Scanner:
             pos += need
             if self.remaining == 0:
                 self.end_frame(time, packet)
+
+    def plain_ready(self) -> bool:
+        """Between two frames, with nothing about the next that the shortcut does not know."""
+        return not (self.remaining or self.head or self.message or self.closed or self.log is not None)
 
     def keep_header(self, buffer: Buffer, pos: int, end: int, time: int, packet: int, base: int) -> None:
         """A segment border cuts a header: hold its first bytes."""
@@ -658,3 +756,7 @@ class Scanner:
             j = i & (RECENT - 1)
             rows.append((self.recent_time[j], self.recent_packet[j], self.recent_shape[j], self.recent_length[j]))
         return rows
+
+
+if not COMPILED:
+    from wsaudit.kernel.plain import take_frames

@@ -107,6 +107,8 @@ class Decoder:
 
     def packet(self, buffer: Buffer, pos: int, caplen: int, wirelen: int, time: int, packet: int, linktype: int) -> None:
         """One captured packet at buffer[pos:pos+caplen]."""
+        if not COMPILED and linktype == 1 and caplen == wirelen and take_packet(self, buffer, pos, caplen, time, packet):
+            return
         b = buffer.b
         self.packets += 1
         self.now = time
@@ -830,3 +832,7 @@ def first_packet_of(flow: Flow) -> int:
 
 def last_time_of(flow: Flow) -> int:
     return flow.last_time
+
+
+if not COMPILED:
+    from wsaudit.kernel.plain import take_packet

@@ -1,6 +1,7 @@
 cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.packets cimport Decoder
 
 cdef bint PLAIN
 
@@ -24,6 +25,7 @@ cdef class PcapWalker:
     cdef public long long last_time
 
     @cython.locals(
+        decoder=Decoder,
         big=bint, scale="long long", header_size="long long", linktype="long long", base="long long", number="long long",
         total="long long", clipped="long long", first="long long", last="long long", limit="long long", seconds="long long",
         fraction="long long", caplen="long long", wirelen="long long", data="long long", after="long long", time="long long",
@@ -66,10 +68,11 @@ cdef class PcapngWalker:
     cdef public long long last_time
 
     @cython.locals(
-        big=bint, interfaces=list, interface=Interface, count="long long", base="long long", number="long long", total="long long",
-        clipped="long long", now="long long", first="long long", last="long long", limit="long long", kind="long long",
-        length="long long", after="long long", again="long long", index="long long", high="long long", low="long long",
-        caplen="long long", wirelen="long long", data="long long", time="long long",
+        decoder=Decoder,
+        big=bint, interfaces=list, interface=Interface, count="long long", base="long long", number="long long",
+        total="long long", clipped="long long", now="long long", first="long long", last="long long", limit="long long",
+        kind="long long", length="long long", after="long long", again="long long", index="long long", high="long long",
+        low="long long", caplen="long long", wirelen="long long", data="long long", time="long long",
     )
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
 

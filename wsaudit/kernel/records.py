@@ -1,4 +1,3 @@
-# cython: annotation_typing=False
 """Walk the packet records of a capture inside one buffer, without an object per packet.
 
 Plain Python that also compiles: the widths are declared in `records.pxd`. A walker knows nothing of files. It is given a buffer,
@@ -14,6 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.packets import Decoder
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -104,6 +104,8 @@ class PcapWalker:
         last = self.last_time
         limit = RECORD_LIMIT
         raw = buffer.raw
+        # Compiled, a call of a Decoder is one in C; any other sink costs a call in Python.
+        decoder = sink if isinstance(sink, Decoder) else None
         unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
         while pos + header_size <= end:
@@ -143,7 +145,10 @@ class PcapWalker:
                 first = time
             if time > last:
                 last = time
-            sink.packet(buffer, data, caplen, wirelen, time, base | number, linktype)  # type: ignore[union-attr]
+            if decoder is not None:
+                decoder.packet(buffer, data, caplen, wirelen, time, base | number, linktype)
+            else:
+                sink.packet(buffer, data, caplen, wirelen, time, base | number, linktype)  # type: ignore[union-attr]
             pos = after
         self.number = number
         self.bytes = total
@@ -242,6 +247,7 @@ class PcapngWalker:
         last = self.last_time
         limit = RECORD_LIMIT
         raw = buffer.raw
+        decoder = sink if isinstance(sink, Decoder) else None
         unpack = SEVEN_BIG if big else SEVEN_LITTLE
         unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
@@ -317,7 +323,10 @@ class PcapngWalker:
                 first = time
             if time > last:
                 last = time
-            sink.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)  # type: ignore[union-attr]
+            if decoder is not None:
+                decoder.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)
+            else:
+                sink.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)  # type: ignore[union-attr]
             pos = after
         self.number = number
         self.bytes = total

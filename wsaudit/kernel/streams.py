@@ -35,6 +35,27 @@ def is_compiled() -> bool:
 class Flow:
     """Both sides of one TCP connection. `a` is the side whose packet came first."""
 
+    __slots__ = (
+        "a",
+        "address_a",
+        "address_b",
+        "b",
+        "buffer_limit",
+        "ended",
+        "entry_a",
+        "entry_b",
+        "first_packet",
+        "first_time",
+        "last_data_time",
+        "last_packet",
+        "last_time",
+        "limit_hits",
+        "owner",
+        "port_a",
+        "port_b",
+        "silence",
+    )
+
     def __init__(self, address_a: bytes, port_a: int, address_b: bytes, port_b: int) -> None:
         self.address_a = address_a
         self.port_a = port_a
@@ -60,6 +81,73 @@ class Flow:
 
 class Stream:
     """One side's bytes in order, and what TCP told about them."""
+
+    __slots__ = (
+        "acked",
+        "acked_packet",
+        "acked_time",
+        "bytes",
+        "conflict_packet",
+        "conflicts",
+        "duplicates",
+        "fin_packet",
+        "fin_seq",
+        "fin_taken",
+        "fin_time",
+        "first_data_time",
+        "flow",
+        "gap_count",
+        "gaps",
+        "hole_packets",
+        "ident",
+        "keepalives",
+        "keepalives_unanswered",
+        "last_data_packet",
+        "last_data_time",
+        "last_packet",
+        "last_time",
+        "mode",
+        "next_seq",
+        "offset",
+        "out_of_order",
+        "packets",
+        "peer",
+        "pending",
+        "pending_bytes",
+        "retransmissions",
+        "rst_ident",
+        "rst_offset",
+        "rst_packet",
+        "rst_time",
+        "rst_ttl",
+        "rsts",
+        "sample_first",
+        "sample_last",
+        "sample_len",
+        "sample_n",
+        "sample_offset",
+        "scanner",
+        "seg_ident",
+        "seg_len",
+        "seg_seq",
+        "seg_time",
+        "segments",
+        "skip",
+        "small_segments",
+        "started",
+        "syn_packet",
+        "syn_seen",
+        "syn_time",
+        "tail_first_time",
+        "tail_last_gap",
+        "tail_last_time",
+        "tail_retransmissions",
+        "truncated",
+        "ttl",
+        "zero_since",
+        "zero_total",
+        "zero_windows",
+    )
 
     def __init__(self, flow: Flow) -> None:
         self.flow: Any = flow
