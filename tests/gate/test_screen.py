@@ -48,3 +48,8 @@ def test_the_default_policy_explains_itself():
 
 def test_toml_texts_are_escaped():
     assert toml('say "x"\\\n\x7f') == '"say \\"x\\"\\\\\\n\\u007f"'
+
+
+def test_a_failure_without_a_fault_says_what_decided():
+    assert screen(report([], [])).startswith("FAIL  traffic.pcap   0 WebSocket connections   too few connections\n")
+    assert "   not everything could be read\n      could not be read: x: y\n" in screen(report([]), unreadable=["x: y"])

@@ -66,10 +66,14 @@ def head(verdict: Verdict, captures: Sequence[str], style: Style) -> list[str]:
 
 
 def outcome(verdict: Verdict) -> str:
-    """The number of faults, or that there is none."""
+    """What decides: the number of faults, what was not examined, or that there is nothing."""
     faults = len(fold(verdict.failing))
     if faults:
         return f"{times(faults, 'fault')} at or above {verdict.policy.fail_on}"
+    if verdict.unreadable:
+        return "not everything could be read"
+    if verdict.too_few:
+        return "too few connections"
     return "nothing fails" if verdict.policy.fail_on == "never" else f"nothing at or above {verdict.policy.fail_on}"
 
 
