@@ -30,7 +30,7 @@ KERNEL = Path("wsaudit", "kernel")
 DIRECTIVES = {
     "language_level": "3",
     "boundscheck": True,  # 7-16 % of the time, and 20,000 mutated captures without a crash: a fair price
-    "wraparound": True,  # without it `data[-4:]` is wrong, silently
+    "wraparound": True,  # without it `data[-4:]` is wrong, silently; switching it off gained nothing measurable
     "initializedcheck": False,
     "annotation_typing": False,  # `int` means a C integer here: the .pxd says which
     "embedsignature": True,
