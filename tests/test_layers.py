@@ -24,7 +24,8 @@ LAYERS = [
     ("report",),
     ("gate",),
     ("__init__",),
-    ("cli", "__main__", "pytest_plugin"),
+    ("cli",),
+    ("__main__", "pytest_plugin"),
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
