@@ -24,7 +24,7 @@ DIFFERENCES = {
     "lossy-capture": "where a segment is missing, tshark goes on at the next one as if a frame began there; we do not guess",
     "lost-segment": "the same",
     "faulty-responses": "after an invalid 101 tshark reads frames; we say that there is no connection",
-    "violations-by-client": "a length beyond the stream's end: tshark shows the header of such a frame, and frames inside of it where it overflows",
+    "violations-by-client": "of a length beyond the end tshark shows the header, and frames inside where the length overflows",
     "violations-by-server": "the same",
 }
 
