@@ -111,7 +111,7 @@ cdef class Scanner:
     cdef int recent_shape[8]
     cdef long long recent_length[8]
 
-    @cython.locals(b="const unsigned char[::1]", base="long long", n="long long", left="long long", b1="int", length="int", need="int")
+    @cython.locals(base="long long", n="long long", left="long long", b1="int", length="int", need="int")
     cpdef feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet)
 
     cdef bint plain_ready(self) except *
@@ -120,7 +120,7 @@ cdef class Scanner:
     @cython.locals(head=bytes, have="int", need="int", b1="int")
     cdef long long join_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base) except -1
 
-    @cython.locals(b="const unsigned char[::1]", b0="int", b1="int", opcode="int", length="long long", shape="int", high="long long", key="unsigned long long", i="int", row="int")
+    @cython.locals(b0="int", b1="int", opcode="int", length="long long", shape="int", high="long long", key="unsigned long long", i="int", row="int")
     cdef begin_frame(self, Buffer buffer, long long pos)
 
     @cython.locals(i="int")
@@ -141,5 +141,5 @@ cdef class Scanner:
 
     cdef long long check_text(self, Buffer buffer, long long pos, long long end) except -2
 
-    @cython.locals(b="const unsigned char[::1]", words="const unsigned long long[::1]", need="int", lo="int", hi="int", key="unsigned long long", turn="long long", i="long long", shift="int", k32="unsigned long long", k64="unsigned long long", w="long long", last="long long", c="int")
+    @cython.locals(need="int", lo="int", hi="int", key="unsigned long long", turn="long long", i="long long", shift="int", k32="unsigned long long", k64="unsigned long long", w="long long", last="long long", c="int")
     cdef long long check_bytes(self, Buffer buffer, long long pos, long long end) except -2

@@ -292,7 +292,6 @@ class Scanner:
             pos = take_frames(self, buffer, pos, end, time, packet)
             if pos == end:
                 return
-        b = buffer.b
         base = self.offset - pos
         self.offset = base + end
         while pos < end:
@@ -314,7 +313,7 @@ class Scanner:
             if left < 2:
                 self.keep_header(buffer, pos, end, time, packet, base)
                 return
-            b1 = b[pos + 1]
+            b1 = buffer.b[pos + 1]
             length = b1 & 0x7F
             need = 6 if b1 & 0x80 else 2
             if length == 126:
@@ -372,27 +371,26 @@ class Scanner:
 
     def begin_frame(self, buffer: Buffer, pos: int) -> None:
         """The whole header is at buffer[pos:]. RFC 6455 §5.2."""
-        b = buffer.b
-        b0 = b[pos]
-        b1 = b[pos + 1]
+        b0 = buffer.b[pos]
+        b1 = buffer.b[pos + 1]
         opcode = b0 & 15
         length = b1 & 0x7F
         shape = b0
         if length == 126:
-            length = b[pos + 2] << 8 | b[pos + 3]
+            length = buffer.b[pos + 2] << 8 | buffer.b[pos + 3]
             shape |= FORM_16
             if length < 126:
                 shape |= LONGER_FORM
             pos += 4
         elif length == 127:
-            high = b[pos + 2] << 8 | b[pos + 3]
+            high = buffer.b[pos + 2] << 8 | buffer.b[pos + 3]
             shape |= FORM_64
             if high & 0x8000:
                 shape |= LENGTH_MSB
                 high &= 0x7FFF
             length = high
             for i in range(4, 10):
-                length = length << 8 | b[pos + i]
+                length = length << 8 | buffer.b[pos + i]
             if length < 65536 and not shape & LENGTH_MSB:
                 shape |= LONGER_FORM
             pos += 10
@@ -401,10 +399,10 @@ class Scanner:
         key = 0
         if b1 & 0x80:
             shape |= MASKED
-            key = b[pos + 3]
-            key = key << 8 | b[pos + 2]
-            key = key << 8 | b[pos + 1]
-            key = key << 8 | b[pos]
+            key = buffer.b[pos + 3]
+            key = key << 8 | buffer.b[pos + 2]
+            key = key << 8 | buffer.b[pos + 1]
+            key = key << 8 | buffer.b[pos]
             self.masked_frames += 1
             if key == 0:
                 self.zero_keys += 1
@@ -630,8 +628,6 @@ class Scanner:
         return self.check_bytes(buffer, pos, end)
 
     def check_bytes(self, buffer: Buffer, pos: int, end: int) -> int:
-        b = buffer.b
-        words = buffer.words
         need = self.need
         lo = self.lo
         hi = self.hi
@@ -649,12 +645,12 @@ class Scanner:
                 k64 = k64 << 32 | k32
                 w = i >> 3
                 last = end >> 3
-                while w < last and ((words[w] ^ k64) & HIGH_BITS) == 0:
+                while w < last and ((buffer.words[w] ^ k64) & HIGH_BITS) == 0:
                     w += 1
                 i = w << 3
                 if i >= end:
                     break
-            c = b[i] ^ ((key >> (((turn + i) & 3) << 3)) & 0xFF)
+            c = buffer.b[i] ^ ((key >> (((turn + i) & 3) << 3)) & 0xFF)
             if need == 0:
                 if c >= 0x80:
                     if c < 0xC2 or c > 0xF4:

@@ -51,21 +51,21 @@ cdef class Decoder:
     cdef unsigned int word[9]
     cdef object closing
 
-    @cython.locals(b="const unsigned char[::1]", end="long long", p="long long", kind="int", tags="int")
+    @cython.locals(end="long long", p="long long", kind="int", tags="int")
     cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
 
-    @cython.locals(b="const unsigned char[::1]", first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
+    @cython.locals(first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
     cpdef network(self, Buffer buffer, long long pos, long long end, long long cut, long long time, long long packet)
 
     cdef unusual(self, Buffer buffer, long long pos, long long end, int protocol, int version, long long time, long long packet)
 
-    @cython.locals(b="const unsigned char[::1]", seq="long long", ack="long long", flags="int", window="int", start="long long", total="long long", e="long long", stream=Stream, flow=Flow, n="long long")
+    @cython.locals(seq="long long", ack="long long", flags="int", window="int", start="long long", total="long long", e="long long", stream=Stream, flow=Flow, n="long long")
     cdef transport(self, Buffer buffer, long long addresses, int words, long long pos, long long stop, long long end, int ttl, int ident, long long time, long long packet)
 
     @cython.locals(r="long long", n="long long", kind="int", stream=Stream)
     cdef other_flow(self, Buffer buffer, long long addresses, int words, long long pos, long long start, long long total, long long stop, long long end, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet, long long e)
 
-    @cython.locals(b="const unsigned char[::1]", c="int", d="int", has_syn="bint", ahead="long long", opcode="int")
+    @cython.locals(c="int", d="int", has_syn="bint", ahead="long long", opcode="int")
     cdef int classify(self, Buffer buffer, long long start, long long n, long long seq, long long e) except -2
 
     @cython.locals(r="long long", stream=Stream, old=Stream)
@@ -88,10 +88,10 @@ cdef class Decoder:
     cdef long long insert(self, Buffer buffer, long long addresses, int words, long long pos) except -2
     cdef long long insert_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
 
-    @cython.locals(b="const unsigned char[::1]", half="int", i="int", j="long long", value="unsigned int")
+    @cython.locals(half="int", i="int", j="long long", value="unsigned int")
     cdef load_key(self, Buffer buffer, long long addresses, int words, long long pos, bint reverse)
 
-    @cython.locals(b="const unsigned char[::1]", total="long long", i="long long")
+    @cython.locals(total="long long", i="long long")
     cdef bint foreign(self, Buffer buffer, long long addresses, int words, long long pos) except *
 
     @cython.locals(h="unsigned long long", i="int")

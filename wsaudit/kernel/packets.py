@@ -109,7 +109,6 @@ class Decoder:
         """One captured packet at buffer[pos:pos+caplen]."""
         if not COMPILED and linktype == 1 and caplen == wirelen and take_packet(self, buffer, pos, caplen, time, packet):
             return
-        b = buffer.b
         self.packets += 1
         self.now = time
         end = pos + caplen
@@ -118,11 +117,11 @@ class Decoder:
             if p + 2 > end:
                 self.cut_packets += 1
                 return
-            kind = b[p] << 8 | b[p + 1]
+            kind = buffer.b[p] << 8 | buffer.b[p + 1]
             tags = 0
             while (kind == 0x8100 or kind == 0x88A8 or kind == 0x9100) and tags < 4 and p + 6 <= end:
                 p += 4
-                kind = b[p] << 8 | b[p + 1]
+                kind = buffer.b[p] << 8 | buffer.b[p + 1]
                 tags += 1
             p += 2
         elif linktype == 113:  # Linux cooked
@@ -130,39 +129,39 @@ class Decoder:
             if p > end:
                 self.cut_packets += 1
                 return
-            kind = b[pos + 14] << 8 | b[pos + 15]
+            kind = buffer.b[pos + 14] << 8 | buffer.b[pos + 15]
             if kind == 0x8100 and p + 4 <= end:
-                kind = b[p + 2] << 8 | b[p + 3]
+                kind = buffer.b[p + 2] << 8 | buffer.b[p + 3]
                 p += 4
         elif linktype == 276:  # Linux cooked v2
             p = pos + 20
             if p > end:
                 self.cut_packets += 1
                 return
-            kind = b[pos] << 8 | b[pos + 1]
+            kind = buffer.b[pos] << 8 | buffer.b[pos + 1]
             if kind == 0x8100 and p + 4 <= end:
-                kind = b[p + 2] << 8 | b[p + 3]
+                kind = buffer.b[p + 2] << 8 | buffer.b[p + 3]
                 p += 4
         elif linktype == 101 or linktype == 12 or linktype == 14 or linktype == 228 or linktype == 229:  # raw IP
             p = pos
             if p >= end:
                 self.cut_packets += 1
                 return
-            kind = 0x0800 if b[p] >> 4 == 4 else 0x86DD
+            kind = 0x0800 if buffer.b[p] >> 4 == 4 else 0x86DD
         elif linktype == 0 or linktype == 108:  # null, loop: a 4-byte family in some byte order
             p = pos + 4
             if p >= end:
                 self.cut_packets += 1
                 return
-            kind = 0x0800 if b[p] >> 4 == 4 else 0x86DD if b[p] >> 4 == 6 else 0
+            kind = 0x0800 if buffer.b[p] >> 4 == 4 else 0x86DD if buffer.b[p] >> 4 == 6 else 0
         elif linktype == 9 or linktype == 50:  # PPP, with or without the HDLC address
             p = pos
             if p + 4 > end:
                 self.cut_packets += 1
                 return
-            if b[p] == 0xFF and b[p + 1] == 0x03:
+            if buffer.b[p] == 0xFF and buffer.b[p + 1] == 0x03:
                 p += 2
-            kind = b[p] << 8 | b[p + 1]
+            kind = buffer.b[p] << 8 | buffer.b[p + 1]
             p += 2
             kind = 0x0800 if kind == 0x0021 else 0x86DD if kind == 0x0057 else 0xFFFF
         else:
@@ -180,18 +179,17 @@ class Decoder:
     def network(self, buffer: Buffer, pos: int, end: int, cut: int, time: int, packet: int) -> None:
         """An IP header at buffer[pos:]; the packet was captured up to `end`, `cut` more bytes were not. Lengths come from the
         headers."""
-        b = buffer.b
         if pos + 20 > end:
             self.cut_packets += 1
             return
-        first = b[pos]
+        first = buffer.b[pos]
         if first >> 4 == 4:
             if COMPILED:
-                total = b[pos + 2] << 8 | b[pos + 3]
-                fragment = b[pos + 6] << 8 | b[pos + 7]
-                ident = b[pos + 4] << 8 | b[pos + 5]
-                ttl = b[pos + 8]
-                protocol = b[pos + 9]
+                total = buffer.b[pos + 2] << 8 | buffer.b[pos + 3]
+                fragment = buffer.b[pos + 6] << 8 | buffer.b[pos + 7]
+                ident = buffer.b[pos + 4] << 8 | buffer.b[pos + 5]
+                ttl = buffer.b[pos + 8]
+                protocol = buffer.b[pos + 9]
             else:
                 first, total, ident, fragment, ttl, protocol = IP4_FIELDS(buffer.raw, pos)
             header = (first & 15) << 2
@@ -201,7 +199,7 @@ class Decoder:
             if protocol == 17:
                 self.udp_packets += 1
                 if pos + header + 4 <= end:
-                    port = b[pos + header + 2] << 8 | b[pos + header + 3]
+                    port = buffer.b[pos + header + 2] << 8 | buffer.b[pos + header + 3]
                     if port == 4789 or port == 6081 or port == 8472 or fragment & 0x3FFF:
                         self.listener.network(bytes(buffer.raw[pos:end]), 4, time, packet)
                 return
@@ -214,15 +212,15 @@ class Decoder:
         if first >> 4 != 6 or pos + 40 > end:
             self.cut_packets += 1
             return
-        protocol = b[pos + 6]
+        protocol = buffer.b[pos + 6]
         if protocol == 6:
-            total = b[pos + 4] << 8 | b[pos + 5]
+            total = buffer.b[pos + 4] << 8 | buffer.b[pos + 5]
             stop = pos + 40 + total if total else end + cut
-            self.transport(buffer, pos + 8, 8, pos + 40, stop, end, b[pos + 7], 0, time, packet)
+            self.transport(buffer, pos + 8, 8, pos + 40, stop, end, buffer.b[pos + 7], 0, time, packet)
         elif protocol == 17:
             self.udp_packets += 1
             if pos + 44 <= end:
-                port = b[pos + 42] << 8 | b[pos + 43]
+                port = buffer.b[pos + 42] << 8 | buffer.b[pos + 43]
                 if port == 4789 or port == 6081 or port == 8472:
                     self.listener.network(bytes(buffer.raw[pos:end]), 6, time, packet)
         else:
@@ -252,23 +250,22 @@ class Decoder:
     ) -> None:
         """A TCP header at buffer[pos:]; the segment ends at `stop`, the capture of it at `end`. `addresses`: source and
         destination."""
-        b = buffer.b
         self.tcp_packets += 1
         if pos + 20 > end:
             self.cut_packets += 1
             return
         if COMPILED:
-            seq = b[pos + 4]
-            seq = seq << 8 | b[pos + 5]
-            seq = seq << 8 | b[pos + 6]
-            seq = seq << 8 | b[pos + 7]
-            ack = b[pos + 8]
-            ack = ack << 8 | b[pos + 9]
-            ack = ack << 8 | b[pos + 10]
-            ack = ack << 8 | b[pos + 11]
-            flags = b[pos + 13]
-            window = b[pos + 14] << 8 | b[pos + 15]
-            start = pos + ((b[pos + 12] >> 4) << 2)
+            seq = buffer.b[pos + 4]
+            seq = seq << 8 | buffer.b[pos + 5]
+            seq = seq << 8 | buffer.b[pos + 6]
+            seq = seq << 8 | buffer.b[pos + 7]
+            ack = buffer.b[pos + 8]
+            ack = ack << 8 | buffer.b[pos + 9]
+            ack = ack << 8 | buffer.b[pos + 10]
+            ack = ack << 8 | buffer.b[pos + 11]
+            flags = buffer.b[pos + 13]
+            window = buffer.b[pos + 14] << 8 | buffer.b[pos + 15]
+            start = pos + ((buffer.b[pos + 12] >> 4) << 2)
         else:
             _, _, seq, ack, start, flags, window = TCP_FIELDS(buffer.raw, pos)
             start = pos + ((start >> 4) << 2)
@@ -371,15 +368,14 @@ class Decoder:
         too."""
         if n <= 0:
             return -1
-        b = buffer.b
         has_syn = self.syn_seq[e] >= 0
         if has_syn and ((self.syn_seq[e] + 1) & M32) != seq:
             ahead = (seq - self.syn_seq[e] - 1) & M32
             if ahead > 0x7FFFFFFF:
                 return -1  # a keep-alive probe
             return 1 if ahead < 65536 else 0  # the first segment is late or lost
-        c = b[start]
-        d = b[start + 1] if n > 1 else -1
+        c = buffer.b[start]
+        d = buffer.b[start + 1] if n > 1 else -1
         if c == 0x16 or (not has_syn and 0x14 <= c <= 0x17):
             return 1 if d == 3 or d < 0 else 0
         if c == 71 or c == 72 or c == 80 or c == 79 or c == 68 or c == 67 or c == 84:  # G H P O D C T
@@ -629,34 +625,32 @@ class Decoder:
 
     def load_key(self, buffer: Buffer, addresses: int, words: int, pos: int, reverse: bool) -> None:
         """The key's 32-bit words into `self.word`."""
-        b = buffer.b
         half = words >> 1
         for i in range(words):
             j = addresses + 4 * (((i + half) if i < half else (i - half)) if reverse else i)
-            value = b[j]
-            value = value << 8 | b[j + 1]
-            value = value << 8 | b[j + 2]
-            value = value << 8 | b[j + 3]
+            value = buffer.b[j]
+            value = value << 8 | buffer.b[j + 1]
+            value = value << 8 | buffer.b[j + 2]
+            value = value << 8 | buffer.b[j + 3]
             self.word[i] = value
         if reverse:
-            value = b[pos + 2]
-            value = value << 8 | b[pos + 3]
-            value = value << 8 | b[pos]
-            value = value << 8 | b[pos + 1]
+            value = buffer.b[pos + 2]
+            value = value << 8 | buffer.b[pos + 3]
+            value = value << 8 | buffer.b[pos]
+            value = value << 8 | buffer.b[pos + 1]
         else:
-            value = b[pos]
-            value = value << 8 | b[pos + 1]
-            value = value << 8 | b[pos + 2]
-            value = value << 8 | b[pos + 3]
+            value = buffer.b[pos]
+            value = value << 8 | buffer.b[pos + 1]
+            value = value << 8 | buffer.b[pos + 2]
+            value = value << 8 | buffer.b[pos + 3]
         self.word[words] = value
 
     def foreign(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
         """Does this flow fall to another shard? The hash is the same for both directions."""
-        b = buffer.b
         total = 0
         for i in range(addresses, addresses + 4 * words, 2):
-            total += b[i] << 8 | b[i + 1]
-        total += (b[pos] << 8 | b[pos + 1]) + (b[pos + 2] << 8 | b[pos + 3])
+            total += buffer.b[i] << 8 | buffer.b[i + 1]
+        total += (buffer.b[pos] << 8 | buffer.b[pos + 1]) + (buffer.b[pos + 2] << 8 | buffer.b[pos + 3])
         total = (total * 40503) & 0xFFFFFF
         return (total >> 8) % self.shards != self.shard
 

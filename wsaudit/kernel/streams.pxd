@@ -137,5 +137,5 @@ cdef class Stream:
     cdef note_conflict(self, long long packet)
 
 
-@cython.locals(b="const unsigned char[::1]", value="unsigned long long", i="long long")
+@cython.locals(value="unsigned long long", i="long long")
 cdef unsigned long long load(Buffer buffer, long long pos, long long width) except? 0

@@ -560,8 +560,7 @@ def load(buffer: Buffer, pos: int, width: int) -> int:
     """Up to eight bytes as one number."""
     if not COMPILED:
         return int.from_bytes(buffer.raw[pos : pos + width], "big")
-    b = buffer.b
-    value = b[pos] & 0xFF
+    value = buffer.b[pos] & 0xFF
     for i in range(pos + 1, pos + width):
-        value = value << 8 | b[i]
+        value = value << 8 | buffer.b[i]
     return value
