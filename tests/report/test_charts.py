@@ -8,7 +8,7 @@ T0 = 1_772_373_667 * SECOND
 
 def end(number: int, started: float, ended: float | None, kind: str = "dropped", client: str = "") -> End:
     at = None if ended is None else T0 + round(ended * SECOND)
-    return End(number, client or f"10.0.0.{number}", kind, T0 + round(started * SECOND), at, kind == "dropped")
+    return End(number, client or f"10.0.0.{number}", 40000 + number, kind, T0 + round(started * SECOND), at, kind == "dropped")
 
 
 def test_disorderly_ends_grow_up_and_orderly_ones_down() -> None:
@@ -71,6 +71,7 @@ def test_a_client_that_comes_back_stays_in_its_lane() -> None:
     ]
     drawn = lanes(ends, (T0 + 20 * SECOND, T0 + 20 * SECOND), [1, 2])
     assert [(lane.client, [one.id for one in lane.stretches]) for lane in drawn.lanes] == [("a", [1, 3]), ("b", [2]), ("b", [4])]
+    assert [lane.label for lane in drawn.lanes] == ["a", "b", ":40004"]
     first, again = drawn.lanes[0].stretches
     assert (first.opens, first.closes, again.opens, again.closes) == (False, True, True, False)
     assert first.x2 == drawn.band.x < again.x1

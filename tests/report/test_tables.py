@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -57,12 +58,10 @@ def test_a_row_per_record() -> None:
     assert len(list(FINDINGS.rows(report))) == len(report.findings)
 
 
-def test_the_documentation_names_every_column() -> None:
-    text = describe_tables()
-    for table in TABLES:
-        assert f"### {table.name}\n" in text
-        for one in table.columns:
-            assert f"| `{one.name}` | {one.kind} | {one.about} |" in text
+def test_the_documentation_is_current() -> None:
+    """To bring it up to date: python -c "from wsaudit.report.tables import *; print(describe_tables(), end='')" >
+    docs/tables.md"""
+    assert (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8") == describe_tables()
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,25 @@ def test_capture_without_packets() -> None:
     assert "The capture holds no packet." in text
 
 
+def test_the_verdict_names_the_cause_of_most() -> None:
+    report = make_report(60)
+    report.incidents.clear()
+    causes = report.summary["abnormal"]["causes"] = [
+        {"cause": "unknown", "count": 1, "example": None},
+        {"cause": "idle-timeout", "count": report.summary["abnormal"]["count"] - 1, "example": 2},
+    ]
+    assert f"Most of them by idle timeout ({causes[1]['count']})" in " ".join(render_text(report).split())
+
+
+def test_commands_name_the_captures() -> None:
+    report = make_report(40)
+    assert "wsaudit show incident.pcap -c 1" in render_text(report)
+    report.inputs = [{**report.inputs[0], "path": "a b.pcap"}, {**report.inputs[0], "path": "c.pcap"}]
+    assert "wsaudit show 'a b.pcap' c.pcap -c 1" in render_text(report)
+    report.inputs *= 2
+    assert "wsaudit show CAPTURE... -c 1" in render_text(report)
+
+
 def test_several_captures_and_probable_connections() -> None:
     report = make_report(20)
     report.inputs = report.inputs * 3

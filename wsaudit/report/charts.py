@@ -57,6 +57,7 @@ class End:
 
     id: int
     client: str
+    port: int
     kind: str
     started: int
     ended: int | None
@@ -194,9 +195,13 @@ class Stretch:
 
 @dataclass
 class Lane:
-    """The connections of one client, one after the other, so that a reconnection is seen as a gap."""
+    """The connections of one client, one after the other, so that a reconnection is seen as a gap.
+
+    A client with several connections at once has several lanes; all but the first are labelled with their first port.
+    """
 
     client: str
+    label: str
     stretches: list[Stretch] = field(default_factory=list)
     until: int = 0
 
@@ -233,7 +238,7 @@ def lanes(ends: Sequence[End], burst: tuple[int, int], members: Sequence[int] = 
             if len(found) >= most:
                 left_out += 1
                 continue
-            lane = Lane(one.client)
+            lane = Lane(one.client, one.client if not by_client[one.client] else f":{one.port}")
             found.append(lane)
             by_client[one.client].append(lane)
         ended = end if one.ended is None else one.ended

@@ -64,6 +64,7 @@ COLUMNS = (
     "messages_server",
     "bytes_client",
     "bytes_server",
+    "input",
     "first_packet",
     "last_packet",
     "abnormal",
@@ -160,6 +161,7 @@ def take_survey(report: ReportLike) -> Survey:
             charts.End(
                 connection["id"],
                 connection["client"]["address"],
+                connection["client"]["port"],
                 ending["class"],
                 moment(connection["started"]) or moment(connection["ended"]) or 0,
                 None if ending["class"] == "ongoing" else moment(connection["ended"]),
@@ -190,7 +192,8 @@ def take_survey(report: ReportLike) -> Survey:
         "findings": findings,
         "incidents": [incident.get("connections") or [] for incident in report.incidents],
         "causes": story.CAUSES,
-        "capture": safe(str(report.inputs[0]["path"])) if report.inputs else "CAPTURE",
+        "inputs": [safe(str(entry["path"])) for entry in report.inputs],
+        "captures": story.captures_words(report),
         "addresses": not getattr(report, "pseudonymized", False),
         "strings": list(strings.numbers),
     }
@@ -220,6 +223,7 @@ def row(connection: Record, end: charts.End, strings: Strings) -> Record:
         "confidence": ending.get("confidence"),
         "transport": add(connection.get("transport")),
         "status": handshake.get("status"),
+        "input": connection.get("input") or 0,
         "first_packet": connection.get("first_packet"),
         "last_packet": connection.get("last_packet"),
         "abnormal": int(end.abnormal),
@@ -234,7 +238,7 @@ def row(connection: Record, end: charts.End, strings: Strings) -> Record:
         cells[f"reason_{side}"] = add((close or {}).get("reason"))
         cells[f"told_{side}"] = add(told_name(told.get("code"), ending["class"]))
         cells[f"messages_{side}"] = (messages.get("text") or 0) + (messages.get("binary") or 0)
-        cells[f"bytes_{side}"] = messages.get("bytes") or 0
+        cells[f"bytes_{side}"] = messages.get("bytes")
     return cells
 
 

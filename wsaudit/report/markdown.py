@@ -90,7 +90,8 @@ def causes(report: ReportLike) -> list[str]:
         if group.example:
             ending = group.example["termination"]
             ends = f"{story.endpoint(group.example['client'])} to {story.endpoint(group.example['server'])}"
-            lines.append(f"  - e.g. connection {group.example['id']}, {ends}, confidence {ending.get('confidence') or 0:.2f}")
+            sure = f", confidence {ending['confidence']:.2f}" if ending.get("confidence") else ""
+            lines.append(f"  - e.g. connection {group.example['id']}, {ends}{sure}")
             lines += [f"  - {code(fact, 300)}" for fact in (ending.get("evidence") or [])[:4]]
             if ending.get("confirm"):
                 lines.append(f"  - to be sure: {code(ending['confirm'], 300)}")

@@ -44,7 +44,7 @@ CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 SCHEMES = ("bearer", "basic", "digest", "negotiate", "token", "apikey")
-SECRET_ROOTS = ("tok", "jwt", "secret", "pass", "pwd", "sid", "session", "key", "cookie", "ticket", "signature", "nonce", "credential")
+SECRET_ROOTS = ("tok", "jwt", "secret", "pass", "pwd", "sid", "session", "key", "cookie", "ticket", "signature", "nonce", "cred")
 SECRET_NAME = (
     "token|jwt|secret|passw(?:or)?d|pwd|session(?:_?id)?|sid|api_?key|access_?key|cookie|ticket|signature|nonce|credential"
 )

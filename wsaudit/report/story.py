@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from wsaudit.report.printable import printable
 from wsaudit.report.redact import ReportLike
 
 Record = dict[str, Any]
@@ -138,6 +139,14 @@ def notice_texts(report: ReportLike) -> list[str]:
     return found + [": ".join(filter(None, (packet_words(one), one.get("text") or ""))) for one in report.notices]
 
 
+def captures_words(report: ReportLike) -> str:
+    """The captures as a command line may name them: all of them when they are few, else "CAPTURE..."."""
+    import shlex
+
+    paths = [shlex.quote(printable(str(entry["path"]))) for entry in report.inputs]
+    return " ".join(paths) if len(paths) <= 2 else "CAPTURE..."
+
+
 def endpoint(end: Record) -> str:
     """ "10.0.0.5:43486", "[2001:db8::9]:80"."""
     address = str(end.get("address"))
@@ -174,10 +183,17 @@ def verdict(report: ReportLike) -> list[str]:
         those = "all of them" if explained == abnormal["count"] else f"{explained:,} of them"
         one = len(report.incidents) == 1
         sentences.append(f"{'One incident explains' if one else f'{len(report.incidents)} incidents explain'} {those}.")
-    elif abnormal["count"]:
-        groups = abnormal_groups(report)
-        if groups and groups[0].cause != "unknown":
-            sentences.append(f"Most likely cause: {groups[0].words}" + (f" ({groups[0].count:,})." if len(groups) > 1 else "."))
+    elif abnormal["count"] and abnormal.get("causes"):
+        known = [group for group in abnormal_groups(report) if group.cause != "unknown"]
+        if known:
+            share = (
+                "All"
+                if known[0].count == abnormal["count"]
+                else "Most"
+                if 2 * known[0].count > abnormal["count"]
+                else "The largest part"
+            )
+            sentences.append(f"{share} of them by {known[0].words} ({known[0].count:,}), as far as can be inferred.")
     if summary.get("refused"):
         sentences.append(f"{many(summary['refused'], 'handshake')} {'was' if summary['refused'] == 1 else 'were'} refused.")
     broken = {finding["connection"] for finding in report.findings if finding["verdict"] == "violation"} - {None}
@@ -319,7 +335,7 @@ def probability_words(record: Record) -> str:
     if not record.get("cause"):
         return ""
     words = cause_words(record["cause"])
-    if record.get("confidence") is not None:
+    if record.get("confidence"):
         words += f", confidence {record['confidence']:.2f}"
     for other in record.get("alternatives") or []:
         words += f"; or {cause_words(other['cause'])}, {other['confidence']:.2f}"

@@ -278,11 +278,27 @@ def incidents_frame(report: ReportLike) -> pandas.DataFrame:
     return data_frame(INCIDENTS, report)
 
 
+INTRODUCTION = """# The tables of a report
+
+The same columns in three forms: `wsaudit audit -f csv -o FOLDER`, `-f parquet -o FOLDER`, and the DataFrames of `wsaudit.audit(...)`.
+Unknown is an empty cell, null or NA, never a guess. What came from traffic is made printable (`\\x1b` for an escape character).
+
+| type | CSV | Parquet | pandas |
+|---|---|---|---|
+| int | number | int64 | Int64 |
+| float | number | double | float64 |
+| bool | true, false | bool | boolean |
+| text | text; an apostrophe before what could be a formula | string | string |
+| time | RFC 3339, UTC, nanoseconds | timestamp[ns, UTC] | datetime64[ns, UTC] |
+| texts | joined by "; " | list of strings | object (lists) |
+"""
+
+
 def describe_tables() -> str:
-    """The columns of every table as a Markdown document."""
-    lines = []
+    """The columns of every table as a Markdown document: docs/tables.md."""
+    lines = [INTRODUCTION]
     for table in TABLES:
-        lines += [f"### {table.name}", "", "| column | type | unit or meaning |", "|---|---|---|"]
+        lines += [f"## {table.name}", "", "| column | type | unit or meaning |", "|---|---|---|"]
         lines += [f"| `{one.name}` | {one.kind} | {one.about} |" for one in table.columns]
         lines.append("")
     return "\n".join(lines)

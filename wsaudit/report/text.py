@@ -7,7 +7,6 @@ them: the first screen of 50,000 connections takes as long as that of five.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -212,7 +211,7 @@ def write_causes(page: Page, report: ReportLike) -> None:
     most = max(group.count for group in groups)
     for group in groups[:GROUPS]:
         ending = (group.example or {}).get("termination") or {}
-        confidence = f"{ending['confidence']:.2f}" if ending.get("confidence") is not None else ""
+        confidence = f"{ending['confidence']:.2f}" if ending.get("confidence") else ""
         line = f"  {page.paint(f'{group.words:<33}', 'bold')}{group.count:>11,} {page.bar(group.count, most, 12, 'red')}"
         page.write(line + f"{confidence:>7}")
         if group.example:
@@ -298,7 +297,7 @@ def write_notices(page: Page, report: ReportLike) -> None:
 
 def write_next(page: Page, report: ReportLike) -> None:
     """Commands that answer the next question."""
-    path = " ".join(shlex.quote(terminal(str(entry["path"]))) for entry in report.inputs[:1]) or "CAPTURE"
+    path = story.captures_words(report)
     steps = []
     worst = next((number for incident in report.incidents for number in incident.get("connections") or []), None)
     if worst:

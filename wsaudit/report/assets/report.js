@@ -25,6 +25,7 @@
   const text = (name, row) => strings[columns[name][row]];
   const cause = (word) => causes[word] ?? word.replaceAll("-", " ");
   const number = (value) => value.toLocaleString("en");
+  const bytes = (value) => (value === null ? "size unknown" : `${number(value)} B`);
   const CODES = { none: "no Close frame", empty: "Close without a code", unknown: "cannot be told" };
   const code = (word) => CODES[word] ?? word;
 
@@ -213,7 +214,7 @@
       case "how": return [text("how", row).replaceAll("-", " "), text("by", row)].filter(Boolean).join(", ");
       case "cause": {
         const sure = columns.confidence[row];
-        return cause(text("cause", row)) + (sure === null || sure === undefined || sure > 0.995 ? "" : ` ${sure.toFixed(2)}`);
+        return cause(text("cause", row)) + (!sure || sure > 0.995 ? "" : ` ${sure.toFixed(2)}`);
       }
       case "sent_client": case "sent_server": return text(name, row) === "none" ? "–" : text(name, row);
       case "told_client": case "told_server": return text(name, row) === "unknown" ? "?" : text(name, row) || "–";
@@ -468,7 +469,7 @@
     const sure = columns.confidence[row];
     const parts = [
       element("p", { className: "lead" }, mark(kind), ` ${kind.replaceAll("-", " ")}: ${cause(text("cause", row))}`,
-        sure === null || sure === undefined ? "" : `, confidence ${sure.toFixed(2)}`),
+        sure ? `, confidence ${sure.toFixed(2)}` : ""),
     ];
     if (more.others.length) parts.push(element("p", { className: "note" }, `or ${more.others.map(([name, value]) => `${cause(name)}, ${value.toFixed(2)}`).join("; ")}`));
     if (more.evidence.length) parts.push(element("h3", {}, "Evidence"), list(more.evidence));
@@ -480,10 +481,11 @@
       ["Transport ended", cellOf("how", row)],
     ]));
     parts.push(element("h3", {}, "Connection"), table2([
+      ["Capture", data.inputs.length > 1 ? data.inputs[columns.input[row]] : ""],
       ["Client", endpoint("client", row)], ["Server", endpoint("server", row)], ["Target", text("target", row)], ["User-Agent", text("agent", row)],
       ["Started", `${clock(columns.start[row])} UTC`], ["Ended", columns.end[row] === null ? "still open" : `${clock(columns.end[row])} UTC`],
       ["Lasted", seconds(columns.duration[row])], ["Handshake", columns.status[row] ? `HTTP ${columns.status[row]}` : ""], ["Transport", text("transport", row)],
-      ["Messages", `${number(columns.messages_client[row])} from the client (${number(columns.bytes_client[row])} B), ${number(columns.messages_server[row])} from the server (${number(columns.bytes_server[row])} B)`],
+      ["Messages", `${number(columns.messages_client[row])} from the client (${bytes(columns.bytes_client[row])}), ${number(columns.messages_server[row])} from the server (${bytes(columns.bytes_server[row])})`],
       ...Object.entries(more.facts),
     ]));
     const found = findingsOf.get(id) ?? [];
@@ -494,7 +496,7 @@
         packet === null ? null : copyLine(last && last !== packet ? `frame.number in {${packet}, ${last}}` : `frame.number == ${packet}`),
       ]));
     }
-    parts.push(element("h3", {}, "Look closer"), copyLine(filterOf(row)), copyLine(`wsaudit show ${/^[\w./-]+$/.test(data.capture) ? data.capture : "CAPTURE"} -c ${id}`));
+    parts.push(element("h3", {}, "Look closer"), copyLine(filterOf(row)), copyLine(`wsaudit show ${data.captures} -c ${id}`));
     return parts.filter((part) => part !== null);
   }
 
