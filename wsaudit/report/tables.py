@@ -280,7 +280,8 @@ def incidents_frame(report: ReportLike) -> pandas.DataFrame:
 
 INTRODUCTION = """# The tables of a report
 
-The same columns in three forms: `wsaudit audit -f csv -o FOLDER`, `-f parquet -o FOLDER`, and the DataFrames of `wsaudit.audit(...)`.
+The same columns in three forms: `wsaudit audit -f csv -o FOLDER`, `-f parquet -o FOLDER`, and the DataFrames of
+`wsaudit.audit(...)`.
 Unknown is an empty cell, null or NA, never a guess. What came from traffic is made printable (`\\x1b` for an escape character).
 
 | type | CSV | Parquet | pandas |
