@@ -20,7 +20,6 @@ from scapy.utils import PcapWriter
 
 START = 1_700_000_000
 KEY = "x3JJHMbDL1EzLkh9GBhXDw=="
-MASK = b"\x1f\x8b\x27\xe4"
 CLIENT, SERVER = 0, 1
 CONTINUATION, TEXT, CLOSE, PING, PONG = 0, 1, 8, 9, 10
 
@@ -32,7 +31,8 @@ def frame(side: int, opcode: int, payload: bytes, fin: bool = True, masked: bool
     header = bytes([fin << 7 | opcode, masked << 7 | size[0]]) + size[1:]
     if not masked:
         return header + payload
-    return header + MASK + bytes(byte ^ MASK[i % 4] for i, byte in enumerate(payload))
+    key = hashlib.sha256(header + payload).digest()[:4]  # another key for every frame, the same in every build
+    return header + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
 
 
 class Talk:
