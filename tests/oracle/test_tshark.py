@@ -22,8 +22,8 @@ Frames = dict[Direction, list[Frame]]
 WITHOUT_HANDSHAKE = {"midstream", "lossy-capture"}
 # A frame that declares more bytes than ever come is no complete frame to us; tshark shows its header.
 NEVER_COMPLETE = 1 << 40
-# The top bit of a 64-bit length must be 0 (RFC 6455 §5.2). Where it is not, tshark prints 64 bits and we take 63, as that sender's
-# own frames show: the next one begins where 63 bits say.
+# The top bit of a 64-bit length must be 0 (RFC 6455 §5.2). Where it is not, tshark prints 64 bits and we take 63, as that
+# sender's own frames show: the next one begins where 63 bits say.
 LENGTH_BITS = (1 << 63) - 1
 
 pytestmark = pytest.mark.skipif(tshark.TSHARK is None or shutil.which("mergecap") is None, reason="no tshark")
