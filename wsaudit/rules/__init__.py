@@ -3,4 +3,9 @@
 Importing the package fills the catalogue.
 """
 
+from wsaudit.rules import closing as closing
+from wsaudit.rules import control as control
+from wsaudit.rules import deflate as deflate
+from wsaudit.rules import fragmentation as fragmentation
 from wsaudit.rules import framing as framing
+from wsaudit.rules import text as text

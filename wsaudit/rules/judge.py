@@ -47,6 +47,7 @@ class Judge:
             for when, applies in OCCASIONS.items()
             if (rules := tuple(rule for rule in CATALOGUE.values() if rule.kind == "reaction" and rule.when == when))
         ]
+        self.reactions_to_offences = tuple(rule for rule in rules_of("reaction") if rule.when == "offended")
         self.clean_shapes: set[tuple[Any, ...]] = set()
         self.clean_closes: set[CloseBody] = set()
         self.clean_handshakes: set[tuple[Any, ...]] = set()
@@ -70,6 +71,8 @@ class Judge:
                         found += self.findings(rule, session, CLIENT, rule.body(session, client, server))
                     if rule.at_fault != "client":
                         found += self.findings(rule, session, SERVER, rule.body(session, server, client))
+        if found:
+            found = without_noise(found)
         self.judge_reactions(session, found)
         return self.sift(session, found) if found else found
 
@@ -118,8 +121,10 @@ class Judge:
         subprotocol = handshake.subprotocol if handshake is not None else None
         host = handshake.host if handshake is not None else None
         for party in session.parties:
+            first = session.parties[1 - party.side].close
             for close in party.closes:
-                body = CloseBody(close.side, close.code, close.reason, close.length, close.lost, browser, subprotocol, host)
+                echo = first is not None and first.code == close.code and close.acked >= first.end
+                body = CloseBody(close.side, close.code, close.reason, close.length, close.lost, echo, browser, subprotocol, host)
                 if body in self.clean_closes:
                     continue
                 before = len(found)
@@ -135,10 +140,7 @@ class Judge:
     def judge_reactions(self, session: Session, found: list[Finding]) -> None:
         """What one side did, given what is proven about the other."""
         client, server = session.client, session.server
-        offences: list[Finding | None] = [None, None]
-        if found:
-            for side in (CLIENT, SERVER):
-                offences[side] = first_offence(found, side)
+        offences = (offences_of(found, CLIENT), offences_of(found, SERVER)) if found else ((), ())
         for applies, rules in self.reactions:
             if applies(session, client, server):
                 for rule in rules:
@@ -146,6 +148,10 @@ class Judge:
                         found += self.findings(rule, session, CLIENT, rule.body(session, client, server, offences[CLIENT]))
                     if rule.at_fault != "client":
                         found += self.findings(rule, session, SERVER, rule.body(session, server, client, offences[SERVER]))
+        for party, peer in ((client, server), (server, client)):
+            if offences[party.side]:
+                for rule in self.reactions_to_offences:
+                    found += self.findings(rule, session, party.side, rule.body(session, party, peer, offences[party.side]))
 
     # -- answers to findings -----------------------------------------------------------------------------------------------------
 
@@ -240,10 +246,24 @@ def fold(folded: dict[str, Finding], finding: Finding) -> None:
         folded[finding.rule] = first._replace(count=first.count + finding.count, last_packet=last)
 
 
-def first_offence(found: Iterable[Finding], side: int) -> Finding | None:
-    """The first proven breach of a MUST in the bytes of `side`."""
-    proven = [each for each in found if each.side == side and each.verdict == VERDICTS[MUST] and each.at_fault == SIDES[side]]
-    return min(proven, key=by_place) if proven else None
+def without_noise(found: list[Finding]) -> list[Finding]:
+    """Without what was read into bytes of another protocol."""
+    border = {each.side: each.place.offset for each in found if each.rule == ALIEN}
+    if not border:
+        return found
+    return [each for each in found if each.rule == ALIEN or each.place.offset < border.get(each.side, each.place.offset + 1)]
+
+
+def offences_of(found: Iterable[Finding], side: int) -> tuple[Finding, ...]:
+    """What is proven against the frames of `side`: breaches of a MUST, and what else its peer must fail for."""
+    proven = [each for each in found if each.side == side and each.at_fault == SIDES[side] and is_offence(each)]
+    return tuple(sorted(proven, key=by_place))
+
+
+def is_offence(finding: Finding) -> bool:
+    rule = CATALOGUE[finding.rule]
+    in_frames = rule.kind in ("shape", "close", "session")
+    return in_frames and finding.verdict != UNVERIFIABLE and (rule.level == MUST or rule.must_fail)
 
 
 def default_place(session: Session, side: int) -> Place:
@@ -362,8 +382,11 @@ def deflate(session: Session, client: Party, server: Party) -> bool:
     return session.deflate is not None
 
 
+def encrypted(session: Session, client: Party, server: Party) -> bool:
+    """TLS around it."""
+    return session.tls is not None
+
+
 OCCASIONS: dict[str, Callable[[Session, Party, Party], bool]] = {
-    each.__name__: each for each in (always, opened, closed, dropped, cut, lost, keys, heartbeat, text, deflate)
+    each.__name__: each for each in (always, opened, closed, dropped, cut, lost, keys, heartbeat, text, deflate, encrypted)
 }
-
-

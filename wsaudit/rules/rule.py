@@ -8,8 +8,8 @@ A rule is one function named after the fault. Its docstring is the explanation: 
     close      (close)                            each Close frame (`CloseBody`)
     handshake  (handshake, session)               the opening handshake
     session    (session, party, peer)             each side that can be at fault, at the end of the connection
-    reaction   (session, party, peer, offence)    the same, when the findings about `party` are known: `offence` is its
-                                                  first proven breach of a MUST, or None
+    reaction   (session, party, peer, offences)   the same, when the findings about `party` are known: `offences` are
+                                                  its proven breaches of a MUST in frames, in their order
     report     (connections, findings)            all connections together; yields (connection, side, Fault)
 
 A body returns a sentence, a `Fault`, a list of them, or None; where the sender of the bytes judged is not evident, (side, Fault).
@@ -26,9 +26,9 @@ from typing import Any, NamedTuple, TypeVar
 MUST, SHOULD, INFO = "MUST", "SHOULD", "INFO"
 LEVELS = (MUST, SHOULD, INFO)
 SEVERITIES = ("error", "warning", "info")
-AT_FAULT = ("sender", "receiver", "client", "server", "intermediary")
+AT_FAULT = ("sender", "receiver", "client", "server", "intermediary", "capture")
 KINDS = ("shape", "close", "handshake", "session", "reaction", "report")
-WHENS = ("always", "opened", "closed", "dropped", "cut", "lost", "keys", "heartbeat", "text", "deflate")
+WHENS = ("always", "opened", "closed", "dropped", "cut", "lost", "keys", "heartbeat", "text", "deflate", "encrypted", "offended")
 
 # What a rule is about, by the letters of its id; the order is that of the catalogue.
 SECTIONS = {
@@ -145,13 +145,15 @@ def ordered() -> list[Rule]:
 
 
 class CloseBody(NamedTuple):
-    """What one Close frame says, and what its meaning depends on. `code` None: no code in it; `lost`: bytes of it were lost."""
+    """What one Close frame says, and what its meaning depends on. `code` None: no code in it; `lost`: bytes of it were lost;
+    `echo`: it repeats the code of the peer's Close."""
 
     side: int
     code: int | None
     reason: bytes
     length: int
     lost: bool
+    echo: bool
     browser: bool
     subprotocol: str | None
     host: str | None

@@ -1,0 +1,61 @@
+"""Who knew what when: the times that rules about reactions rest on. All in nanoseconds of packet time.
+
+A capture sees both directions at one point of the path. What a side sends within a round trip of the peer's bytes may have been
+on its way before they arrived; only what comes later is an answer, or the lack of one.
+"""
+
+from __future__ import annotations
+
+from wsaudit.model import SECOND
+from wsaudit.session import Party, Session
+
+GRACE = SECOND  # what a healthy endpoint needs beyond the round trips: real ones react within 10 ms, a loaded one within a second
+CLOSE_GRACE = 5 * SECOND  # for an answer that may wait for the rest of a message (RFC 6455 §5.5.1)
+LONGEST_TRIP = 3 * SECOND
+USUAL_TRIP = SECOND // 5  # where nothing tells
+
+# Codes that end a connection for a fault. Whoever sends one has given up on the peer.
+FAILING = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011})
+
+
+def round_trip(session: Session) -> int:
+    """At most how long a packet and its answer take. From the SYN to the client's first bytes: a whole round trip wherever the
+    capture was made, and whatever the client thought in between makes it only longer."""
+    client, server = session.client.stream, session.server.stream
+    if client.syn_time and server.syn_time and client.first_data_time > client.syn_time:
+        trip = client.first_data_time - client.syn_time
+    elif session.rtts:
+        trip = max(session.rtts)
+    else:
+        trip = USUAL_TRIP
+    return min(trip, LONGEST_TRIP)
+
+
+def patience(session: Session, grace: int = GRACE) -> int:
+    """How long to wait for a reaction before its absence means something."""
+    return 2 * round_trip(session) + grace
+
+
+def end_of(party: Party) -> int:
+    """When this side ended its half of TCP, by FIN or RST; 0: it did not."""
+    fin, rst = party.stream.fin_time, party.stream.rst_time
+    return min(fin, rst) if fin and rst else fin or rst
+
+
+def ended_first(party: Party, peer: Party) -> bool:
+    """Whether TCP was ended by this side first, as far as the order of the capture tells."""
+    own, other = end_of(party), end_of(peer)
+    return own > 0 and (not other or own < other)
+
+
+def was_first_to_close(party: Party, peer: Party) -> bool:
+    """Whether this side's Close came before the peer's: the peer's acknowledges it, or there is none. Crossing Closes have no
+    first, the order of the capture does not tell."""
+    own, other = party.close, peer.close
+    return own is not None and (other is None or other.acked >= own.end)
+
+
+def seconds(duration: int) -> str:
+    """ "0.012 s", "3.4 s", "75 s"."""
+    value = duration / SECOND
+    return f"{value:.3f} s" if value < 1 else f"{value:.1f} s" if value < 10 else f"{value:,.0f} s"
