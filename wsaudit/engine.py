@@ -7,6 +7,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsaudit.capture.reader import CaptureReader, merge_in_time_order, open_capture, prescan_secrets
@@ -50,6 +51,10 @@ class Input:
     error: str | None = None
 
 
+class Interrupted(Exception):
+    """The user has seen enough: raised by a progress callback between two chunks."""
+
+
 class FailedConnect(NamedTuple):
     """A TCP connect that never became a connection: SYN answered by RST, or by nothing."""
 
@@ -88,6 +93,7 @@ class Audit:
     failed_connects: list[FailedConnect] = field(default_factory=list)
     plain_gets: list[PlainGet] = field(default_factory=list)
     frames: list[tuple[int, FrameLog]] = field(default_factory=list)  # by first packet of the connection
+    interrupted: bool = False
     packets: Counter[str] = field(default_factory=Counter)  # tcp, udp, other, cut: the same in each shard
     seen: Counter[str] = field(default_factory=Counter)  # flows, requests, tls...: added up over shards
     ports: Counter[int] = field(default_factory=Counter)  # flows that were no WebSocket, by lower port
@@ -126,6 +132,8 @@ class Pass:
             self, shard, options.jobs, options.ports, 0, options.limits.flows, options.midstream, options.limits.segment_buffer
         )
         self.unwrapper: Unwrapper | None = None
+        self.readers: Sequence[CaptureReader] = ()
+        self.secrets_taken: Counter[int] = Counter()
 
     # -- the kernel's listener -------------------------------------------------------------
 
@@ -178,6 +186,14 @@ class Pass:
     def forget(self, flow: Flow) -> None:
         self.decoder.forget(flow)
 
+    def fresh_keys(self) -> KeyStore:
+        """The key store, with the secrets that the captures have given so far."""
+        for reader in self.readers:
+            for secret in reader.secrets[self.secrets_taken[reader.index] :]:
+                self.keys.add(secret)
+                self.secrets_taken[reader.index] += 1
+        return self.keys
+
     def count_request(self) -> None:
         self.audit.seen["http_requests"] += 1
 
@@ -227,11 +243,26 @@ class Pass:
 
     # -- driving -------------------------------------------------------------
 
-    def run(self, readers: Sequence[CaptureReader]) -> None:
+    def run(self, readers: Sequence[CaptureReader], progress: Callable[[int], None] | None = None) -> None:
+        """Read all of it. `progress` is called once a chunk with the bytes read of all captures; if it raises Interrupted, what was
+        read so far is the audit."""
+        self.readers = readers
+        read: Counter[int] = Counter()
+        for reader in readers:
+            reader.on_chunk = None if progress is None else partial(self.tell, progress, read, reader.index)
         try:
             merge_in_time_order(readers, self.decoder)
-        finally:
-            self.finish(readers)
+        except Interrupted:
+            self.audit.notices.append(
+                Notice(0, 0, "interrupted: this is what was read so far; later packets are not in this report")
+            )
+            self.audit.interrupted = True
+        self.fresh_keys()
+        self.finish(readers)
+
+    def tell(self, progress: Callable[[int], None], read: Counter[int], index: int, total: int) -> None:
+        read[index] = total
+        progress(read.total())
 
     def finish(self, readers: Sequence[CaptureReader]) -> None:
         decoder = self.decoder
@@ -267,10 +298,10 @@ def run(captures: Sequence[Named], options: Options, progress: Callable[[int], N
         from wsaudit.workers import run_shards
 
         return run_shards(named, options)
-    return run_shard(named, options, 0)
+    return run_shard(named, options, 0, progress)
 
 
-def run_shard(named: Sequence[Named], options: Options, shard: int) -> Audit:
+def run_shard(named: Sequence[Named], options: Options, shard: int, progress: Callable[[int], None] | None = None) -> Audit:
     """One pass that follows the flows of one shard."""
     keys = KeyStore()
     readers: list[CaptureReader] = []
@@ -301,7 +332,7 @@ def run_shard(named: Sequence[Named], options: Options, shard: int) -> Audit:
     before = gc.get_threshold()
     gc.set_threshold(200_000, 20, 50)  # rows are kept, not freed: looking at them again and again is the collector's main cost
     try:
-        work.run(readers)
+        work.run(readers, progress)
     finally:
         gc.set_threshold(*before)
         for reader in readers:

@@ -40,8 +40,8 @@ class Sink(Protocol):
     """Where a pipeline's results go: the audit that runs it."""
 
     options: Options
-    keys: KeyStore
 
+    def fresh_keys(self) -> KeyStore: ...
     def session_over(self, session: Session) -> None: ...
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None: ...
     def forget(self, flow: Flow) -> None: ...
@@ -159,12 +159,11 @@ class Pipeline:
 
         if self.client < 0:
             hello = len(data) > 5 and data[0] == 0x16
-            stream = self.streams[i]
             if hello:
                 self.client = i if data[5] == 1 else 1 - i
             else:
-                self.client = self.guess_client(stream, i)
-        self.tunnel = TlsTunnel(self.sink.keys, self.sink.options.limits)
+                self.client = self.guess_client()
+        self.tunnel = TlsTunnel(self.sink.fresh_keys(), self.sink.options.limits)
         self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet), offset + len(data))
 
     def tls_events(self, i: int, events: Any, tcp_end: int) -> None:
@@ -473,10 +472,16 @@ class Pipeline:
 
     # -- midstream -------------------------------------------------------------
 
-    def guess_client(self, stream: Stream, i: int) -> int:
-        """Nothing but ports tells: the server's is usually the well-known or lower one."""
-        ports = (self.flow.port_a, self.flow.port_b)
-        return 0 if ports[0] > ports[1] else 1
+    def guess_client(self) -> int:
+        """Nothing but addresses and ports tells: those that the user named as clients', then the server's port, which is usually the
+        lower one."""
+        flow = self.flow
+        nets = self.sink.options.client_nets
+        if nets:
+            inside = [in_networks(address, nets) for address in (flow.address_a, flow.address_b)]
+            if inside[0] != inside[1]:
+                return 0 if inside[0] else 1
+        return 0 if flow.port_a > flow.port_b else 1
 
     def midstream_in(self, i: int, chunk: Chunk) -> None:
         resync = self.resync[i]
@@ -557,3 +562,10 @@ def gap_offset(gap: Gap) -> int:
 def masked_frame(data: bytes) -> bool:
     """May these be the first bytes of a client's frame? No HTTP method begins so."""
     return data[0] & 0x30 == 0 and data[0] & 15 in (0, 1, 2, 8, 9, 10) and (len(data) < 2 or data[1] & 0x80 != 0)
+
+
+def in_networks(address: bytes, networks: tuple[str, ...]) -> bool:
+    from ipaddress import ip_address, ip_network
+
+    found = ip_address(address)
+    return any(found in ip_network(network, strict=False) for network in networks)

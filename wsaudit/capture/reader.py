@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ class CaptureReader:
         self.secrets: list[bytes] = []
         self.truncated = False
         self.buffer_size = CHUNK
+        self.on_chunk: Callable[[int], None] | None = None  # called with the bytes read of this capture so far, once a chunk
         self._named = named
         self._window: Window | None = None
         self._walker: PcapWalker | PcapngWalker = PcapngWalker(0)
@@ -207,6 +208,8 @@ class CaptureReader:
                     if window.pos < window.end:
                         raise cut(window, window.place)
                     break
+                elif self.on_chunk is not None:
+                    self.on_chunk(window.total)
         except Damage as damage:
             self._damage(f"byte {damage.offset}: {damage.reason}; what follows was not read")
         self._finish()

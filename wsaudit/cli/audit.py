@@ -41,6 +41,7 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     CAPTURE is a pcap or pcapng file, compressed or not, a folder of them, or - for standard input. Several captures are one
     audit, in the order of their packets' time.
     """
+    from wsaudit.cli.progress import progress
     from wsaudit.engine import run
     from wsaudit.errors import InputError, UsageError
     from wsaudit.report.redact import redacted
@@ -50,7 +51,9 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
         raise click.UsageError(f"-f {format_} writes several tables: name a folder with -o")
     options = make_options(given)
     try:
-        report = Report(run(captures, options), options)
+        with progress(captures, given["quiet"]) as shown:
+            found = run(captures, options, shown)
+        report = Report(found, options)
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     except InputError as error:
@@ -62,7 +65,7 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
         sys.exit(3)
     color = not given["no_color"] and output == "-" and sys.stdout.isatty()
     write(redacted(report, given["show_payload"], pseudonymize), format_, output, color)
-    sys.exit(exit_code(report, fail_on))
+    sys.exit(130 if found.interrupted else exit_code(report, fail_on))
 
 
 def write(report: ReportLike, format_: str, output: str, color: bool) -> None:
