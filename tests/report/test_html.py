@@ -127,8 +127,19 @@ def test_each_connection_is_built_once() -> None:
     assert report.built <= 300 + 2  # the verdict may look up an example
 
 
-def test_ten_thousand_connections_stay_small() -> None:
-    assert len(render_html(redacted(make_report(10_000)))) < 2_000_000
+@pytest.mark.parametrize("burst", [30, 10_000])
+def test_ten_thousand_connections_stay_small(burst: int) -> None:
+    """Also when each of them ended abnormally."""
+    assert len(render_html(redacted(make_report(10_000, burst=burst, hostile=False)))) < 2_000_000
+
+
+def test_probable_connections_are_listed_and_counted_apart() -> None:
+    report = make_report(40, burst=0)
+    report.connection(3)["websocket"] = "probable"
+    report.summary["probable"] = 1
+    page = render_html(report)
+    assert "probable, not counted" in page
+    assert unpack(page)["columns"]["probable"].index(1) == 3
 
 
 def test_same_report_same_page() -> None:

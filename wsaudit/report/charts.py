@@ -107,7 +107,6 @@ class Timeline:
     bands: list[Band] = field(default_factory=list)
     most_up: int = 0
     most_down: int = 0
-    peak_time: int | None = None
 
 
 def timeline(
@@ -129,9 +128,6 @@ def timeline(
     heights_up = {number: sum(found[kind] for kind in DISORDERLY) for number, found in bins.items()}
     heights_down = {number: sum(found[kind] for kind in ORDERLY) for number, found in bins.items()}
     result.most_up, result.most_down = max(heights_up.values(), default=0), max(heights_down.values(), default=0)
-    if result.most_up:
-        number = max(heights_up, key=lambda one: (heights_up[one], -one))
-        result.peak_time = start + span * number // columns
     width = 100 / columns
     for number in sorted(bins):
         for kinds, most, size, direction in ((DISORDERLY, result.most_up, up, -1), (ORDERLY, result.most_down, down, 1)):

@@ -157,21 +157,21 @@ def take_survey(report: ReportLike) -> Survey:
         abnormal = story.is_abnormal(connection)
         ending = connection["termination"]
         survey.causes[ending["cause"]] += abnormal
-        survey.ends.append(
-            charts.End(
-                connection["id"],
-                connection["client"]["address"],
-                connection["client"]["port"],
-                ending["class"],
-                moment(connection["started"]) or moment(connection["ended"]) or 0,
-                None if ending["class"] == "ongoing" else moment(connection["ended"]),
-                abnormal,
-            )
+        end = charts.End(
+            connection["id"],
+            connection["client"]["address"],
+            connection["client"]["port"],
+            ending["class"],
+            moment(connection["started"]) or moment(connection["ended"]) or 0,
+            None if ending["class"] == "ongoing" else moment(connection["ended"]),
+            abnormal,
         )
+        if connection["websocket"] == "confirmed":
+            survey.ends.append(end)
         if len(columns["id"]) >= MOST_ROWS:
             survey.rows_left_out += 1
             continue
-        for name, value in row(connection, survey.ends[-1], strings).items():
+        for name, value in row(connection, end, strings).items():
             columns[name].append(value)
         worth = story.is_worth_a_look(connection)
         if worth:
@@ -324,7 +324,6 @@ def view(report: ReportLike, survey: Survey) -> Record:
         "calm": not (report.summary.get("abnormal") or {}).get("count"),
         "seen": story.seen_instead(report) if not report.summary["connections"] else [],
         "packets": sum(entry.get("packets") or 0 for entry in report.inputs),
-        "span": (min(times), max(times)) if times else None,
         "first_time": min((entry["first_time"] for entry in report.inputs if entry.get("first_time")), default=None),
         "last_time": max((entry["last_time"] for entry in report.inputs if entry.get("last_time")), default=None),
         "timeline": charts.timeline(survey.ends, min(times), max(times), bursts) if survey.ends and times else None,
