@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsaudit.model import WHO, Finding, Termination
-from wsaudit.termination.cause import find_cause
+from wsaudit.registry import cloudflare_close, load_signatures
+from wsaudit.termination.cause import Verdict, evidence_lost, failed, ongoing, refused
+from wsaudit.termination.closing import closing_cause
+from wsaudit.termination.dropping import dropping_cause
+from wsaudit.termination.endpoints import libraries
+from wsaudit.termination.probable import explain_tls
 from wsaudit.termination.reported import reported
-from wsaudit.termination.wire import read_end
+from wsaudit.termination.wire import Wire
 
 if TYPE_CHECKING:
     from wsaudit.kernel.streams import Flow
     from wsaudit.options import Options
+    from wsaudit.registry import Signatures
     from wsaudit.session import Session
     from wsaudit.tls.tunnel import TlsTunnel
 
@@ -20,17 +27,40 @@ class Explainer:
     """Explains the end of each connection, once, when its history is complete."""
 
     def __init__(self, options: Options) -> None:
-        self.options = options
+        self.signatures: Signatures = load_signatures(options.signatures)
 
     def session(self, session: Session, findings: list[Finding]) -> Termination:
         """How and why a connection ended."""
-        end = read_end(session)
-        told = reported(session, end, findings)
-        cause, confidence = find_cause(session, end)
+        end = Wire(session, findings)
+        told = reported(session, end, findings, libraries(session))
+        cause, confidence, evidence, alternatives, confirm = self.cause(session, end, findings)
         return Termination(
-            end.kind, end.how, end.by, cause, confidence, initiator=end.initiator, reported=told,
-        )
+            end.kind, end.how, end.by, cause, confidence, evidence, alternatives, confirm,
+            cloudflare(end.kind, end.how, end.by, cause), end.initiator, told, end.time,
+        )  # fmt: skip
+
+    def cause(self, session: Session, end: Wire, findings: list[Finding]) -> Verdict:
+        """The probable cause, by what is known of the end."""
+        kind = end.kind
+        if kind in ("closed", "close-unanswered"):
+            return closing_cause(session, end, findings, self.signatures)
+        if kind == "ongoing":
+            return ongoing(end)
+        if kind == "dropped":
+            return dropping_cause(session, end, findings, self.signatures)
+        if kind == "refused":
+            return refused(session, end)
+        if kind == "failed":
+            return failed(session, end)
+        return evidence_lost(session, end)
 
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, str] | None:
         """A TLS connection that nobody could look into, if it may have been a WebSocket, and the outcome of its handshake."""
-        return None
+        return explain_tls(flow, client, tunnel, ongoing)
+
+
+@lru_cache(1024)
+def cloudflare(kind: str, how: str | None, by: int | None, cause: str) -> tuple[str, str] | None:
+    """What Cloudflare's edge would have logged: (ConnectionCloseReason, ConnectionCloseSource)."""
+    found = cloudflare_close(kind, how, None if by is None else WHO[by], cause)
+    return None if found is None else (found.reasons[0], found.source or "none")

@@ -1,34 +1,151 @@
-"""Why it ended."""
+"""Why a connection ended: inference from facts, always with a confidence, the facts, the runners-up and how to be sure.
+
+    cause.py      the entry; what never opened, what never ended
+    closing.py    endings in which a Close tells, or half tells, why
+    dropping.py   endings without a Close
+    beats.py      unanswered Pings
+    words.py      sentences
+
+A confidence is an estimate of how often such a claim is right: 0.9 and above only where the wire says it in so many words.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from wsaudit.model import SERVER, SIDES, packet_number
+from wsaudit.termination.words import CONFIRM, close_fact, end_fact, seconds
 
 if TYPE_CHECKING:
     from wsaudit.session import Session
     from wsaudit.termination.wire import Wire
 
-CODE_CAUSES = {
-    1000: "normal", 1001: "going-away", 1002: "protocol-error", 1003: "invalid-data", 1005: "normal", 1007: "invalid-data", 1008: "policy",
-    1009: "message-too-big", 1010: "protocol-error", 1011: "internal-error", 1012: "restart", 1013: "overload", 1014: "bad-gateway",
-    3000: "unauthorized", 3003: "unauthorized",
+LEAST, MOST = 0.05, 0.98
+RUNNERS_UP = 3
+
+
+class Cause(NamedTuple):
+    """One explanation. `confirm` None: what CONFIRM says of the cause."""
+
+    cause: str
+    confidence: float
+    evidence: tuple[str, ...] = ()
+    confirm: str | None = None
+
+
+class Verdict(NamedTuple):
+    """The likeliest explanation with its runners-up."""
+
+    cause: str
+    confidence: float
+    evidence: tuple[str, ...]
+    alternatives: tuple[tuple[str, float], ...]
+    confirm: str | None
+
+
+def decide(candidates: list[Cause], shared: tuple[str, ...] = (), doubt: float = 0.0) -> Verdict:
+    """The likeliest of several explanations; `shared` facts hold for all, `doubt` is taken off each confidence."""
+    weights: dict[str, Cause] = {}
+    for candidate in candidates:
+        known = weights.get(candidate.cause)
+        if known is None or known.confidence < candidate.confidence:
+            weights[candidate.cause] = candidate
+    ordered = sorted(weights.values(), key=by_confidence)
+    best = ordered[0]
+    return Verdict(
+        best.cause,
+        clamp(best.confidence - doubt),
+        (*shared, *best.evidence),
+        tuple((other.cause, clamp(other.confidence - doubt)) for other in ordered[1 : 1 + RUNNERS_UP]),
+        best.confirm or CONFIRM[best.cause],
+    )
+
+
+def by_confidence(candidate: Cause) -> tuple[float, str]:
+    return -candidate.confidence, candidate.cause
+
+
+def clamp(confidence: float) -> float:
+    return min(MOST, max(LEAST, round(confidence, 2)))
+
+
+def ongoing(end: Wire) -> Verdict:
+    """T01: nothing has ended."""
+    facts = tuple(close_fact(close) for close in end.closes if close is not None)
+    return Verdict("none", MOST, (end_fact(end), *facts), (), None)
+
+
+def evidence_lost(session: Session, end: Wire) -> Verdict:
+    """T02: the bytes that would tell were not captured."""
+    facts = []
+    for party in session.parties:
+        if end.closes[party.side] is None and (party.frames.lost or party.stream.fin_time):
+            gap = party.gaps[-1] if party.gaps else None
+            what = "an unknown number of bytes" if gap is None or gap.length is None else f"{gap.length} bytes"
+            where = "" if gap is None else f" near packet {packet_number(gap.packet)} ({gap.reason})"
+            if party.frames.lost:
+                facts.append(f"{what} of the {SIDES[party.side]} are missing{where}: a Close may be among them")
+    facts += [close_fact(close) for close in end.closes if close is not None]
+    return Verdict("unknown", 0.3, (*facts, end_fact(end)), (), CONFIRM["unknown"])
+
+
+def refused(session: Session, end: Wire) -> Verdict:
+    """T03: another answer than 101."""
+    handshake = session.handshake
+    response = None if handshake is None else handshake.response
+    if handshake is None or response is None:
+        return Verdict("handshake-refused", 0.8, (end_fact(end),), (), CONFIRM["handshake-refused"])
+    fact = f"the answer to the upgrade request is {response.status} in packet {packet_number(response.packet)}"
+    hint = STATUS.get(response.status) or STATUS.get(response.status // 100)
+    return Verdict("handshake-refused", 0.97, (fact, hint) if hint else (fact,), (), CONFIRM["handshake-refused"])
+
+
+STATUS = {
+    400: "400: the request was not understood as an upgrade; a proxy may have stripped Upgrade and Connection",
+    401: "401: credentials are missing or wrong",
+    403: "403: forbidden, often because of the Origin header",
+    404: "404: nothing is served at that path",
+    405: "405: the method or the path is not for WebSockets",
+    426: "426: the server wants another Sec-WebSocket-Version, or an Upgrade header that did not reach it",
+    429: "429: too many requests from this client",
+    500: "500: the handler failed before it accepted",
+    502: "502: the proxy could not reach, or did not understand, its upstream",
+    503: "503: the service is not available",
+    504: "504: the upstream did not answer the proxy in time",
+    2: "a 2xx answer: whoever answered took the request for a plain GET and ignored the upgrade",
+    3: "a redirect, which WebSocket clients in browsers do not follow",
 }
 
 
-def find_cause(session: Session, end: Wire) -> tuple[str, float]:
-    """The cause as far as a Close says it."""
-    if end.kind == "ongoing":
-        return "none", 0.95
-    if end.kind == "refused":
-        return "handshake-refused", 0.95
-    if end.kind == "failed":
-        return "handshake-invalid", 0.6
-    party = session.parties[end.initiator if end.initiator in (0, 1) else 0]
-    if party.close is None:
-        return "unknown", 0.0
-    code = party.close.code
-    if code is None:
-        return "normal", 0.8
-    if 4000 <= code <= 4999:
-        return "application", 0.9
-    return CODE_CAUSES.get(code, "unknown"), 0.9
+def failed(session: Session, end: Wire) -> Verdict:
+    """T04 to T06: no usable answer."""
+    handshake = session.handshake
+    ended = end_fact(end)
+    if handshake is not None and handshake.outcome == "invalid" and handshake.response is not None:
+        where = packet_number(handshake.response.packet)
+        return Verdict(
+            "handshake-invalid", 0.95, (f"the 101 in packet {where} cannot be accepted: {', '.join(handshake.defects)}", ended), (),
+            CONFIRM["handshake-invalid"],
+        )
+    server = session.server.stream
+    if session.tls is not None and session.tls.alerts and any(alert.is_fatal for alert in session.tls.alerts):
+        alert = next(alert for alert in session.tls.alerts if alert.is_fatal)
+        fact = f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}"
+        return Verdict("tls-failure", 0.95, (fact, ended), (), CONFIRM["tls-failure"])
+    if server.bytes:
+        return decide(
+            [Cause("handshake-invalid", 0.8, (f"the server answered with {server.bytes} bytes that are no HTTP response",)),
+             Cause("tls-failure", 0.3)], (ended,),
+        )  # fmt: skip
+    if end.by == SERVER and end.how in ("fin", "rst"):
+        return decide(
+            [Cause("handshake-refused", 0.5, ("the server ended the connection instead of answering",)),
+             Cause("endpoint-killed", 0.25), Cause("tls-failure", 0.2)], (ended,),
+        )  # fmt: skip
+    waited = f"no answer to the upgrade request for {seconds(end.time - max(session.client.stream.last_data_time, 1))}"
+    taken = session.client.stream.acked >= session.client.stream.offset - session.client.stream.fin_taken
+    alive = "the server's TCP acknowledged it" if taken else "it was not even acknowledged"
+    causes = [Cause("overload" if taken else "network-loss", 0.5, (waited, alive)), Cause("connect-failed", 0.4)]
+    return decide(causes, (ended,))
+
+

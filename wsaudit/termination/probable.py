@@ -3,33 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from wsaudit.model import Connection, Reported, Termination
+from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, Connection, Reported, Termination, packet_number
+from wsaudit.termination.wire import transport_end
+from wsaudit.termination.words import CONFIRM
 
 if TYPE_CHECKING:
-    from wsaudit.engine import FailedConnect
+    from wsaudit.kernel.streams import Flow
+    from wsaudit.tls.facts import RecordCounts, TlsFacts
+    from wsaudit.tls.tunnel import TlsTunnel
+
+WEBSOCKET_ALPN = (None, "http/1.1")
+RECORDS = 4  # application records of each side; a request, its answer and a close_notify make fewer
+SMALL_PART = 0.75
+LAST_WORDS = 150  # bytes of the last record: a Close, a Ping or a close_notify, no request
+LONG = 30 * SECOND
+ABNORMAL = Reported(1006, False, True)
+NO_SESSION = Reported(None, None, True)
+CANNOT_TELL = Reported(None, None, False)
 
 
-def with_failed_connects(rows: list[Connection], failed_connects: Iterable[FailedConnect]) -> list[Connection]:
-    """`rows` and one more for each TCP connect that failed at a server where WebSockets were seen."""
+def with_failed_connects(rows: list[Connection], failed_connects: Iterable[Any]) -> list[Connection]:
+    """`rows` and one more for each TCP connect that failed (engine.FailedConnect) at a server where WebSockets were seen."""
     servers = {row.server for row in rows}
-    found = list(rows)
-    for failed in failed_connects:
-        if failed.server in servers:
-            found.append(failed_row(failed))
-    return found
+    return [*rows, *(failed_row(failed) for failed in failed_connects if failed.server in servers)]
 
 
-def failed_row(failed: FailedConnect) -> Connection:
+def failed_row(failed: Any) -> Connection:
     """A refused or unanswered TCP connect as a connection of the report."""
     row = Connection(failed.first_packet, failed.last_packet, failed.started, failed.ended, failed.client, failed.server)
     row.probable = True
     row.http = None
     row.outcome = "unanswered"
     row.complete = False
+    refused = failed.how == "rst"
+    fact = "the server's host refused the connect with an RST" if refused else "nobody answered the SYN"
     row.termination = Termination(
-        "failed", failed.how, 1 if failed.how == "rst" else None, "connect-failed", 0.95,
-        reported=(Reported(1006, False, True), Reported(None, None, True)),
-    )
+        "failed", failed.how, SERVER if refused else None, "connect-failed", 0.97 if refused else 0.9,
+        (f"{fact} in packet {packet_number(failed.last_packet if refused else failed.first_packet)}",), (),
+        CONFIRM["connect-failed"], None, None, (ABNORMAL, NO_SESSION), failed.ended,
+    )  # fmt: skip
     return row
+
+
+def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, str] | None:
+    """How a TLS connection ended in which no WebSocket was seen, None when it does not look like one.
+
+    A TLS handshake that failed may have been for a WebSocket; so may a connection that cannot be opened and behaves like one.
+    """
+    facts = tunnel.facts
+    a, b = (flow.a, flow.b) if client == 0 else (flow.b, flow.a)
+    how, by, time, packet = transport_end(a, b)
+    time = time or flow.last_time
+    if how is None:
+        how = "capture-end" if ongoing else "silent"
+    if facts.handshake_failed is not None or (never_finished(facts) and how in ("fin", "rst", "silent")):
+        return tls_failed(facts, how, by, time, packet), "unanswered"
+    if facts.decrypted and facts.why_not is None:
+        return None  # it was opened, and there was no WebSocket inside
+    if not behaves(facts, flow):
+        return None
+    if how == "capture-end":
+        told = NO_SESSION
+        return Termination("ongoing", how, None, "none", 0.95, ("the capture ends before the connection does",), reported=(told, told), time=time), "not-captured"
+    evidence = (f"{SIDES[by]} ended TCP first in packet {packet_number(packet)}" if by in (CLIENT, SERVER) else "TCP ended", "the frames cannot be read without keys")
+    return Termination(
+        "unknown", how, by, "unknown", 0.1, evidence, (), "the TLS keys: SSLKEYLOGFILE of the client, or of the server",
+        None, None, (CANNOT_TELL, CANNOT_TELL), time,
+    ), "not-captured"  # fmt: skip
+
+
+def never_finished(facts: TlsFacts) -> bool:
+    """Was the TLS handshake begun in the capture and never completed?"""
+    return not facts.handshake_complete and facts.records[CLIENT].handshake > 0 and not facts.records[CLIENT].application
+
+
+def tls_failed(facts: TlsFacts, how: str, by: int | None, time: int, packet: int) -> Termination:
+    """T06: the TLS handshake came to nothing."""
+    from wsaudit.tls.facts import FAILURES
+
+    evidence = []
+    alert = next((alert for alert in facts.alerts if alert.is_fatal), None)
+    if alert is not None:
+        how, by, time = "tls-alert", alert.side, alert.time
+        evidence.append(f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}")
+    elif by in (CLIENT, SERVER):
+        what = "an RST" if how == "rst" else "FIN"
+        evidence.append(f"{SIDES[by]} ended TCP with {what} in packet {packet_number(packet)}, in the middle of the TLS handshake, without an alert")
+    if facts.handshake_failed is not None:
+        evidence.append(FAILURES[facts.handshake_failed])
+    confidence = 0.97 if alert is not None or facts.handshake_failed is not None else 0.85
+    return Termination(
+        "failed", how, by, "tls-failure", confidence, tuple(evidence), (), CONFIRM["tls-failure"],
+        None, None, (ABNORMAL, NO_SESSION), time,
+    )  # fmt: skip
+
+
+def behaves(facts: TlsFacts, flow: Flow) -> bool:
+    """Small records of both sides to the end: requests and their answers look different."""
+    if facts.alpn not in WEBSOCKET_ALPN:
+        return False
+    if not facts.handshake_complete:  # the start was not captured: only its behaviour can tell
+        return facts.why_not == "handshake-not-captured" and all(is_chatty(records, 1) for records in facts.records)
+    if not all(is_chatty(records, RECORDS) for records in facts.records):
+        return False
+    lasted = flow.last_time - flow.first_time >= LONG
+    return lasted or all(records.last_size <= LAST_WORDS for records in facts.records)
+
+
+def is_chatty(records: RecordCounts, least: int) -> bool:
+    return records.application >= least and records.small >= SMALL_PART * records.application

@@ -9,67 +9,85 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, CloseFrame, Finding, Reported
-from wsaudit.registry import Library, deviation_note, is_sendable, recognise
+from wsaudit.registry import Library, deviation_note, is_sendable
+from wsaudit.termination.endpoints import Libraries
 from wsaudit.termination.wire import Wire, close_acked, may_hide_close
 
 if TYPE_CHECKING:
-    from wsaudit.http.head import Head
+    from wsaudit.kernel.streams import Stream
     from wsaudit.session import Party, Session
 
 NO_CODE, ABNORMAL = 1005, 1006
-PROTOCOL_FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
+FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
 REACTION = 5 * SECOND  # a failure answers what came before it within this time
-FRAME_FAULTS = ("FR-", "FG-", "CT-", "TX-", "PMD-")  # rule families for which an endpoint has to fail the connection
+FRAME_FAULTS = ("FR-", "FG-", "CT-", "TX-", "PMD-")  # families of rules for which an endpoint has to fail the connection
+AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
+STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
 NOTHING = Reported(None, None, True)  # still open, or never open
 UNKNOWN = Reported(None, None, False)
-STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when data follow the Close they have answered (measured)
 
 
-def reported(session: Session, end: Wire, findings: list[Finding]) -> tuple[Reported, Reported]:
+def reported(session: Session, end: Wire, findings: list[Finding], known: Libraries) -> tuple[Reported, Reported]:
     """(client's, server's) report."""
-    if end.kind == "closed" and not findings:
-        c, s = session.client.close, session.server.close
-        assert c is not None and s is not None
-        a, b = session.client.stream, session.server.stream
-        if not (c.lost or s.lost or a.rst_time or b.rst_time) and a.acked >= c.end and b.acked >= s.end and end.how == "fin":
-            return clean(c.code, s.code, c.length == 1 or s.length == 1, end.initiator, *libraries(session))
+    c, s = end.closes
+    if c is not None and s is not None and is_plain(session, end, c, s):
+        return clean(c.code, s.code, end.initiator, *known)
     if end.kind == "ongoing":
         return NOTHING, NOTHING
-    known = libraries(session)
     if end.kind in ("refused", "failed"):
-        return handshake_failed(session, end, known)
+        return handshake_failed(session, known)
     return told(session, CLIENT, end, findings, known[CLIENT]), told(session, SERVER, end, findings, known[SERVER])
+
+
+def is_plain(session: Session, end: Wire, c: CloseFrame, s: CloseFrame) -> bool:
+    """Both Closes arrived, nothing disturbed them, nothing followed them, neither complains: what nearly every connection shows."""
+    a, b = session.client.stream, session.server.stream
+    return bool(
+        end.how == "fin"
+        and a.acked >= c.end
+        and b.acked >= s.end
+        and not a.rst_time
+        and not b.rst_time
+        and a.offset - a.fin_taken <= c.end
+        and b.offset - b.fin_taken <= s.end
+        and c.length != 1
+        and s.length != 1
+        and not c.lost
+        and not s.lost
+        and c.code not in FAILURES
+        and s.code not in FAILURES
+        and (not c.reason or c.reason.isascii())
+        and (not s.reason or s.reason.isascii())
+    )
 
 
 @lru_cache(4096)
 def clean(
-    client_code: int | None, server_code: int | None, one_byte: bool, initiator: int | None, client: Library | None, server: Library | None
+    client_code: int | None, server_code: int | None, initiator: int | None, client: Library | None, server: Library | None
 ) -> tuple[Reported, Reported]:
-    """The ordinary end: both Closes arrived and nothing disturbed them."""
+    """The ordinary end, by the few facts that matter."""
     codes = (client_code, server_code)
     found = []
     for side, library in ((CLIENT, client), (SERVER, server)):
         got, sent = codes[1 - side], codes[side]
-        conditions = {"crossing" if initiator == BOTH else "self-closed" if initiator == side else "peer-closed"}
+        conditions = {part_in_close(side, initiator)}
+        legal = is_legal(got) or (got == sent and initiator == side)
         if got is None:
             conditions.add("empty-close")
-        illegal = not is_legal(got) or one_byte
-        if illegal:
+        if not legal:
             conditions.add("illegal-code")
-        code = ABNORMAL if illegal else NO_CODE if got is None else got
-        found.append(with_note(Reported(code, not illegal, True), library, side, conditions, got, sent))
+        code = ABNORMAL if not legal else NO_CODE if got is None else got
+        found.append(with_note(Reported(code, legal, True), library, side, conditions, got, sent))
     return found[0], found[1]
 
 
 def told(session: Session, side: int, end: Wire, findings: list[Finding], library: Library | None) -> Reported:
     """What one endpoint reported of a connection that had been open."""
     party, peer = session.parties[side], session.parties[1 - side]
-    sent, got = party.close, peer.close
+    sent, got = end.closes[side], end.closes[1 - side]
     conditions: set[str] = set()
-    if sent is not None:
-        conditions.add("crossing" if end.initiator == BOTH else "self-closed" if end.initiator == side else "peer-closed")
-    elif got is not None:
-        conditions.add("peer-closed")
+    if sent is not None or got is not None:
+        conditions.add(part_in_close(side, end.initiator))
     if failed_itself(session, side, end, findings, library):
         conditions.add("failed-itself")
         if got is None:
@@ -77,22 +95,35 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return with_note(Reported(ABNORMAL, False, True), library, side, conditions, got and got.code, sent and sent.code)
     if got is None:
         return nothing_received(session, side, end, conditions, library)
-    code = NO_CODE if got.code is None else got.code
     if got.lost:
         return UNKNOWN
-    if not is_legal(got.code) or got.length == 1:
+    if not acceptable(got) and not (sent is not None and sent.code == got.code and end.initiator == side):
         conditions.add("illegal-code")
         return with_note(Reported(ABNORMAL, False, sent is not None), library, side, conditions, got.code, sent and sent.code)
     if got.code is None:
         conditions.add("empty-close")
-    if never_arrived(party, peer, got):
+    if gone_before(party.stream, got):
         conditions.add("no-close")
         return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, sent and sent.code)
-    certain = close_acked(peer) and not overtaken(party, peer, got)
-    was_clean: bool | None = sent is not None
-    if sent is None and (may_hide_close(party) or (party.frames.incomplete and party.stream.last_data_time > got.place.time)):
-        was_clean = None  # it may have sent a Close that cannot be seen as one
-    return with_note(Reported(code, was_clean, certain), library, side, conditions, got.code, sent and sent.code)
+    code = NO_CODE if got.code is None else got.code
+    certain = close_acked(peer, got) and not overtaken(session, side, got, sent)
+    return with_note(
+        Reported(code, was_clean(party, peer, end, got), certain), library, side, conditions, got.code, sent and sent.code
+    )
+
+
+def was_clean(party: Party, peer: Party, end: Wire, got: CloseFrame) -> bool | None:
+    """Does this side, which received a Close, believe that it answered? None: its answer may have died on the way out."""
+    if end.closes[party.side] is not None:
+        return True
+    stream = party.stream
+    if may_hide_close(party) or party.close is not None:
+        return None
+    if party.frames.incomplete and stream.last_data_time > got.place.time:
+        return None  # what it sent afterwards lies inside a frame that never ends
+    if peer.stream.rst_time and end.by != party.side:
+        return None  # the RST of a peer that had left came before any answer could
+    return False
 
 
 def nothing_received(session: Session, side: int, end: Wire, conditions: set[str], library: Library | None) -> Reported:
@@ -100,17 +131,18 @@ def nothing_received(session: Session, side: int, end: Wire, conditions: set[str
     party, peer = session.parties[side], session.parties[1 - side]
     if may_hide_close(peer):
         return UNKNOWN
-    conditions.add("no-close")
-    if party.close is not None:
-        conditions.add("unanswered")
     if end.how == "silent" and end.silent != side:
         return UNKNOWN  # nothing told this side that anything had happened
-    certain = end.how != "silent"
-    return with_note(Reported(ABNORMAL, False, certain), library, side, conditions, None, party.close and party.close.code)
+    conditions.add("no-close")
+    sent = end.closes[side]
+    if sent is not None:
+        conditions.add("unanswered")
+    certain = end.how != "silent" and not party.frames.lost
+    return with_note(Reported(ABNORMAL, False, certain), library, side, conditions, None, sent and sent.code)
 
 
-def handshake_failed(session: Session, end: Wire, known: tuple[Library | None, Library | None]) -> tuple[Reported, Reported]:
-    """A handshake that came to nothing: 1006 at the client whatever the reason was (it must not be told), no session at the server."""
+def handshake_failed(session: Session, known: Libraries) -> tuple[Reported, Reported]:
+    """A handshake that came to nothing: 1006 at the client, whatever the reason was; no session at the server."""
     client = with_note(Reported(ABNORMAL, False, True), known[CLIENT], CLIENT, {"refused"}, None, None)
     handshake = session.handshake
     if handshake is not None and handshake.outcome == "invalid":  # the server believes in its 101
@@ -120,26 +152,33 @@ def handshake_failed(session: Session, end: Wire, known: tuple[Library | None, L
 
 def failed_itself(session: Session, side: int, end: Wire, findings: list[Finding], library: Library | None) -> bool:
     """Did this endpoint fail the connection because of what its peer sent (RFC 6455 §7.1.7)? Then it reports 1006, whatever comes."""
-    party, peer = session.parties[side], session.parties[1 - side]
-    sent, got = party.close, peer.close
-    if got is not None and sent is not None and library is not None and library.name in STRICT_AFTER_CLOSE and peer.frames.headers:
-        if any(row[2] & 1 << 15 for row in peer.frames.recent_rows()):
-            return True
-    if sent is None or sent.code not in PROTOCOL_FAILURES:
+    peer = session.parties[1 - side]
+    sent, got = end.closes[side], end.closes[1 - side]
+    if sent is None:
         return False
-    if end.initiator != side:
-        return got is not None and (not is_legal(got.code) or got.length == 1 or bad_reason(got.reason))
+    if got is not None and library is not None and library.name in STRICT_AFTER_CLOSE and followed(peer):
+        return True
+    if sent.code not in FAILURES:
+        return False
+    if got is not None and end.initiator != side:
+        return not acceptable(got)
     if sent.code == 1009 and oversized(peer, sent):
         return True
+    return offence(findings, 1 - side, sent.place.time) is not None
+
+
+def offence(findings: list[Finding], side: int, time: int) -> Finding | None:
+    """The violation by `side` that an endpoint which acted at `time` answered: the last one before, if it was not long before."""
+    found = None
     for finding in findings:
         if (
-            finding.side != side
+            finding.side == side
             and finding.verdict == "violation"
             and finding.rule.startswith(FRAME_FAULTS)
-            and 0 <= sent.place.time - finding.place.time < REACTION
+            and 0 <= time - finding.place.time < REACTION
         ):
-            return True
-    return False
+            found = finding
+    return found
 
 
 def oversized(peer: Party, sent: CloseFrame) -> bool:
@@ -147,35 +186,49 @@ def oversized(peer: Party, sent: CloseFrame) -> bool:
     frames = peer.frames
     if frames.incomplete or frames.message > 0:
         return True
-    rows = [row for row in frames.recent_rows() if row[2] & 15 < 8 and row[0] <= sent.place.time]
-    return bool(rows) and rows[-1][3] == frames.largest and frames.largest > 125 and sent.place.time - rows[-1][0] < REACTION
+    rows = [row for row in frames.recent_rows() if row[2] & 15 < 8 and 0 <= sent.place.time - row[0] < REACTION]
+    return bool(rows) and rows[-1][3] == frames.largest > 125
 
 
-def never_arrived(party: Party, peer: Party, got: CloseFrame) -> bool:
-    """Was this side's socket gone when the peer's Close came? Its TCP then answers with an RST, and nobody has read it."""
-    stream = party.stream
+def followed(party: Party) -> bool:
+    """Did this side send frames after its Close?"""
+    return any(shape & AFTER_CLOSE for _, _, shape, _ in party.frames.recent_rows())
+
+
+def gone_before(stream: Stream, got: CloseFrame) -> bool:
+    """Was this side's socket gone when the peer's Close came? Its TCP then answers with an RST, and nobody has read the Close."""
     gone = stream.fin_time or stream.rst_time
     return bool(stream.rst_time and gone < got.place.time)
 
 
-def overtaken(party: Party, peer: Party, got: CloseFrame) -> bool:
+def overtaken(session: Session, side: int, got: CloseFrame, sent: CloseFrame | None) -> bool:
     """May an RST have swept the peer's Close away before it was read?"""
-    if party.close is not None and party.close.acked >= got.end:
+    if sent is not None and sent.acked >= got.end:
         return False  # it was answered
-    return bool(party.stream.rst_time or peer.stream.rst_time)
+    return bool(session.client.stream.rst_time or session.server.stream.rst_time)
+
+
+def acceptable(close: CloseFrame) -> bool:
+    """May an endpoint take this Close (RFC 6455 §5.5.1, §7.4)?"""
+    return close.length != 1 and is_legal(close.code) and is_text(close.reason)
 
 
 def is_legal(code: int | None) -> bool:
-    """May this code be on the wire at all? An empty Close may."""
+    """May this code be on the wire at all? A Close without one may."""
     return code is None or is_sendable(code)
 
 
-def bad_reason(reason: bytes) -> bool:
+def is_text(reason: bytes) -> bool:
     try:
         reason.decode()
     except UnicodeDecodeError:
-        return True
-    return False
+        return False
+    return True
+
+
+def part_in_close(side: int, initiator: int | None) -> str:
+    """The part this side had in the close handshake, as a condition of deviations.toml."""
+    return "crossing" if initiator == BOTH else "self-closed" if initiator == side else "peer-closed"
 
 
 def with_note(
@@ -189,28 +242,3 @@ def with_note(
     if sent is not None:
         conditions.add(f"sent={sent}")
     return told._replace(deviation=deviation_note(library, side, conditions, told.code))
-
-
-# -- who are they? -------------------------------------------------------------------------------------------------------------------------
-
-
-def libraries(session: Session) -> tuple[Library | None, Library | None]:
-    """The libraries behind both heads, where the heads tell."""
-    handshake = session.handshake
-    if handshake is None:
-        return None, None
-    request, response = handshake.request, handshake.response
-    return (
-        None if request is None else known_library(handshake.user_agent, None, spelling(request), CLIENT),
-        None if response is None else known_library(None, handshake.server_header, None, SERVER),
-    )
-
-
-@lru_cache(4096)
-def known_library(user_agent: str | None, server: str | None, names: tuple[str, ...] | None, role: int) -> Library | None:
-    return recognise(user_agent, server, names, role)
-
-
-def spelling(head: Head) -> tuple[str, ...]:
-    """The field names of a head as they were written."""
-    return tuple([line.partition(b":")[0].decode("latin-1") for line in head.raw.split(b"\r\n")[1:-2]])

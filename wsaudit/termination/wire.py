@@ -7,69 +7,85 @@ from typing import TYPE_CHECKING
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER
 
 if TYPE_CHECKING:
+    from wsaudit.http.upgrade import Handshake
     from wsaudit.kernel.streams import Stream
+    from wsaudit.model import CloseFrame, Finding
     from wsaudit.session import Party, Session
 
 GIVEN_UP = 3  # retransmissions without any answer, each later than the one before, after which nobody is taken to be there
-AT_ONCE = SECOND // 20  # two ends of which neither answers the other, nearer than this, are told as "both"
+AT_ONCE = SECOND // 20  # RSTs of both sides within this time are told as "both": neither is the other's answer
+CHANCE_TO_REFUSE = SECOND // 5  # a client that has had this long to refuse a faulty 101 has taken it
 
 
 class Wire:
     """The end of one connection as it was captured.
 
-    `kind`, `how`, `by`, `initiator`: as in model.Termination. `first`: the side whose FIN or RST came first, None when there was
-    none. `time`, `packet`: of that FIN or RST, 0 without one. `silent`: the side whose bytes were repeated until nobody could
-    believe in an answer, None otherwise.
+    `kind`, `how`, `by`, `initiator`: as in model.Termination. `time`, `packet`: of the first FIN or RST; without one, of the last
+    packet. `silent`: the side that repeated its bytes until nobody could believe in an answer. `closes`: the Close of client and
+    server, None where none was captured or none can be read as one.
     """
 
-    __slots__ = ("kind", "how", "by", "initiator", "time", "packet", "silent")
+    __slots__ = ("by", "closes", "how", "initiator", "kind", "packet", "silent", "time")
 
-    def __init__(self, kind: str, how: str | None, by: int | None, initiator: int | None, time: int, packet: int) -> None:
-        self.kind = kind
-        self.how = how
-        self.by = by
-        self.initiator = initiator
-        self.time = time
-        self.packet = packet
+    def __init__(self, session: Session, findings: list[Finding]) -> None:
+        client, server = session.client, session.server
+        a, b = client.stream, server.stream
         self.silent: int | None = None
+        self.how, self.by, self.time, self.packet = transport_end(a, b)
+        if self.how is None:
+            self.silent = silenced(a, b)
+            self.how = "silent" if self.silent is not None or not session.ongoing else "capture-end"
+            self.time, self.packet = session.ended, session.last_packet
+        self.closes: tuple[CloseFrame | None, CloseFrame | None] = (client.close, server.close)
+        if findings and (client.closes or server.closes):
+            self.closes = readable_closes(session, findings)
+        c, s = self.closes
+        self.kind = kind_of(session, self)
+        if c is not None and s is not None:
+            self.initiator: int | None = first_of(c, s)
+        elif c is None and s is None:
+            self.initiator = None
+        elif may_hide_close(client if c is None else server):
+            self.initiator = None
+        else:
+            self.initiator = SERVER if c is None else CLIENT
 
 
-def read_end(session: Session) -> Wire:
-    """How the connection ended on the wire."""
-    client, server = session.client, session.server
-    a, b = client.stream, server.stream
-    how, by, time, packet = transport_end(a, b)
-    silent = None
-    if how is None:
-        silent = silenced(a, b)
-        if silent is not None or not session.ongoing:
-            how = "silent"
-        elif session.ongoing:
-            how = "capture-end"
-    initiator = who_closed_first(client, server) if client.closes or server.closes else None
-    end = Wire(kind_of(session, how), how, by, initiator, time, packet)
-    end.silent = silent
-    return end
-
-
-def kind_of(session: Session, how: str | None) -> str:
+def kind_of(session: Session, end: Wire) -> str:
     """The class of the termination (report.md)."""
     handshake = session.handshake
-    client, server = session.client, session.server
-    if handshake is not None and handshake.outcome != "accepted" and handshake.outcome != "not-captured":
+    if handshake is not None and handshake.outcome not in ("accepted", "not-captured"):
         if handshake.outcome == "refused":
             return "refused"
-        if handshake.outcome == "unanswered":
-            return "ongoing" if how == "capture-end" else "failed"
-        if not client.frames.headers and not client.frames.lost:  # a 101 that the client must not take, and did not take
-            return "ongoing" if how == "capture-end" else "failed"
-    if client.closes and server.closes:
+        if handshake.outcome == "unanswered" or not taken(session, handshake, end):
+            return "ongoing" if end.how == "capture-end" else "failed"
+    c, s = end.closes
+    if c is not None and s is not None:
         return "closed"
-    if how == "capture-end":
+    if end.how == "capture-end":
         return "ongoing"
-    if (not client.closes and may_hide_close(client)) or (not server.closes and may_hide_close(server)):
+    if (c is None and may_hide_close(session.client)) or (s is None and may_hide_close(session.server)):
         return "unknown"
-    return "close-unanswered" if client.closes or server.closes else "dropped"
+    return "dropped" if c is None and s is None else "close-unanswered"
+
+
+def taken(session: Session, handshake: Handshake, end: Wire) -> bool:
+    """Did the client take a 101 that it must refuse? It did if it sent frames, or sat there until the server left."""
+    frames = session.client.frames
+    if frames.headers or frames.lost:
+        return True
+    response = handshake.response
+    return end.by == SERVER and response is not None and end.time - response.end_time > CHANCE_TO_REFUSE
+
+
+def readable_closes(session: Session, findings: list[Finding]) -> tuple[CloseFrame | None, CloseFrame | None]:
+    """The Closes that a peer could read as such: behind a length with its top bit set (RFC 6455 §5.2) nothing is."""
+    closes = [session.client.close, session.server.close]
+    for finding in findings:
+        close = closes[finding.side]
+        if finding.rule == "FR-06" and close is not None and finding.place.offset < close.place.offset:
+            closes[finding.side] = None
+    return closes[0], closes[1]
 
 
 def may_hide_close(party: Party) -> bool:
@@ -117,7 +133,7 @@ def transport_end(a: Stream, b: Stream) -> tuple[str | None, int | None, int, in
 
 def fin_acked(stream: Stream) -> bool:
     """Did the peer acknowledge this side's FIN?"""
-    return stream.fin_taken and stream.acked >= stream.offset
+    return bool(stream.fin_taken and stream.acked >= stream.offset)
 
 
 def silenced(a: Stream, b: Stream) -> int | None:
@@ -127,19 +143,14 @@ def silenced(a: Stream, b: Stream) -> int | None:
             stream.tail_retransmissions >= GIVEN_UP
             and stream.acked < stream.offset
             and stream.peer.last_time < stream.tail_first_time
-            and stream.tail_last_gap >= (stream.tail_last_time - stream.tail_first_time) // stream.tail_retransmissions
+            and stream.tail_last_gap * stream.tail_retransmissions >= stream.tail_last_time - stream.tail_first_time
         ):
             return side
     return None
 
 
-def who_closed_first(client: Party, server: Party) -> int | None:
+def first_of(c: CloseFrame, s: CloseFrame) -> int:
     """Who started the close handshake. A Close whose sender had not acknowledged the peer's Close was sent without knowing of it."""
-    c, s = client.close, server.close
-    if c is None or s is None:
-        if (c is None and may_hide_close(client)) or (s is None and may_hide_close(server)):
-            return None
-        return SERVER if c is None else CLIENT
     client_knew = c.acked >= s.end
     server_knew = s.acked >= c.end
     if client_knew != server_knew:
@@ -150,7 +161,6 @@ def who_closed_first(client: Party, server: Party) -> int | None:
     return CLIENT if (c.place.time, c.place.packet) < (s.place.time, s.place.packet) else SERVER
 
 
-def close_acked(party: Party) -> bool:
+def close_acked(party: Party, close: CloseFrame) -> bool:
     """Did the peer's TCP acknowledge this side's Close?"""
-    close = party.close
-    return close is not None and party.stream.acked >= close.end
+    return bool(party.stream.acked >= close.end)

@@ -1,0 +1,204 @@
+"""Causes of endings with at least one Close frame (terminations.md T07 to T20, T43, T44)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from wsaudit.model import BOTH, PACKET_MASK, SECOND, SERVER, SIDES, CloseFrame, Finding, packet_number
+from wsaudit.registry import is_sendable
+from wsaudit.termination.beats import fitting, regular, unanswered
+from wsaudit.termination.cause import Cause, Verdict, decide
+from wsaudit.termination.reported import offence, oversized
+from wsaudit.termination.wire import Wire, close_acked
+from wsaudit.termination.words import CONFIRM, close_fact, end_fact, reason_text, seconds
+
+if TYPE_CHECKING:
+    from wsaudit.registry import Signatures, Text
+    from wsaudit.session import Session
+
+CODES = {
+    1000: ("normal", 0.95), 1001: ("going-away", 0.95), 1002: ("protocol-error", 0.85), 1003: ("invalid-data", 0.85),
+    1007: ("invalid-data", 0.85), 1008: ("policy", 0.9), 1009: ("message-too-big", 0.9), 1010: ("protocol-error", 0.85),
+    1011: ("internal-error", 0.9), 1012: ("restart", 0.95), 1013: ("overload", 0.95), 1014: ("bad-gateway", 0.95),
+    3000: ("unauthorized", 0.95), 3003: ("unauthorized", 0.9), 3008: ("idle-timeout", 0.6),
+}  # fmt: skip
+EMPTY = ("normal", 0.8)  # a script's close(), or an object nobody held any more
+FALLBACK = {"normal": ("going-away",), "going-away": ("normal",)}
+QUIET = frozenset((None, 1000, 1001, 1011))  # codes an endpoint gives when its keep-alive gives up
+PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
+LONG_IDLE = 10 * SECOND  # no hop that closes politely waits less
+GIVEN_BY_CODE = 0.1  # taken off when the other side did not answer as it should
+
+
+def of_code(code: int | None) -> tuple[str, float]:
+    """What a close code says by itself."""
+    if code is None:
+        return EMPTY
+    known = CODES.get(code)
+    if known is not None:
+        return known
+    if 4000 <= code <= 4999:
+        return "application", 0.95
+    if 3000 <= code <= 3999:
+        return "application", 0.7
+    return "protocol-error", 0.85 if not is_sendable(code) else 0.5
+
+
+def closing_cause(session: Session, end: Wire, findings: list[Finding], signatures: Signatures) -> Verdict:
+    """Why a connection with a Close ended."""
+    c, s = end.closes
+    lead = leading(end)
+    answer = s if lead is c else c
+    if (
+        answer is not None
+        and lead.code in (1000, 1001, 3000)
+        and not lead.reason
+        and end.how == "fin"
+        and not session.parties[lead.side].pings
+        and (lead.side != SERVER or end.time - session.started < LONG_IDLE)
+    ):
+        cause, confidence = CODES[lead.code]
+        return Verdict(cause, confidence, (close_fact(lead), answer_fact(answer, end)), (), CONFIRM[cause])
+    candidates = [code_cause(session, end, lead, findings), *(text_cause(lead, signatures)), *limit_causes(session, end, lead, signatures)]
+    candidates += keepalive_cause(session, lead, signatures)
+    facts = [close_fact(lead)]
+    if answer is not None:
+        facts.append(answer_fact(answer, end))
+        if lead.code in (None, 1000, 1001) and candidates[0].confidence < 0.9:
+            candidates += [Cause(other, 0.2) for other in FALLBACK.get(candidates[0].cause, ())]
+    else:
+        facts.append(end_fact(end))
+        candidates = unanswered_close(session, end, lead, candidates, signatures)
+    return decide(candidates, tuple(facts))
+
+
+def leading(end: Wire) -> CloseFrame:
+    """The Close that started it; of two that crossed the one that says more."""
+    c, s = end.closes
+    if c is None or s is None:
+        lead = s if c is None else c
+        assert lead is not None
+        return lead
+    if end.initiator == BOTH:
+        return c if of_code(s.code)[0] == "normal" else s
+    return s if end.initiator == SERVER else c
+
+
+def answer_fact(answer: CloseFrame, end: Wire) -> str:
+    number = answer.place.packet & PACKET_MASK
+    code = "without a code" if answer.code is None else answer.code
+    if end.initiator == BOTH:
+        return f"{SIDES[answer.side]} sent its own Close {code} in packet {number}: they crossed"
+    return f"{SIDES[answer.side]} answered with Close {code} in packet {number}"
+
+
+def code_cause(session: Session, end: Wire, lead: CloseFrame, findings: list[Finding]) -> Cause:
+    """What the code says, surer when the offence it complains of was captured."""
+    cause, confidence = of_code(lead.code)
+    peer = session.parties[1 - lead.side]
+    if lead.code == 1009 and oversized(peer, lead):
+        return Cause(cause, 0.95, (f"{SIDES[peer.side]} had just sent its largest frame, {peer.frames.largest} bytes",))
+    if lead.code in (1002, 1003, 1007, 1009, 1010):
+        offended = offence(findings, peer.side, lead.place.time)
+        if offended is not None:
+            where = packet_number(offended.place.packet)
+            return Cause(cause, 0.95, (f"{SIDES[peer.side]} broke {offended.rule} in packet {where}: {offended.detail}",))
+        return Cause(cause, confidence - 0.1)
+    if lead.code is not None and not is_sendable(lead.code):
+        return Cause(cause, confidence, (f"{lead.code} must not be sent",))
+    return Cause(cause, confidence)
+
+
+@lru_cache(1024)
+def known_text(signatures_id: int, reason: str, code: int | None) -> Text | None:
+    return _SIGNATURES[signatures_id].find_text("reason", reason, code)
+
+
+_SIGNATURES: dict[int, Signatures] = {}
+
+
+def text_cause(lead: CloseFrame, signatures: Signatures) -> list[Cause]:
+    """A reason that gives its author away."""
+    if not lead.reason:
+        return []
+    _SIGNATURES[id(signatures)] = signatures
+    text = known_text(id(signatures), reason_text(lead), lead.code)
+    if text is None:
+        return []
+    return [Cause(text.cause, 0.96, (f"these are the words of {text.product}",), text.confirm)]
+
+
+def keepalive_cause(session: Session, lead: CloseFrame, signatures: Signatures) -> list[Cause]:
+    """T20: the Close came while a Ping of its sender was overdue."""
+    if lead.code not in QUIET and not (lead.code is not None and 4000 <= lead.code <= 4999):
+        return []
+    beat = unanswered(session, lead.side, lead.place.time)
+    if beat is None:
+        return []
+    evidence = [f"its Ping{at(beat.packet)} had waited {seconds(beat.age)} for a Pong"]
+    evidence.append("TCP had acknowledged it" if beat.acked else "TCP had not even acknowledged it")
+    known = fitting(beat, session, signatures)
+    if known is not None:
+        evidence.append(f"interval and patience are those of {known.name}")
+    confidence = 0.65 + (0.15 if known is not None or regular(beat, session) else 0.0) + (0.1 if lead.code == 1011 else 0.0)
+    if lead.code in (None, 1000):
+        confidence = max(confidence, 0.82)  # nothing else explains a goodbye to somebody who is late with an answer
+    # The code's own meaning is then only the wording.
+    return [Cause("keepalive-timeout", max(confidence, of_code(lead.code)[1] + 0.01 if known else confidence), tuple(evidence),
+                  known.confirm if known else None)]
+
+
+def at(packet: int) -> str:
+    return f" in packet {packet_number(packet)}" if packet else ""
+
+
+def limit_causes(session: Session, end: Wire, lead: CloseFrame, signatures: Signatures) -> list[Cause]:
+    """T21, T22: hops that say goodbye when their idle or age limit is reached."""
+    if lead.side != SERVER or lead.code not in (1000, 1001, None) or lead.place.time - session.started < LONG_IDLE:
+        return []
+    found = []
+    idle = lead.place.time - max(session.client.stream.first_data_time, previous_data(session, lead))
+    if idle >= LONG_IDLE and session.flow.silence <= idle + SECOND:
+        for limit in signatures.limits_at(idle / SECOND, "idle"):
+            if "close" in limit.wire and limit.code in (None, lead.code):
+                found.append(Cause("idle-timeout", 0.7, (f"nothing had been sent for {seconds(idle)}: {limit.where}",), limit.confirm))
+    age = lead.place.time - session.started
+    for limit in signatures.limits_at(age / SECOND, "lifetime"):
+        if "close" in limit.wire and limit.code in (None, lead.code):
+            found.append(Cause("lifetime-limit", 0.65, (f"the connection was {seconds(age)} old: {limit.where}",), limit.confirm))
+    for each in found:
+        if each.confidence >= 0.65:
+            return [each._replace(confidence=0.96) if len(found) == 1 and lead.code == 1001 else each]
+    return found
+
+
+def previous_data(session: Session, lead: CloseFrame) -> int:
+    """When the last bytes before the Close were sent."""
+    times = [row[0] for party in session.parties for row in party.frames.recent_rows() if row[0] < lead.place.time]
+    return max(times, default=0)
+
+
+def unanswered_close(
+    session: Session, end: Wire, lead: CloseFrame, candidates: list[Cause], signatures: Signatures
+) -> list[Cause]:
+    """T16 to T19: only one side closed."""
+    sender = session.parties[lead.side]
+    wait = end.time - lead.place.time
+    said = [each._replace(confidence=each.confidence - GIVEN_BY_CODE) for each in candidates]
+    other = SIDES[1 - lead.side]
+    if not close_acked(sender, lead):
+        if end.how == "silent":
+            fact = f"the Close was sent {1 + sender.stream.tail_retransmissions} times and never acknowledged"
+            return [Cause("network-loss", 0.75, (fact,)), *(each._replace(confidence=each.confidence - 0.3) for each in said)]
+        return said
+    if end.by == lead.side and wait >= PATIENCE:
+        library = next((w for w in signatures.waits if w.event == "close-answer" and abs(wait / SECOND - w.seconds) < 0.5), None)
+        evidence = [f"{other}'s TCP acknowledged the Close, but no Close came back in {seconds(wait)}"]
+        if library is not None:
+            evidence.append(f"{library.library} waits {library.seconds:g} s")
+        strong = [each for each in candidates if each.cause == "keepalive-timeout"]
+        if strong:
+            return [*candidates, Cause("peer-silent", 0.5, tuple(evidence))]
+        return [Cause("peer-silent", 0.88, tuple(evidence)), *(each._replace(confidence=0.3) for each in said)]
+    return said

@@ -1,0 +1,228 @@
+"""Causes of endings without any Close frame (terminations.md T14, T15, T20 to T30, T39 to T42)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, packet_number
+from wsaudit.termination.beats import Beat, fitting, regular, unanswered
+from wsaudit.termination.cause import Cause, Verdict, decide
+from wsaudit.termination.reported import offence
+from wsaudit.termination.wire import Wire
+from wsaudit.termination.words import end_fact, seconds
+
+if TYPE_CHECKING:
+    from wsaudit.registry import Limit, Signatures
+    from wsaudit.session import Session
+
+CLOCKS = ("any", "client", "server", "data")  # the order of Session.idle_at
+PROMPT = SECOND  # an end within this time of something answers it
+BIG = 16 << 10  # frames below this are refused by nobody
+FORGETFUL = 60 * SECOND  # no table of flows forgets sooner
+STUCK = SECOND // 2  # a zero window for less is everyday life
+SHORTEST_IDLE = SECOND * 98 // 100
+# Settings are whole seconds, then fives, then half minutes: (from, step, how near), each met by chance once in 15 to 25 times.
+ROUND = ((120 * SECOND, 30 * SECOND, SECOND), (20 * SECOND, 5 * SECOND, SECOND // 6), (0, SECOND, SECOND // 50))
+
+
+def dropping_cause(session: Session, end: Wire, findings: list[Finding], signatures: Signatures) -> Verdict:
+    """Why a connection ended without a Close."""
+    facts = (end_fact(end), "no Close frame of either side before it")
+    doubt = 0.1 if session.midstream else 0.0
+    if session.icmp:
+        time, packet, said = session.icmp[-1]
+        if end.time - time < 60 * SECOND:
+            found = [Cause("network-loss", 0.85, (f"ICMP in packet {packet_number(packet)}: {said}",))]
+            return decide([*found, *silent_causes(session, end, signatures)], facts, doubt)
+    if end.how == "silent":
+        return decide(silent_causes(session, end, signatures), facts, doubt)
+    ender = end.by if end.by in (CLIENT, SERVER) else None
+    found = [*reset_causes(session, end), *idle_causes(session, end, signatures), *stalled_causes(session, end)]
+    if ender is not None:
+        found += keepalive_causes(session, end, ender, signatures)
+        found += provoked_causes(session, end, ender, findings)
+        found += exit_causes(session, end, ender)
+    else:
+        found += [Cause("middlebox-reset", 0.4), Cause("abrupt-exit", 0.3)]
+    return decide(found, facts, doubt)
+
+
+# -- nobody said anything ------------------------------------------------------------------------------------------------------------
+
+
+def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cause]:
+    """T20a, T24, T41: packets unanswered, then nothing."""
+    if end.silent is None:
+        return [Cause("network-loss", 0.5, ("later packets use the same ports for a new connection, or none came",))]
+    stream = session.parties[end.silent].stream
+    peer = SIDES[1 - end.silent]
+    lost = stream.offset - stream.acked
+    fact = f"{lost} bytes were sent {1 + stream.tail_retransmissions} times, at growing intervals, and never acknowledged by the {peer}"
+    found = [Cause("network-loss", 0.8, (fact,))]
+    beat = unanswered(session, end.silent, end.time)
+    if beat is not None:
+        words = beat_words(beat, session, signatures)
+        found[0] = found[0]._replace(confidence=0.6)
+        found.append(Cause("keepalive-timeout", 0.75, (fact, *words)))
+    return found
+
+
+# -- somebody gave up ------------------------------------------------------------------------------------------------------------------
+
+
+def keepalive_causes(session: Session, end: Wire, ender: int, signatures: Signatures) -> list[Cause]:
+    """T20: the side that left had a Ping that was overdue."""
+    beat = unanswered(session, ender, end.time)
+    if beat is None:
+        return []
+    known = fitting(beat, session, signatures)
+    confidence = 0.65 + (0.1 if beat.acked else 0.0) + (0.1 if known is not None or regular(beat, session) else 0.0)
+    return [Cause("keepalive-timeout", confidence, beat_words(beat, session, signatures), known.confirm if known else None)]
+
+
+def beat_words(beat: Beat, session: Session, signatures: Signatures) -> tuple[str, ...]:
+    where = f" in packet {packet_number(beat.packet)}" if beat.packet else ""
+    words = [f"the Ping of the {SIDES[beat.side]}{where} had waited {seconds(beat.age)} for a Pong"]
+    words.append("TCP had acknowledged it: the host is up, the application does not answer" if beat.acked else "TCP had not acknowledged it")
+    known = fitting(beat, session, signatures)
+    if known is not None:
+        words.append(f"interval and patience fit {known.name}")
+    return tuple(words)
+
+
+def stalled_causes(session: Session, end: Wire) -> list[Cause]:
+    """T30: a receiver that does not read."""
+    found = []
+    for party in session.parties:
+        since = party.stream.zero_since
+        if since and end.time - since >= STUCK:
+            fact = f"the {SIDES[party.side]}'s receive window had been zero for {seconds(end.time - since)}"
+            found.append(Cause("slow-consumer", 0.88, (fact,)))
+    return found
+
+
+# -- clocks ----------------------------------------------------------------------------------------------------------------------------
+
+
+def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cause]:
+    """T21, T22: an idle clock, or the age, stands at a limit."""
+    clocks = session.idle_at(end.time)
+    found = []
+    idle = clocks[0]
+    fitting_limits = [
+        (limit, clock)
+        for name, clock in zip(CLOCKS, clocks, strict=True)
+        if clock is not None and clock >= SHORTEST_IDLE
+        for limit in signatures.limits_at(clock / SECOND, "idle")
+        if limit.clock == name and end.how in limit.wire and not refuted(session, name, clock)
+    ]
+    server = session.handshake.server_header if session.handshake is not None else None
+    if fitting_limits:
+        limit, clock = min(fitting_limits, key=lambda each: rank(each[0], server))
+        named = is_named(limit, server)
+        confidence = 0.6 + (0.1 if named else 0.0) + (0.05 if is_round(clock) else 0.0)
+        fact = f"{quiet(limit.clock)} for {seconds(clock)} when it ended: {limit.where}"
+        found.append(Cause("idle-timeout", confidence, (fact,), limit.confirm))
+    elif idle is not None and idle >= SHORTEST_IDLE and is_round(idle) and not refuted(session, "any", idle):
+        confidence = 0.65 if server is not None and "nginx" in server.lower() else 0.6
+        fact = f"{quiet('any')} for {seconds(idle)} when it ended, a whole number of seconds as in a configured limit"
+        found.append(Cause("idle-timeout", confidence, (fact,)))
+    age = end.time - session.started
+    for limit in signatures.limits_at(age / SECOND, "lifetime"):
+        if end.how in limit.wire and (idle is None or idle < age // 2):
+            fact = f"the connection was {seconds(age)} old and in use: {limit.where}"
+            found.append(Cause("lifetime-limit", 0.5, (fact,), limit.confirm))
+            break
+    return found
+
+
+def refuted(session: Session, clock: str, value: int) -> bool:
+    """Has the connection survived a longer silence before? Then this one was not its limit."""
+    return clock in ("any", "data") and session.flow.silence > value + max(value // 50, SECOND // 10)
+
+
+def is_round(value: int) -> bool:
+    """Is it as near to a setting's usual values as few times are by chance?"""
+    for start, step, near in ROUND:
+        if value >= start:
+            return abs((value + step // 2) % step - step // 2) <= near
+    return False
+
+
+def rank(limit: Limit, server: str | None) -> tuple[bool, str]:
+    return not is_named(limit, server), limit.name
+
+
+def is_named(limit: Limit, server: str | None) -> bool:
+    """Does the Server header name the product of this limit?"""
+    return server is not None and limit.where.split(":")[0].split()[0].lower() in server.lower()
+
+
+def quiet(clock: str) -> str:
+    return {"any": "nothing had been sent", "data": "no data frame had been sent"}.get(clock, f"the {clock} had sent nothing")
+
+
+# -- resets ----------------------------------------------------------------------------------------------------------------------------
+
+
+def reset_causes(session: Session, end: Wire) -> list[Cause]:
+    """T23, T25, T27, T42: an RST that is not the endpoint's own, or that answers old news."""
+    if end.how != "rst":
+        return []
+    found = []
+    if end.by == BOTH:
+        found.append(Cause("middlebox-reset", 0.8, ("RSTs of both sides at the same time: something between them sent both",)))
+    for party in session.parties:
+        stream = party.stream
+        if stream.rst_time and stream.rst_ttl and stream.ttl and abs(stream.rst_ttl - stream.ttl) > 1:
+            fact = f"the RST has TTL {stream.rst_ttl}, the {SIDES[party.side]}'s other packets {stream.ttl}: another machine sent it"
+            found.append(Cause("middlebox-reset", 0.8, (fact,)))
+    if end.by not in (CLIENT, SERVER):
+        return found
+    sender = session.parties[1 - end.by].stream
+    unread = sender.acked < sender.offset and end.time - sender.last_time < PROMPT
+    if unread and sender.tail_retransmissions:
+        fact = f"the RST answers bytes that the {SIDES[1 - end.by]} had to send {1 + sender.tail_retransmissions} times: nobody knew the connection any more"
+        found += [Cause("endpoint-killed", 0.6, (fact,)), Cause("network-loss", 0.45), Cause("flow-forgotten", 0.3)]
+    elif unread and session.flow.silence >= FORGETFUL:
+        fact = f"the RST answers the first bytes after {seconds(session.flow.silence)} of silence"
+        found.append(Cause("flow-forgotten", 0.72, (fact,)))
+    return found
+
+
+# -- provoked, or simply gone --------------------------------------------------------------------------------------------------------
+
+
+def provoked_causes(session: Session, end: Wire, ender: int, findings: list[Finding]) -> list[Cause]:
+    """T14, T15: the last thing the other side did was too much."""
+    found = []
+    broken = offence(findings, 1 - ender, end.time)
+    if broken is not None and end.time - broken.place.time < PROMPT:
+        where = packet_number(broken.place.packet)
+        invalid = broken.rule.startswith("TX")
+        fact = f"just before, the {SIDES[1 - ender]} broke {broken.rule} in packet {where}: {broken.detail}"
+        found.append(Cause("invalid-data" if invalid else "protocol-error", 0.8, (fact,)))
+    frames = session.parties[1 - ender].frames
+    if frames.largest >= BIG:
+        rows = frames.recent_rows()
+        if rows and rows[-1][3] == frames.largest and end.time - max(rows[-1][0], frames.last_time) < PROMPT:
+            fact = f"the {SIDES[1 - ender]} was sending, or had just sent, its largest frame: {frames.largest} bytes"
+            found.append(Cause("message-too-big", 0.6 if frames.incomplete else 0.45, (fact,)))
+    return found
+
+
+def exit_causes(session: Session, end: Wire, ender: int) -> list[Cause]:
+    """T26 to T29: the endpoint, or its process, was simply gone."""
+    party, peer = session.parties[ender], session.parties[1 - ender]
+    who = SIDES[ender]
+    if party.frames.incomplete or party.frames.message > 0:
+        what = "frame" if party.frames.incomplete else "message"
+        return [Cause("endpoint-killed", 0.7, (f"the {who} ended in the middle of a {what}",)), Cause("abrupt-exit", 0.4)]
+    if session.tls is not None and session.tls.close_notify[ender]:
+        fact = f"the {who} said goodbye in TLS (close_notify), not in WebSocket: its program ended the connection"
+        return [Cause("abrupt-exit", 0.6, (fact,)), Cause("endpoint-killed", 0.2)]
+    if end.how == "rst" and 0 <= end.time - peer.stream.last_data_time < PROMPT and peer.stream.last_data_time > party.stream.last_data_time:
+        fact = f"the RST says that bytes of the {SIDES[1 - ender]} were thrown away unread, as when a process dies"
+        return [Cause("endpoint-killed", 0.5, (fact,)), Cause("abrupt-exit", 0.45)]
+    fact = f"the {who} was neither asked to leave nor provoked"
+    return [Cause("abrupt-exit", 0.5, (fact,)), Cause("endpoint-killed", 0.4)]

@@ -1,0 +1,38 @@
+"""Who the two endpoints are, as far as their handshake heads tell."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from wsaudit.model import CLIENT, SERVER
+from wsaudit.registry import Library, recognise
+
+if TYPE_CHECKING:
+    from wsaudit.http.head import Head
+    from wsaudit.session import Session
+
+Libraries = tuple[Library | None, Library | None]
+
+
+def libraries(session: Session) -> Libraries:
+    """The libraries of client and server, None where the head does not tell."""
+    handshake = session.handshake
+    if handshake is None:
+        return None, None
+    request, response = handshake.request, handshake.response
+    return (
+        None if request is None else known_library(handshake.user_agent, None, spelling(request), CLIENT),
+        None if response is None else known_library(None, handshake.server_header, None, SERVER),
+    )
+
+
+@lru_cache(4096)
+def known_library(user_agent: str | None, server: str | None, names: tuple[bytes, ...] | None, role: int) -> Library | None:
+    order = None if names is None else tuple(name.decode("latin-1") for name in names)
+    return recognise(user_agent, server, order, role)
+
+
+def spelling(head: Head) -> tuple[bytes, ...]:
+    """The field names of a head as they were written, which tells libraries apart that send no User-Agent."""
+    return tuple([line.partition(b":")[0] for line in head.raw.split(b"\r\n")[1:-2]])
