@@ -244,8 +244,8 @@ class Pass:
     # -- driving -------------------------------------------------------------
 
     def run(self, readers: Sequence[CaptureReader], progress: Callable[[int], None] | None = None) -> None:
-        """Read all of it. `progress` is called once a chunk with the bytes read of all captures; if it raises Interrupted, what was
-        read so far is the audit."""
+        """Read all of it. `progress` is called once a chunk with the bytes read of all captures; if it raises Interrupted, what
+        was read so far is the audit."""
         self.readers = readers
         read: Counter[int] = Counter()
         for reader in readers:

@@ -61,10 +61,10 @@ class Pipeline:
         "http",
         "informational",
         "pending",
+        "plain",
         "plain_offset",
         "request",
         "response_end",
-        "plain",
         "resync",
         "session",
         "sink",
@@ -473,8 +473,8 @@ class Pipeline:
     # -- midstream -------------------------------------------------------------
 
     def guess_client(self) -> int:
-        """Nothing but addresses and ports tells: those that the user named as clients', then the server's port, which is usually the
-        lower one."""
+        """Nothing but addresses and ports tells: those that the user named as clients', then the server's port, which is
+        usually the lower one."""
         flow = self.flow
         nets = self.sink.options.client_nets
         if nets:
