@@ -13,10 +13,11 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.packets import Decoder
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from wsaudit.kernel.packets import Decoder
 
     class PacketSink(Protocol):
         """What a walker calls for each packet; `wsaudit.kernel.packets.Decoder` is the one that matters."""
@@ -104,8 +105,8 @@ class PcapWalker:
         last = self.last_time
         limit = RECORD_LIMIT
         raw = buffer.raw
-        # Compiled, a call of a Decoder is one in C; any other sink costs a call in Python.
-        decoder = sink if isinstance(sink, Decoder) else None
+        # Compiled, a call of a Decoder is one in C; any other sink costs a call in Python. The name comes from the .pxd then.
+        decoder = sink if COMPILED and isinstance(sink, Decoder) else None
         unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
         while pos + header_size <= end:
@@ -247,7 +248,7 @@ class PcapngWalker:
         last = self.last_time
         limit = RECORD_LIMIT
         raw = buffer.raw
-        decoder = sink if isinstance(sink, Decoder) else None
+        decoder = sink if COMPILED and isinstance(sink, Decoder) else None
         unpack = SEVEN_BIG if big else SEVEN_LITTLE
         unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
