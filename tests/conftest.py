@@ -43,15 +43,14 @@ if PURE:
 
 
 def load_kernel(pure: bool) -> SimpleNamespace:
-    """All modules of wsaudit.kernel in one form, by name. Those of the form that this run does not use are imported aside: for
-    everybody else the package stays what it was."""
-    names = sorted(path.stem for path in KERNEL.glob("*.py") if path.stem != "__init__")
+    """All modules of wsaudit.kernel that come in two forms, in one of them. Those of the form that this run does not use are
+    imported aside: for everybody else the package stays what it was."""
+    names = sorted(path.stem for path in KERNEL.glob("*.pxd"))
     if pure == PURE:
         return SimpleNamespace(**{name: importlib.import_module(PREFIX + name) for name in names})
     package = importlib.import_module("wsaudit.kernel")
-    attributes, modules, finders = dict(vars(package)), dict(sys.modules), list(sys.meta_path)
-    for name in names:
-        sys.modules.pop(PREFIX + name, None)
+    attributes, finders = dict(vars(package)), list(sys.meta_path)
+    modules = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(PREFIX)}
     if pure:
         sys.meta_path.insert(0, PureKernelFinder)
     else:
@@ -60,11 +59,10 @@ def load_kernel(pure: bool) -> SimpleNamespace:
         return SimpleNamespace(**{name: importlib.import_module(PREFIX + name) for name in names})
     finally:
         sys.meta_path[:] = finders
-        for name in names:
-            sys.modules.pop(PREFIX + name, None)
-        sys.modules.update({name: module for name, module in modules.items() if name.startswith(PREFIX)})
-        for name in names:
-            vars(package).pop(name, None)
+        for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+            del sys.modules[name]
+        sys.modules.update(modules)
+        vars(package).clear()
         vars(package).update(attributes)
 
 
