@@ -159,6 +159,14 @@ def test_rule_is_explained_from_the_catalogue() -> None:
     assert "frame.number == " in page or "frame.number in {" in Outline(page).text
 
 
+def test_a_packet_of_several_captures_names_its_own() -> None:
+    report = make_report(20, burst=0)
+    assert "<td>second.pcap</td>" not in render_html(report)
+    report.inputs = [report.inputs[0], {**report.inputs[0], "path": "second.pcap"}]
+    report.findings[0]["input"] = 1
+    assert render_html(report).count("<td>second.pcap</td>") == 1
+
+
 def test_empty_capture_says_why() -> None:
     page = render_html(make_empty(tcp_flows=3, tls_connections=3, tls_without_keys=3))
     text = Outline(page).text

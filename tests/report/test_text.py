@@ -78,6 +78,13 @@ def test_evidence_and_how_to_be_sure_are_shown() -> None:
     assert "okhttp/4.9.3" in text, "who broke the rule"
 
 
+def test_a_rule_that_both_sides_broke() -> None:
+    report = make_report(60)
+    broken = [finding for finding in report.findings if finding["rule"] == "FR-01"]
+    broken[0]["at_fault"] = "server"
+    assert re.search(r"FR-01 unmasked-client-frame +error +2 +both", render_text(report))
+
+
 def test_every_end_was_normal() -> None:
     report = make_report(20, burst=0, hostile=False)
     report.summary.update(abnormal={"count": 0, "of": 20, "rate": 0.0}, refused=0)

@@ -292,10 +292,22 @@ class RuleGroup:
     name: str
     verdict: str
     severity: str
-    at_fault: str
     first: Record
     connections: set[int] = field(default_factory=set)
-    count: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def at_fault(self) -> str:
+        """Who is at fault, in one word: "both" when findings name the client and the server."""
+        if len(self.faults) == 1:
+            return next(iter(self.faults))
+        return "both" if set(self.faults) == {"client", "server"} else "several"
+
+    @property
+    def fault_words(self) -> str:
+        """Who is at fault: "fault of the client", "fault of client and server"."""
+        names = [name for name, _ in self.faults.most_common()]
+        return f"fault of the {names[0]}" if len(names) == 1 else f"fault of {', '.join(names[:-1])} and {names[-1]}"
 
 
 def rule_groups(report: ReportLike, verdicts: tuple[str, ...] = ("violation", "non-strict")) -> list[RuleGroup]:
@@ -306,12 +318,10 @@ def rule_groups(report: ReportLike, verdicts: tuple[str, ...] = ("violation", "n
             continue
         key = (finding["rule"], finding["verdict"])
         if key not in groups:
-            groups[key] = RuleGroup(
-                finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding["at_fault"], finding
-            )
+            groups[key] = RuleGroup(finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding)
+        groups[key].faults[finding["at_fault"]] += 1
         if finding["connection"]:
             groups[key].connections.add(finding["connection"])
-        groups[key].count += finding.get("count", 1)
     order = {name: position for position, name in enumerate(SEVERITIES)}
     return sorted(
         groups.values(),
