@@ -302,8 +302,11 @@ class Session:
 
         None: there was nothing to measure from, or bytes came after `end` and took the place of those before it.
         """
-        a, b = self.client.stream.last_data_time, self.server.stream.last_data_time
         c, d = self.client.frames.last_data_time, self.server.frames.last_data_time
+        if self.in_tls:  # the last records of TCP are TLS's own goodbye
+            a, b = self.client.frames.last_time, self.server.frames.last_time
+        else:
+            a, b = self.client.stream.last_data_time, self.server.stream.last_data_time
         last, data = a if a > b else b, c if c > d else d
         return (
             end - last if 0 < last <= end else None,

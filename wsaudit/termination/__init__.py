@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wsaudit.model import WHO, Finding, Termination
 from wsaudit.registry import cloudflare_close, load_signatures
 from wsaudit.termination.cause import Verdict, evidence_lost, failed, ongoing, refused
-from wsaudit.termination.closing import closing_cause
+from wsaudit.termination.closing import Reasons, closing_cause
 from wsaudit.termination.dropping import dropping_cause
 from wsaudit.termination.endpoints import libraries
 from wsaudit.termination.probable import explain_tls
@@ -28,6 +28,7 @@ class Explainer:
 
     def __init__(self, options: Options) -> None:
         self.signatures: Signatures = load_signatures(options.signatures)
+        self.reasons = Reasons(self.signatures)
 
     def session(self, session: Session, findings: list[Finding]) -> Termination:
         """How and why a connection ended."""
@@ -43,7 +44,7 @@ class Explainer:
         """The probable cause, by what is known of the end."""
         kind = end.kind
         if kind in ("closed", "close-unanswered"):
-            return closing_cause(session, end, findings, self.signatures)
+            return closing_cause(session, end, findings, self.signatures, self.reasons)
         if kind == "ongoing":
             return ongoing(end)
         if kind == "dropped":

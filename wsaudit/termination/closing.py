@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, PACKET_MASK, SECOND, SERVER, SIDES, CloseFrame, Finding, packet_number
@@ -26,6 +25,11 @@ CODES = {
 EMPTY = ("normal", 0.8)  # a script's close(), or an object nobody held any more
 FALLBACK = {"normal": ("going-away",), "going-away": ("normal",)}
 QUIET = frozenset((None, 1000, 1001, 1011))  # codes an endpoint gives when its keep-alive gives up
+WORDING = 0.5  # what is left of a code's own meaning when a keep-alive has given up
+PROMPT = SECOND
+ORDINARY = frozenset((1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
+REMEMBERED = 4096
+POLITE = 0.72  # a hop whose limit fits and that closes as it should
 PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
 LONG_IDLE = 10 * SECOND  # no hop that closes politely waits less
 GIVEN_BY_CODE = 0.1  # taken off when the other side did not answer as it should
@@ -45,23 +49,32 @@ def of_code(code: int | None) -> tuple[str, float]:
     return "protocol-error", 0.85 if not is_sendable(code) else 0.5
 
 
-def closing_cause(session: Session, end: Wire, findings: list[Finding], signatures: Signatures) -> Verdict:
+def closing_cause(session: Session, end: Wire, findings: list[Finding], signatures: Signatures, reasons: Reasons) -> Verdict:
     """Why a connection with a Close ended."""
     c, s = end.closes
     lead = leading(end)
     answer = s if lead is c else c
+    text = reasons.find(lead)
     if (
         answer is not None
-        and lead.code in (1000, 1001, 3000)
-        and not lead.reason
+        and lead.code in ORDINARY
+        and text is None
         and end.how == "fin"
         and not session.parties[lead.side].pings
         and (lead.side != SERVER or end.time - session.started < LONG_IDLE)
     ):
-        cause, confidence = CODES[lead.code]
+        cause, confidence = of_code(lead.code)
         return Verdict(cause, confidence, (close_fact(lead), answer_fact(answer, end)), (), CONFIRM[cause])
-    candidates = [code_cause(session, end, lead, findings), *(text_cause(lead, signatures)), *limit_causes(session, end, lead, signatures)]
-    candidates += keepalive_cause(session, lead, signatures)
+    said = code_cause(session, lead, findings)
+    late = keepalive_cause(session, lead, answer, signatures)
+    if late and late[0].confidence > WORDING:
+        said = said._replace(confidence=WORDING)  # the code is then only how this library says goodbye
+    limits = limit_causes(session, lead, signatures)
+    if limits:
+        said = said._replace(confidence=min(said.confidence, 0.65 if lead.code == 1001 else 0.75))
+    candidates = [said, *late, *limits]
+    if text is not None:
+        candidates.append(text_cause(text))
     facts = [close_fact(lead)]
     if answer is not None:
         facts.append(answer_fact(answer, end))
@@ -93,7 +106,7 @@ def answer_fact(answer: CloseFrame, end: Wire) -> str:
     return f"{SIDES[answer.side]} answered with Close {code} in packet {number}"
 
 
-def code_cause(session: Session, end: Wire, lead: CloseFrame, findings: list[Finding]) -> Cause:
+def code_cause(session: Session, lead: CloseFrame, findings: list[Finding]) -> Cause:
     """What the code says, surer when the offence it complains of was captured."""
     cause, confidence = of_code(lead.code)
     peer = session.parties[1 - lead.side]
@@ -110,50 +123,56 @@ def code_cause(session: Session, end: Wire, lead: CloseFrame, findings: list[Fin
     return Cause(cause, confidence)
 
 
-@lru_cache(1024)
-def known_text(signatures_id: int, reason: str, code: int | None) -> Text | None:
-    return _SIGNATURES[signatures_id].find_text("reason", reason, code)
+class Reasons:
+    """Close reasons that give their author away; each is looked up once, because a fleet says the same few things."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self.signatures = signatures
+        self.known: dict[tuple[bytes, int | None], Text | None] = {}
+
+    def find(self, close: CloseFrame) -> Text | None:
+        """The signature of these words."""
+        if not close.reason:
+            return None
+        key = close.reason, close.code
+        if key not in self.known:
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            self.known[key] = self.signatures.find_text("reason", reason_text(close), close.code)
+        return self.known[key]
 
 
-_SIGNATURES: dict[int, Signatures] = {}
+def text_cause(text: Text) -> Cause:
+    return Cause(text.cause, 0.96, (f"these are the words of {text.product}",), text.confirm)
 
 
-def text_cause(lead: CloseFrame, signatures: Signatures) -> list[Cause]:
-    """A reason that gives its author away."""
-    if not lead.reason:
-        return []
-    _SIGNATURES[id(signatures)] = signatures
-    text = known_text(id(signatures), reason_text(lead), lead.code)
-    if text is None:
-        return []
-    return [Cause(text.cause, 0.96, (f"these are the words of {text.product}",), text.confirm)]
-
-
-def keepalive_cause(session: Session, lead: CloseFrame, signatures: Signatures) -> list[Cause]:
+def keepalive_cause(session: Session, lead: CloseFrame, answer: CloseFrame | None, signatures: Signatures) -> list[Cause]:
     """T20: the Close came while a Ping of its sender was overdue."""
-    if lead.code not in QUIET and not (lead.code is not None and 4000 <= lead.code <= 4999):
+    private = lead.code is not None and 4000 <= lead.code <= 4999
+    if lead.code not in QUIET and not private:
         return []
     beat = unanswered(session, lead.side, lead.place.time)
     if beat is None:
         return []
-    evidence = [f"its Ping{at(beat.packet)} had waited {seconds(beat.age)} for a Pong"]
-    evidence.append("TCP had acknowledged it" if beat.acked else "TCP had not even acknowledged it")
     known = fitting(beat, session, signatures)
+    evidence = [
+        f"its Ping{at(beat.packet)} had waited {seconds(beat.age)} for a Pong",
+        "TCP had acknowledged it" if beat.acked else "TCP had not even acknowledged it",
+    ]
     if known is not None:
         evidence.append(f"interval and patience are those of {known.name}")
-    confidence = 0.65 + (0.15 if known is not None or regular(beat, session) else 0.0) + (0.1 if lead.code == 1011 else 0.0)
-    if lead.code in (None, 1000):
-        confidence = max(confidence, 0.82)  # nothing else explains a goodbye to somebody who is late with an answer
-    # The code's own meaning is then only the wording.
-    return [Cause("keepalive-timeout", max(confidence, of_code(lead.code)[1] + 0.01 if known else confidence), tuple(evidence),
-                  known.confirm if known else None)]
+    if answer is not None and answer.place.time - lead.place.time < PROMPT and lead.code != 1011:
+        confidence = 0.4  # whoever answers a Close at once was able to answer a Ping, and does not do it for another reason
+    else:
+        confidence = 0.75 + (0.1 if known is not None or regular(beat, session) else 0.0) - (0.2 if private else 0.0)
+    return [Cause("keepalive-timeout", confidence, tuple(evidence), known.confirm if known else None)]
 
 
 def at(packet: int) -> str:
     return f" in packet {packet_number(packet)}" if packet else ""
 
 
-def limit_causes(session: Session, end: Wire, lead: CloseFrame, signatures: Signatures) -> list[Cause]:
+def limit_causes(session: Session, lead: CloseFrame, signatures: Signatures) -> list[Cause]:
     """T21, T22: hops that say goodbye when their idle or age limit is reached."""
     if lead.side != SERVER or lead.code not in (1000, 1001, None) or lead.place.time - session.started < LONG_IDLE:
         return []
@@ -162,14 +181,11 @@ def limit_causes(session: Session, end: Wire, lead: CloseFrame, signatures: Sign
     if idle >= LONG_IDLE and session.flow.silence <= idle + SECOND:
         for limit in signatures.limits_at(idle / SECOND, "idle"):
             if "close" in limit.wire and limit.code in (None, lead.code):
-                found.append(Cause("idle-timeout", 0.7, (f"nothing had been sent for {seconds(idle)}: {limit.where}",), limit.confirm))
+                found.append(Cause("idle-timeout", POLITE, (f"nothing had been sent for {seconds(idle)}: {limit.where}",), limit.confirm))
     age = lead.place.time - session.started
     for limit in signatures.limits_at(age / SECOND, "lifetime"):
         if "close" in limit.wire and limit.code in (None, lead.code):
             found.append(Cause("lifetime-limit", 0.65, (f"the connection was {seconds(age)} old: {limit.where}",), limit.confirm))
-    for each in found:
-        if each.confidence >= 0.65:
-            return [each._replace(confidence=0.96) if len(found) == 1 and lead.code == 1001 else each]
     return found
 
 

@@ -5,10 +5,9 @@ The wire decides by rule; what a recognised library says instead is a note, neve
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, CloseFrame, Finding, Reported
+from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, CloseFrame, Finding, Reported
 from wsaudit.registry import Library, deviation_note, is_sendable
 from wsaudit.termination.endpoints import Libraries
 from wsaudit.termination.wire import Wire, close_acked, may_hide_close
@@ -21,17 +20,20 @@ NO_CODE, ABNORMAL = 1005, 1006
 FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
 REACTION = 5 * SECOND  # a failure answers what came before it within this time
 FRAME_FAULTS = ("FR-", "FG-", "CT-", "TX-", "PMD-")  # families of rules for which an endpoint has to fail the connection
+LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
 STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
 NOTHING = Reported(None, None, True)  # still open, or never open
 UNKNOWN = Reported(None, None, False)
+REMEMBERED = 4096
+CLEAN: dict[tuple[int | None, int | None, int | None, int, int], tuple[Reported, Reported]] = {}
 
 
 def reported(session: Session, end: Wire, findings: list[Finding], known: Libraries) -> tuple[Reported, Reported]:
     """(client's, server's) report."""
     c, s = end.closes
     if c is not None and s is not None and is_plain(session, end, c, s):
-        return clean(c.code, s.code, end.initiator, *known)
+        return clean(c.code, s.code, end.initiator, known)
     if end.kind == "ongoing":
         return NOTHING, NOTHING
     if end.kind in ("refused", "failed"):
@@ -50,8 +52,8 @@ def is_plain(session: Session, end: Wire, c: CloseFrame, s: CloseFrame) -> bool:
         and not b.rst_time
         and a.offset - a.fin_taken <= c.end
         and b.offset - b.fin_taken <= s.end
-        and c.length != 1
-        and s.length != 1
+        and 1 != c.length <= LONGEST
+        and 1 != s.length <= LONGEST
         and not c.lost
         and not s.lost
         and c.code not in FAILURES
@@ -61,14 +63,20 @@ def is_plain(session: Session, end: Wire, c: CloseFrame, s: CloseFrame) -> bool:
     )
 
 
-@lru_cache(4096)
-def clean(
-    client_code: int | None, server_code: int | None, initiator: int | None, client: Library | None, server: Library | None
-) -> tuple[Reported, Reported]:
-    """The ordinary end, by the few facts that matter."""
-    codes = (client_code, server_code)
+def clean(client_code: int | None, server_code: int | None, initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
+    """The ordinary end, by the few facts that matter; remembered, because nearly every connection ends in one of few ways."""
+    key = (client_code, server_code, initiator, id(known[CLIENT]), id(known[SERVER]))  # the registry keeps libraries for good
+    found = CLEAN.get(key)
+    if found is None:
+        if len(CLEAN) >= REMEMBERED:
+            CLEAN.clear()
+        found = CLEAN[key] = work_out_clean((client_code, server_code), initiator, known)
+    return found
+
+
+def work_out_clean(codes: tuple[int | None, int | None], initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
     found = []
-    for side, library in ((CLIENT, client), (SERVER, server)):
+    for side, library in ((CLIENT, known[CLIENT]), (SERVER, known[SERVER])):
         got, sent = codes[1 - side], codes[side]
         conditions = {part_in_close(side, initiator)}
         legal = is_legal(got) or (got == sent and initiator == side)
@@ -173,6 +181,7 @@ def offence(findings: list[Finding], side: int, time: int) -> Finding | None:
     for finding in findings:
         if (
             finding.side == side
+            and finding.at_fault == SIDES[side]
             and finding.verdict == "violation"
             and finding.rule.startswith(FRAME_FAULTS)
             and 0 <= time - finding.place.time < REACTION
@@ -210,7 +219,7 @@ def overtaken(session: Session, side: int, got: CloseFrame, sent: CloseFrame | N
 
 def acceptable(close: CloseFrame) -> bool:
     """May an endpoint take this Close (RFC 6455 §5.5.1, §7.4)?"""
-    return close.length != 1 and is_legal(close.code) and is_text(close.reason)
+    return close.length != 1 and close.length <= LONGEST and is_legal(close.code) and is_text(close.reason)
 
 
 def is_legal(code: int | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.model import BOTH, CLIENT, SECOND, SERVER
+from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SECOND, SERVER
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
@@ -43,9 +43,7 @@ class Wire:
         self.kind = kind_of(session, self)
         if c is not None and s is not None:
             self.initiator: int | None = first_of(c, s)
-        elif c is None and s is None:
-            self.initiator = None
-        elif may_hide_close(client if c is None else server):
+        elif (c is None and s is None) or may_hide_close(client if c is None else server):
             self.initiator = None
         else:
             self.initiator = SERVER if c is None else CLIENT
@@ -157,8 +155,10 @@ def first_of(c: CloseFrame, s: CloseFrame) -> int:
         return SERVER if client_knew else CLIENT
     if not client_knew:
         return BOTH
-    # Both knew: what was captured of one is a repetition. The order of packets is all that is left.
-    return CLIENT if (c.place.time, c.place.packet) < (s.place.time, s.place.packet) else SERVER
+    # Both knew: one is a repetition, or waited behind lost bytes until its sender knew. The order of packets is all that is left.
+    if c.place.packet >> PACKET_BITS == s.place.packet >> PACKET_BITS:
+        return CLIENT if c.place.packet < s.place.packet else SERVER
+    return CLIENT if c.place.time <= s.place.time else SERVER
 
 
 def close_acked(party: Party, close: CloseFrame) -> bool:
