@@ -316,10 +316,10 @@ def write_next(page: Page, report: ReportLike) -> None:
     if not steps:
         return
     page.write()
-    room = max(columns_of(command) for command, _ in steps)
+    room = max((columns_of(command) for command, why in steps if 10 + columns_of(command) + len(why) <= page.width), default=0)
     for number, (command, why) in enumerate(steps):
         lead = page.paint("Next", "bold") + "   " if not number else " " * 7
-        if 7 + room + 3 + len(why) <= page.width:
+        if columns_of(command) <= room and 10 + room + len(why) <= page.width:
             page.write(f"{lead}{command}{' ' * (room - columns_of(command))}   {page.paint(why, 'dim')}")
         else:
             page.write(f"{lead}{command}")
