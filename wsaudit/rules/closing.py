@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 
-from wsaudit.model import SECOND, SIDES, Fault, Finding, Place
-from wsaudit.registry.close_codes import close_code, dictionaries
+from wsaudit.model import SECOND, SIDES, Fault, Place
+from wsaudit.registry.close_codes import close_code, dictionaries, is_sendable
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.rule import INFO, MUST, SHOULD, CloseBody, rule
+from wsaudit.rules.rule import INFO, MUST, SHOULD, CloseBody, Offences, rule
 from wsaudit.rules.timing import (
     CLOSE_GRACE,
     FAILING,
@@ -213,7 +212,7 @@ def second_close(frame: Frame) -> str | None:
 
 
 @rule("CL-12", "RFC 6455 §5.5.1", MUST, "warning", "receiver", "reaction", when="closed", whole=True)
-def close_not_answered(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def close_not_answered(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A Close was not answered with a Close.
 
     The RFC says: who receives a Close and has not sent one sends one back.
@@ -225,8 +224,10 @@ def close_not_answered(session: Session, party: Party, peer: Party, offences: Se
     look at its event loop.
     """
     close = party.close
-    if close is None or peer.closes or offences or party.stream.acked < close.end:
+    if close is None or peer.closes or offences[party.side] or party.stream.acked < close.end:
         return None
+    if close.code is not None and not is_sendable(close.code):
+        return None  # the peer may fail the connection for it
     sent, own_end, peer_end = close.place.time, end_of(party), end_of(peer)
     if peer_end and peer_end == peer.stream.fin_time and (not own_end or peer_end <= own_end):
         if peer_end - sent <= round_trip(session):
@@ -241,7 +242,7 @@ def close_not_answered(session: Session, party: Party, peer: Party, offences: Se
 
 
 @rule("CL-13", "RFC 6455 §5.5.1", SHOULD, "info", "receiver", "reaction", when="closed")
-def close_answered_late(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def close_answered_late(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A Close was answered late.
 
     The RFC says: the answer is sent as soon as practical; a message that is under way may be finished first.
@@ -260,7 +261,7 @@ def close_answered_late(session: Session, party: Party, peer: Party, offences: S
 
 
 @rule("CL-14", "RFC 6455 §5.5.1", INFO, "info", "receiver", "reaction", when="closed")
-def close_code_not_echoed(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def close_code_not_echoed(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The answer to a Close has another code.
 
     The RFC says: the answer typically echoes the code that was received.
@@ -270,15 +271,15 @@ def close_code_not_echoed(session: Session, party: Party, peer: Party, offences:
     What to do: nothing if you know it. Count each end once, by the side that closed first.
     """
     close, answer = party.close, peer.close
-    if close is None or answer is None or close.code is None or answer.code == close.code or offences:
+    if close is None or answer is None or close.code is None or answer.code == close.code:
         return None
-    if answer.lost or not was_first_to_close(party, peer):
+    if answer.lost or offences[party.side] or not is_sendable(close.code) or not was_first_to_close(party, peer):
         return None
     return Fault(f"Close {named(close.code)} was answered with {named(answer.code)}", close.place)
 
 
 @rule("CL-15", "RFC 6455 §7.1.1", MUST, "warning", "server", "reaction", when="closed", whole=True)
-def server_keeps_tcp_open(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def server_keeps_tcp_open(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The server did not end TCP after both Closes.
 
     The RFC says: the server ends TCP at once when both Closes are sent. It goes first so that it, and not the client, keeps the
@@ -297,8 +298,8 @@ def server_keeps_tcp_open(session: Session, party: Party, peer: Party, offences:
     return Fault(f"TCP was still open {seconds(until - place.time)} after both Closes", party.closes[0].place)
 
 
-@rule("CL-16", "RFC 6455 §7.1.1", SHOULD, "info", "client", "reaction", when="closed")
-def client_ends_tcp_first(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+@rule("CL-16", "RFC 6455 §7.1.1", SHOULD, "info", "client", "reaction", when="closed", whole=True)
+def client_ends_tcp_first(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The client ended TCP before the server.
 
     The RFC says: after both Closes the client waits for the server to end TCP, for a reasonable time.
@@ -308,7 +309,7 @@ def client_ends_tcp_first(session: Session, party: Party, peer: Party, offences:
     What to do: nothing for browsers and single clients. In proxies and load tests let the server go first.
     """
     own = end_of(party)
-    if not own or not party.closes or not peer.closes or party.closes[0].code in FAILING:
+    if not own or not party.closes or not peer.closes or party.closes[0].code in FAILING or offences[peer.side]:
         return None
     other, both = end_of(peer), max(party.closes[0].place.time, peer.closes[0].place.time)
     if (other and other - own <= round_trip(session)) or not 0 <= own - both < SECOND:
@@ -316,8 +317,8 @@ def client_ends_tcp_first(session: Session, party: Party, peer: Party, offences:
     return Fault(f"the client ended TCP {seconds(own - both)} after both Closes, the server had not", party.closes[0].place)
 
 
-@rule("CL-17", "RFC 6455 §7.1.1", SHOULD, "info", "sender", "reaction", when="closed")
-def reset_while_closing(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+@rule("CL-17", "RFC 6455 §7.1.1", SHOULD, "info", "sender", "reaction", when="closed", whole=True)
+def reset_while_closing(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The connection was reset before the closing handshake was complete.
 
     The RFC says: TCP should be ended in an orderly way, by FIN. (An RST after both Closes is common and harmless: an endpoint
@@ -328,12 +329,14 @@ def reset_while_closing(session: Session, party: Party, peer: Party, offences: S
     What to do: look for SO_LINGER 0, a killed process, or a firewall that sends resets in the endpoint's name.
     """
     stream = party.stream
-    if not stream.rst_time or stream.fin_time or not ended_first(party, peer) or (party.closes and peer.closes):
+    if not stream.rst_time or stream.fin_time or not ended_first(party, peer):
+        return None
+    if (party.closes and peer.closes) or offences[peer.side]:
         return None
     return Fault("RST before both Closes were exchanged", Place(stream.rst_packet, stream.rst_time, max(stream.rst_offset, 0)))
 
 
-@rule("CL-18", "RFC 6455 §7.1.1", SHOULD, "info", "sender", "session", when="encrypted")
+@rule("CL-18", "RFC 6455 §7.1.1", SHOULD, "info", "sender", "session", when="encrypted", whole=True)
 def tls_not_closed(session: Session, party: Party, peer: Party) -> Fault | None:
     """TLS was not closed before TCP.
 
@@ -353,7 +356,7 @@ def tls_not_closed(session: Session, party: Party, peer: Party) -> Fault | None:
 
 
 @rule("CL-19", "RFC 6455 §7.1.2", SHOULD, "warning", "sender", "reaction", when="dropped", whole=True)
-def ended_without_close(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def ended_without_close(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A connection ended without any Close.
 
     The RFC says: a connection should be ended by the closing handshake; anything else is for when something went wrong.
@@ -363,8 +366,8 @@ def ended_without_close(session: Session, party: Party, peer: Party, offences: S
     What to do: the connection's cause in this report names the likeliest reason: a killed process, an idle timeout, a lost
     network.
     """
-    if not ended_first(party, peer):
-        return None
+    if not ended_first(party, peer) or offences[peer.side]:
+        return None  # with a reason: FR-10
     stream = party.stream
     if stream.fin_time == end_of(party):
         how, packet = "FIN", stream.fin_packet
@@ -374,7 +377,7 @@ def ended_without_close(session: Session, party: Party, peer: Party, offences: S
 
 
 @rule("CL-20", "RFC 6455 §7.4.1", INFO, "info", "receiver", "reaction", when="offended")
-def code_does_not_fit(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def code_does_not_fit(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The connection was failed with a code that names another fault.
 
     The RFC says: 1002 is for breaches of the protocol, 1007 for data that does not fit its type, 1009 for size, 1003 for a type
@@ -387,7 +390,7 @@ def code_does_not_fit(session: Session, party: Party, peer: Party, offences: Seq
     close = peer.close
     if close is None or close.code not in EXACT:
         return None
-    before = [each for each in offences if each.place.time <= close.place.time]
+    before = [each for each in offences[party.side] if each.place.time <= close.place.time]
     if not before:
         return None
     offence = before[-1]
@@ -480,8 +483,8 @@ def unknown_private_code(close: CloseBody) -> str | None:
     return f"Close {code}, which {owner} does not define" if owner else None
 
 
-@rule("CL-26", "RFC 6455 §7.1.1", INFO, "info", "sender", "reaction", when="closed")
-def closed_without_waiting(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+@rule("CL-26", "RFC 6455 §7.1.1", INFO, "info", "sender", "reaction", when="closed", whole=True)
+def closed_without_waiting(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A side sent its Close and ended TCP at once.
 
     The RFC says: who sends a Close waits for the peer's before it ends TCP.
@@ -492,7 +495,7 @@ def closed_without_waiting(session: Session, party: Party, peer: Party, offences
     What to do: wait for the answer, with a limit of some seconds.
     """
     close, own = party.close, end_of(party)
-    if close is None or not own or close.code in FAILING or not was_first_to_close(party, peer):
+    if close is None or not own or close.code in FAILING or offences[peer.side] or not was_first_to_close(party, peer):
         return None
     if (peer.closes and peer.closes[0].place.time <= own) or not ended_first(party, peer):
         return None

@@ -151,7 +151,7 @@ def pong_as_heartbeat(session: Session, party: Party, peer: Party) -> Fault | No
     return Fault("Pongs that answer no Ping", party.first_unsolicited, party.unsolicited)
 
 
-@rule("PP-07", "RFC 6455 §5.5.2", INFO, "info", "server", "session", when="opened")
+@rule("PP-07", "RFC 6455 §5.5.2", INFO, "info", "server", "session", when="opened", whole=True)
 def no_heartbeat(session: Session, party: Party, peer: Party) -> Fault | None:
     """The server sends no Pings, and the connection was silent for long.
 

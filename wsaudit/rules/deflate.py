@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wsaudit.model import SERVER, SIDES, Fault, Finding, Place
+from wsaudit.model import SERVER, SIDES, Fault, Place
 from wsaudit.rules import frame as frames
+from wsaudit.rules.fragmentation import last_frame_before, own_choice
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
-from wsaudit.rules.timing import FAILING, patience
+from wsaudit.rules.rule import INFO, MUST, SHOULD, Offences, rule
+from wsaudit.rules.timing import FAILING, was_first_to_close
 from wsaudit.session import InflateFault, Party, Session
 from wsaudit.websocket.extensions import deflate_offer_faults, parse_extensions
 
@@ -21,6 +21,7 @@ BROKEN = {
     "too-far-back": "a compressed message refers to bytes that were never sent",
     "truncated-block": "a compressed message stops within a deflate block",
 }
+RSV1 = 0x40  # in a shape
 ENOUGH = 10  # messages from which "never" and "always" mean something
 
 
@@ -349,7 +350,7 @@ def useless_compression(session: Session, party: Party, peer: Party) -> Fault | 
 
 
 @rule("PMD-23", "RFC 7692 §7.2.2", MUST, "error", "receiver", "reaction", when="closed", whole=True)
-def legal_compression_refused(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def legal_compression_refused(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A correct compressed message was taken for a fault.
 
     The RFC says: every message that inflates and follows what was agreed is to be accepted.
@@ -360,16 +361,15 @@ def legal_compression_refused(session: Session, party: Party, peer: Party, offen
     What to do: report it to the makers of the receiver with this capture. Until then switch compression off.
     """
     close, inflation = peer.close, party.inflation
-    if close is None or close.code not in (1002, 1007) or offences or party.gaps or inflation is None or inflation.unverifiable:
+    if close is None or close.code not in (1002, 1007) or inflation is None or inflation.unverifiable or party.gaps:
         return None
-    for time, packet, shape, _ in reversed(party.frames.recent_rows()):
-        if time > close.place.time:
-            continue
-        if close.place.time - time > patience(session) or not shape & 0x40:
-            return None
-        detail = f"the {SIDES[peer.side]} closed with {close.code} right after a compressed message that inflates well"
-        return Fault(detail, Place(packet, time, party.frames.frame_offset))
-    return None
+    if offences[party.side] or was_first_to_close(party, peer):
+        return None
+    before = last_frame_before(session, party, peer)
+    if before is None or not before.shape & RSV1:
+        return None
+    detail = f"the {SIDES[peer.side]} closed with {close.code} right after a compressed message that inflates well"
+    return Fault(detail, before.place, doubt=own_choice(close))
 
 
 def told(fault: InflateFault, detail: str) -> Fault:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from wsaudit.model import CLIENT, SERVER, SIDES, Connection, Fault, Finding, Place
+from wsaudit.model import CLIENT, SERVER, SIDES, CloseFrame, Connection, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.rule import INFO, MUST, rule
-from wsaudit.rules.timing import ended_first, patience
+from wsaudit.rules.rule import INFO, MUST, Offences, rule
+from wsaudit.rules.timing import ended_first, patience, was_first_to_close
 from wsaudit.session import Party, Session
 
+PROTOCOL_WORDS = re.compile(
+    r"(?i)deflat|inflat|(de)?compress|zlib|\brsv|reserved bit|fragment|continuation|opcode|control frame|fin bit"
+)
 TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
 
 
@@ -85,7 +90,7 @@ def aborted_message(session: Session, party: Party, peer: Party) -> Fault | None
 
 
 @rule("FG-05", "RFC 6455 §5.4", MUST, "error", "receiver", "reaction", when="closed", whole=True)
-def interleaving_refused(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def interleaving_refused(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A legal control frame between fragments was taken for a fault.
 
     The RFC says: control frames may come between the fragments of a message, and every endpoint handles them there.
@@ -96,20 +101,45 @@ def interleaving_refused(session: Session, party: Party, peer: Party, offences: 
     What to do: report it to the makers of the receiver. Until then, do not send Pings while a message in fragments is under way.
     """
     close = peer.close
-    if close is None or close.code not in (1002, 1007) or offences or party.gaps:
+    if close is None or close.code not in (1002, 1007) or party.gaps:
         return None
-    for time, packet, shape, length in reversed(party.frames.recent_rows()):
-        if time > close.place.time:
-            continue
-        if close.place.time - time > patience(session) or not shape & frames.IN_MESSAGE:
-            return None
-        if shape & 8:
-            what = Frame(party.side, shape, length, frames.NONE)
-            return Fault(
-                f"the {SIDES[peer.side]} closed with {close.code} right after a legal {what.name} between fragments",
-                Place(packet, time, party.frames.frame_offset),
-            )
-    return None
+    if offences[party.side] or was_first_to_close(party, peer):
+        return None
+    before = last_frame_before(session, party, peer)
+    if before is None or not before.shape & frames.IN_MESSAGE:
+        return None
+    seen = [shape.shape for shape in party.shapes()]
+    if not any(shape & 8 and shape & frames.IN_MESSAGE for shape in seen):
+        return None
+    detail = f"the {SIDES[peer.side]} closed with {close.code} right after legal control frames between fragments"
+    return Fault(detail, before.place, doubt=own_choice(close))
+
+
+class LastFrame(NamedTuple):
+    """The frame of a side that its peer closed after."""
+
+    shape: int
+    place: Place
+
+
+def last_frame_before(session: Session, party: Party, peer: Party) -> LastFrame | None:
+    """The last frame of `party` before the peer's first Close, if that came at once and the peer sent nothing in between."""
+    close = peer.closes[0].place.time
+    rows = [row for row in party.frames.recent_rows() if row[0] <= close]
+    if not rows:
+        return None
+    time, packet, shape, _ = rows[-1]
+    if close - time > patience(session) or any(time < answer[0] < close for answer in peer.frames.recent_rows()):
+        return None
+    return LastFrame(shape, Place(packet, time, party.frames.frame_offset))
+
+
+def own_choice(close: CloseFrame) -> str | None:
+    """Why a Close with 1002 or 1007 may say nothing about the protocol: applications use these codes for their own messages. A
+    reason in the words of the protocol settles it."""
+    if PROTOCOL_WORDS.search(close.reason.decode("utf-8", "replace")):
+        return None
+    return "an application may choose this code for reasons of its own, and the Close does not say"
 
 
 @rule("FG-06", "RFC 6455 §10.4", INFO, "info", "sender", "session", when="opened")

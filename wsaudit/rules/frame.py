@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from wsaudit.kernel.constants import (
+    AFTER_CLOSE,
+    FORM_16,
+    FORM_64,
+    IN_MESSAGE,
+    LENGTH_MSB,
+    LONGER_FORM,
+    MASKED,
+    OVERSIZE,
+    UNKNOWN_MESSAGE,
+)
 from wsaudit.model import CLIENT
-
-# The bits of a shape above the first header byte, as kernel/frames.py sets them: compiled, it keeps its constants to itself.
-MASKED = 1 << 8
-FORM_16 = 1 << 9
-FORM_64 = 1 << 10
-LONGER_FORM = 1 << 11
-LENGTH_MSB = 1 << 12
-IN_MESSAGE = 1 << 13
-UNKNOWN_MESSAGE = 1 << 14
-AFTER_CLOSE = 1 << 15
-OVERSIZE = 1 << 16
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 NAMES = {CONTINUATION: "continuation", TEXT: "text", BINARY: "binary", CLOSE: "Close", PING: "Ping", PONG: "Pong"}

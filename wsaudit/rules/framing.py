@@ -8,10 +8,11 @@ from itertools import pairwise
 from wsaudit.model import SIDES, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, rule
-from wsaudit.rules.timing import FAILING, end_of, ended_first, patience, seconds
+from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, Offences, rule
+from wsaudit.rules.timing import FAILING, end_of, ended_first, patience, seconds, was_first_to_close
 from wsaudit.session import Party, Session
 
+SMALLEST_LIMIT = 1024  # bytes; who says 1009 to less means something else
 RSV_NAMES = ((4, "RSV1"), (2, "RSV2"), (1, "RSV3"))
 
 
@@ -155,7 +156,7 @@ def alien_bytes(frame: Frame) -> str | None:
 
 
 @rule("FR-03", "RFC 6455 §5.1", MUST, "warning", "receiver", "reaction", when="offended", whole=True)
-def wrong_masking_tolerated(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def wrong_masking_tolerated(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """Frames with the wrong masking were taken as if nothing were wrong.
 
     The RFC says: a server closes the connection when a frame is not masked, and a client when one is.
@@ -164,7 +165,7 @@ def wrong_masking_tolerated(session: Session, party: Party, peer: Party, offence
 
     What to do: repair the side that masks wrongly; it is named by FR-01 or FR-02. Then ask for strictness where it was tolerated.
     """
-    return tolerated(session, party, peer, [each for each in offences if each.rule in ("FR-01", "FR-02")])
+    return tolerated(session, party, peer, [each for each in offences[party.side] if each.rule in ("FR-01", "FR-02")])
 
 
 @rule("FR-08", "RFC 6455 §5.3", MUST, "warning", "client", "session", when="keys")
@@ -196,7 +197,7 @@ def predictable_masking_key(session: Session, party: Party, peer: Party) -> Faul
 
 
 @rule("FR-09", "RFC 6455 §5.2", MUST, "warning", "receiver", "reaction", when="offended", whole=True)
-def fault_tolerated(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def fault_tolerated(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The receiver went on after a fault for which it must fail the connection.
 
     The RFC says: for reserved bits, reserved opcodes and misused compression the receiver fails the connection.
@@ -206,12 +207,13 @@ def fault_tolerated(session: Session, party: Party, peer: Party, offences: Seque
     What to do: repair the sender first, it is named by the finding that this one mentions. Then check what the receiver did with
     the frame.
     """
-    masking = ("FR-01", "FR-02")
-    return tolerated(session, party, peer, [e for e in offences if CATALOGUE[e.rule].must_fail and e.rule not in masking])
+    others = ("FR-01", "FR-02", "TX-01")  # FR-03 and TX-02 are about these
+    faults = [each for each in offences[party.side] if CATALOGUE[each.rule].must_fail and each.rule not in others]
+    return tolerated(session, party, peer, faults)
 
 
 @rule("FR-10", "RFC 6455 §7.1.7", SHOULD, "info", "receiver", "reaction", when="offended", whole=True)
-def failed_without_close(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def failed_without_close(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The connection was failed without a Close.
 
     The RFC says: who fails a connection should send a Close with a code that says why before it ends TCP.
@@ -223,7 +225,7 @@ def failed_without_close(session: Session, party: Party, peer: Party, offences: 
     """
     if peer.closes or not ended_first(peer, party):
         return None
-    offence = next((each for each in offences if each.place.time <= end_of(peer)), None)
+    offence = next((each for each in offences[party.side] if each.place.time <= end_of(peer)), None)
     if offence is None or end_of(peer) - offence.place.time > patience(session):
         return None
     how = "RST" if peer.stream.rst_time == end_of(peer) else "FIN"
@@ -273,7 +275,7 @@ def frames_lost_from_sight(session: Session, party: Party, peer: Party) -> Fault
 
 
 @rule("FR-14", "RFC 6455 §10.4", INFO, "warning", "sender", "reaction", when="closed")
-def larger_than_accepted(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def larger_than_accepted(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A message was larger than the receiver takes.
 
     The RFC says: an endpoint should limit the size of frames and messages, and says 1009 when a limit is passed.
@@ -284,16 +286,17 @@ def larger_than_accepted(session: Session, party: Party, peer: Party, offences: 
     What to do: send the data in several messages, or raise the limit: it has to be raised in every proxy on the path too.
     """
     close = peer.close
-    if close is None or close.code != 1009 or any(each.rule == "FR-06" for each in offences):
+    if close is None or close.code != 1009 or was_first_to_close(party, peer):
         return None
-    scanner = party.frames
-    for shape in party.shapes():
-        if shape.length == scanner.largest:
-            return Fault(f"{frames.size(shape.length)} in a frame, and the {SIDES[peer.side]} closed with 1009", shape.place)
-    return Fault(
-        f"{frames.size(scanner.largest)} in a frame, and the {SIDES[peer.side]} closed with 1009",
-        Place(scanner.largest_packet, close.place.time, scanner.offset),
-    )
+    if any(each.rule == "FR-06" for each in offences[party.side]):
+        return None
+    scanner, inflation = party.frames, party.inflation
+    largest = max(scanner.largest, inflation.largest if inflation is not None else 0)
+    if largest < SMALLEST_LIMIT:
+        return None
+    place = Place(scanner.largest_packet, close.place.time, scanner.offset)
+    place = next((shape.place for shape in party.shapes() if shape.length == scanner.largest), place)
+    return Fault(f"{frames.size(largest)} in a frame or message, and the {SIDES[peer.side]} closed with 1009", place)
 
 
 def tolerated(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:

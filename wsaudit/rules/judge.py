@@ -15,7 +15,7 @@ from wsaudit.options import Options
 from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Rule
+from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Offences, Rule
 from wsaudit.rules.signature import signature
 from wsaudit.session import Party, Session, Shape
 from wsaudit.websocket.extensions import PERMESSAGE_DEFLATE, RSV1_EXTENSIONS
@@ -121,37 +121,40 @@ class Judge:
         subprotocol = handshake.subprotocol if handshake is not None else None
         host = handshake.host if handshake is not None else None
         for party in session.parties:
+            folded: dict[str, Finding] = {}
             first = session.parties[1 - party.side].close
             for close in party.closes:
                 echo = first is not None and first.code == close.code and close.acked >= first.end
                 body = CloseBody(close.side, close.code, close.reason, close.length, close.lost, echo, browser, subprotocol, host)
                 if body in self.clean_closes:
                     continue
-                before = len(found)
+                clean = True
                 for rule in self.close_rules:
                     if rule.at_fault == SIDES[1 - close.side]:
                         continue
                     detail = rule.body(body)
                     if detail is not None:
-                        found += self.findings(rule, session, close.side, Fault(detail, close.place))
-                if len(found) == before:
+                        clean = False
+                        fold(folded, self.one(rule, session, close.side, Fault(detail, close.place)))
+                if clean:
                     remember(self.clean_closes, body)
+            found += folded.values()
 
     def judge_reactions(self, session: Session, found: list[Finding]) -> None:
         """What one side did, given what is proven about the other."""
         client, server = session.client, session.server
-        offences = (offences_of(found, CLIENT), offences_of(found, SERVER)) if found else ((), ())
+        offences: Offences = (offences_of(found, CLIENT), offences_of(found, SERVER)) if found else ((), ())
         for applies, rules in self.reactions:
             if applies(session, client, server):
                 for rule in rules:
                     if rule.at_fault != "server":
-                        found += self.findings(rule, session, CLIENT, rule.body(session, client, server, offences[CLIENT]))
+                        found += self.findings(rule, session, CLIENT, rule.body(session, client, server, offences))
                     if rule.at_fault != "client":
-                        found += self.findings(rule, session, SERVER, rule.body(session, server, client, offences[SERVER]))
+                        found += self.findings(rule, session, SERVER, rule.body(session, server, client, offences))
         for party, peer in ((client, server), (server, client)):
             if offences[party.side]:
                 for rule in self.reactions_to_offences:
-                    found += self.findings(rule, session, party.side, rule.body(session, party, peer, offences[party.side]))
+                    found += self.findings(rule, session, party.side, rule.body(session, party, peer, offences))
 
     # -- answers to findings -----------------------------------------------------------------------------------------------------
 
@@ -383,8 +386,8 @@ def deflate(session: Session, client: Party, server: Party) -> bool:
 
 
 def encrypted(session: Session, client: Party, server: Party) -> bool:
-    """TLS around it."""
-    return session.tls is not None
+    """An open connection with TLS around it."""
+    return session.tls is not None and opened(session, client, server)
 
 
 OCCASIONS: dict[str, Callable[[Session, Party, Party], bool]] = {

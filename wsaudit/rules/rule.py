@@ -8,8 +8,8 @@ A rule is one function named after the fault. Its docstring is the explanation: 
     close      (close)                            each Close frame (`CloseBody`)
     handshake  (handshake, session)               the opening handshake
     session    (session, party, peer)             each side that can be at fault, at the end of the connection
-    reaction   (session, party, peer, offences)   the same, when the findings about `party` are known: `offences` are
-                                                  its proven breaches of a MUST in frames, in their order
+    reaction   (session, party, peer, offences)   the same, when the other findings are known: `offences` are
+                                                  of each side the proven breaches of a MUST in frames, in order
     report     (connections, findings)            all connections together; yields (connection, side, Fault)
 
 A body returns a sentence, a `Fault`, a list of them, or None; where the sender of the bytes judged is not evident, (side, Fault).
@@ -22,6 +22,8 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
+
+from wsaudit.model import Finding
 
 MUST, SHOULD, INFO = "MUST", "SHOULD", "INFO"
 LEVELS = (MUST, SHOULD, INFO)
@@ -142,6 +144,10 @@ def ordered() -> list[Rule]:
     """The catalogue by section, then number."""
     place = {family: index for index, family in enumerate(SECTIONS)}
     return sorted(CATALOGUE.values(), key=lambda each: (place[each.family], each.id))
+
+
+Offences = tuple[tuple[Finding, ...], tuple[Finding, ...]]
+"""What is proven against the frames of the client, and of the server: breaches of a MUST, and what else a peer must fail for."""
 
 
 class CloseBody(NamedTuple):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
 
-from wsaudit.model import SIDES, Fault, Finding, Place
+from wsaudit.model import SIDES, Fault, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.framing import tolerated
-from wsaudit.rules.rule import INFO, MUST, CloseBody, rule
+from wsaudit.rules.rule import INFO, MUST, CloseBody, Offences, rule
 from wsaudit.rules.timing import patience, seconds
 from wsaudit.session import Party, Session
 
@@ -53,7 +52,7 @@ def invalid_utf8(session: Session, party: Party, peer: Party) -> list[Fault]:
 
 
 @rule("TX-02", "RFC 6455 §8.1", MUST, "warning", "receiver", "reaction", when="offended", whole=True)
-def invalid_utf8_tolerated(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def invalid_utf8_tolerated(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """The receiver went on after a text message that is not UTF-8.
 
     The RFC says: an endpoint fails the connection when it sees that a text message is not valid UTF-8.
@@ -62,11 +61,11 @@ def invalid_utf8_tolerated(session: Session, party: Party, peer: Party, offences
 
     What to do: repair the sender (TX-01), then switch the receiver's validation on; some servers skip it for speed.
     """
-    return tolerated(session, party, peer, [each for each in offences if each.rule == "TX-01"])
+    return tolerated(session, party, peer, [each for each in offences[party.side] if each.rule == "TX-01"])
 
 
 @rule("TX-03", "RFC 6455 §8.1", INFO, "info", "receiver", "reaction", when="offended", whole=True)
-def invalid_utf8_noticed_late(session: Session, party: Party, peer: Party, offences: Sequence[Finding]) -> Fault | None:
+def invalid_utf8_noticed_late(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """Invalid UTF-8 was noticed only when the message was complete.
 
     The RFC says: the connection fails when the text is found to be invalid. It does not say how soon.
@@ -76,7 +75,7 @@ def invalid_utf8_noticed_late(session: Session, party: Party, peer: Party, offen
 
     What to do: nothing for small messages. For large ones prefer a receiver that validates as it reads.
     """
-    offence = next((each for each in offences if each.rule == "TX-01"), None)
+    offence = next((each for each in offences[party.side] if each.rule == "TX-01"), None)
     close = peer.close
     if offence is None or close is None or close.code not in (1002, 1007):
         return None
