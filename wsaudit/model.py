@@ -174,3 +174,46 @@ class Connection:
     mask_keys: tuple[int, ...] = ()
     last_frames: tuple[tuple[int, int, int, int, int], ...] = ()  # time, packet, side, shape, length; abnormal ends only
     notices: tuple[str, ...] = ()
+
+
+# -- how places and times are written down ---------------------------------------------------------------------------------
+
+_DATES: dict[int, str] = {}
+
+
+def timestamp(ns: int | None) -> str | None:
+    """RFC 3339 UTC with nanoseconds."""
+    if not ns:
+        return None
+    seconds, rest = divmod(ns, SECOND)
+    text = _DATES.get(seconds)
+    if text is None:
+        from datetime import UTC, datetime, timedelta
+
+        if len(_DATES) > 4096:
+            _DATES.clear()
+        try:
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+        except OverflowError:
+            return None
+        text = _DATES[seconds] = (
+            moment.strftime("%Y-%m-%dT%H:%M:%S")
+            if moment.year >= 1000
+            else f"{moment.year:04}" + moment.strftime("-%m-%dT%H:%M:%S")
+        )
+    return f"{text}.{rest:09d}Z"
+
+
+_ADDRESSES: dict[bytes, str] = {}
+
+
+def address(raw: bytes) -> str:
+    """An IP address, or the hexadecimal form of anything else."""
+    text = _ADDRESSES.get(raw)
+    if text is None:
+        from ipaddress import ip_address
+
+        if len(_ADDRESSES) > 1 << 16:
+            _ADDRESSES.clear()
+        text = _ADDRESSES[raw] = str(ip_address(raw)) if len(raw) in (4, 16) else raw.hex(":")
+    return text

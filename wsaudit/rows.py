@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.http.upgrade import auth_kinds
@@ -17,7 +16,9 @@ from wsaudit.model import (
     Connection,
     Reported,
     Termination,
+    address,
     packet_number,
+    timestamp,
 )
 from wsaudit.session import Party, Session
 
@@ -195,46 +196,8 @@ def path_of(target: str | None) -> str:
 
 # -- JSON -------------------------------------------------------------
 
-_DATES: dict[int, str] = {}
-
-
-def timestamp(ns: int | None) -> str | None:
-    """RFC 3339 UTC with nanoseconds."""
-    if not ns:
-        return None
-    seconds, rest = divmod(ns, SECOND)
-    text = _DATES.get(seconds)
-    if text is None:
-        from datetime import UTC, datetime, timedelta
-
-        if len(_DATES) > 4096:
-            _DATES.clear()
-        try:
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-        except OverflowError:
-            return None
-        text = _DATES[seconds] = (
-            moment.strftime("%Y-%m-%dT%H:%M:%S")
-            if moment.year >= 1000
-            else f"{moment.year:04}" + moment.strftime("-%m-%dT%H:%M:%S")
-        )
-    return f"{text}.{rest:09d}Z"
-
-
 def seconds(ns: int | None) -> float | None:
     return None if ns is None else ns / SECOND
-
-
-_ADDRESSES: dict[bytes, str] = {}
-
-
-def address(raw: bytes) -> str:
-    text = _ADDRESSES.get(raw)
-    if text is None:
-        if len(_ADDRESSES) > 1 << 16:
-            _ADDRESSES.clear()
-        text = _ADDRESSES[raw] = str(ip_address(raw)) if len(raw) in (4, 16) else raw.hex(":")
-    return text
 
 
 def endpoint(end: tuple[bytes, int]) -> dict[str, Any]:

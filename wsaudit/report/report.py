@@ -20,10 +20,11 @@ from wsaudit.model import (
     Finding,
     packet_input,
     packet_number,
+    timestamp,
 )
 from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
-from wsaudit.rows import connection_dict, plain_get_rows, timestamp
+from wsaudit.rows import connection_dict, plain_get_rows
 
 if TYPE_CHECKING:
     import pandas
