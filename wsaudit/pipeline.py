@@ -14,7 +14,8 @@ from wsaudit.http.head import Head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.streams import DROP, FRAMES, PYTHON, Flow, Stream
+from wsaudit.kernel.constants import DROP, FRAMES, PYTHON
+from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SERVER, Place
 from wsaudit.options import Options
 from wsaudit.session import Gap, Session

@@ -13,25 +13,26 @@ from array import array
 from typing import Any
 
 from wsaudit.kernel.buffer import Buffer, zeros
+from wsaudit.kernel.constants import (
+    AFTER_CLOSE,
+    FORM_16,
+    FORM_64,
+    IN_MESSAGE,
+    LENGTH_MSB,
+    LONGER_FORM,
+    MASKED,
+    OVERSIZE,
+    RECENT,
+    UNKNOWN_MESSAGE,
+)
+from wsaudit.kernel.plain import take_frames
 
 COMPILED = not __file__.endswith(".py")
 WORDWISE = COMPILED and sys.byteorder == "little"
 HIGH_BITS = 0x8080808080808080
 
-# A shape is one integer: the first header byte (FIN, RSV, opcode) and these bits above it.
-MASKED = 1 << 8
-FORM_16 = 1 << 9  # the length was given in 16 bits
-FORM_64 = 1 << 10  # ... in 64 bits
-LONGER_FORM = 1 << 11  # a shorter form would have done
-LENGTH_MSB = 1 << 12  # the top bit of a 64-bit length was set
-IN_MESSAGE = 1 << 13  # a fragmented message was open before this frame
-UNKNOWN_MESSAGE = 1 << 14  # nobody can tell whether one was (midstream start, gap)
-AFTER_CLOSE = 1 << 15  # this side had sent a Close before
-OVERSIZE = 1 << 16  # a control frame of more than 125 bytes, whatever form its length had
-
 MAX_SHAPES = 24  # kept in typed columns; legal traffic has about ten
 MORE_SHAPES = 256  # kept beyond that; then only counted
-RECENT = 8  # last frames kept for the ladder of an abnormal end
 CONTROL_LIMIT = 125
 
 # What the current frame's payload is for.
@@ -752,7 +753,3 @@ class Scanner:
             j = i & (RECENT - 1)
             rows.append((self.recent_time[j], self.recent_packet[j], self.recent_shape[j], self.recent_length[j]))
         return rows
-
-
-if not COMPILED:
-    from wsaudit.kernel.plain import take_frames

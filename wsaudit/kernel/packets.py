@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Any
 
 from wsaudit.kernel.buffer import Buffer, zeros
+from wsaudit.kernel.plain import take_packet
 from wsaudit.kernel.streams import Flow, Stream
 
 COMPILED = not __file__.endswith(".py")
@@ -826,7 +827,3 @@ def first_packet_of(flow: Flow) -> int:
 
 def last_time_of(flow: Flow) -> int:
     return flow.last_time
-
-
-if not COMPILED:
-    from wsaudit.kernel.plain import take_packet

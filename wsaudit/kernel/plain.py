@@ -1,9 +1,9 @@
 """Shortcuts for the interpreter: the commonest packet and the commonest frame, each in one function.
 
-Uncompiled, a call costs as much as ten lines of arithmetic, so the general way (decoder → stream → scanner, a dozen calls a packet)
-is ten times too slow. What these functions take is exactly what the general way would have done with it, which a test holds on
-arbitrary conversations; whatever is not simply the next segment of an open connection, or not a whole unfragmented data frame, they
-leave alone. The compiled kernel never calls them.
+Uncompiled, a call costs as much as ten lines of arithmetic, so the general way (decoder → stream → scanner, a dozen calls a
+packet) is ten times too slow. What these functions take is exactly what the general way would have done with it, which a test
+holds on arbitrary conversations; whatever is not simply the next segment of an open connection, or not a whole unfragmented
+data frame, they leave alone. The compiled kernel never calls them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from wsaudit.kernel.frames import FORM_16, MASKED, RECENT, Scanner
-from wsaudit.kernel.streams import FRAMES
+from wsaudit.kernel.constants import FORM_16, FRAMES, MASKED, RECENT
 
 if TYPE_CHECKING:
     from wsaudit.kernel.buffer import Buffer
+    from wsaudit.kernel.frames import Scanner
     from wsaudit.kernel.packets import Decoder
 
 # From the Ethernet type on: version 4 with no options, version 6 with no extension headers. The key is addresses and ports.

@@ -10,6 +10,7 @@ cdef long long FAR
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long MIRROR
 cdef int PATIENCE
+cdef int DROP, FRAMES, PYTHON
 cdef int SAMPLES
 
 

@@ -12,6 +12,7 @@ from bisect import insort
 from typing import Any
 
 from wsaudit.kernel.buffer import Buffer, zeros
+from wsaudit.kernel.constants import DROP, FRAMES, PYTHON
 
 COMPILED = not __file__.endswith(".py")
 M32 = 0xFFFFFFFF
@@ -21,11 +22,6 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MIRROR = 1_000_000  # ns: the same segment within this time and with the same IP id came from a mirror port, not from the sender
 PATIENCE = 12  # packets that a proven hole may still be filled in: captures swap packets that the wire had in order
 SAMPLES = 16  # delivered segments whose first and last bytes are remembered, to notice a differing copy
-
-# Who takes a stream's bytes.
-PYTHON = 0  # owner.data(...): handshakes, TLS
-FRAMES = 1  # the frame scanner
-DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
 
 
 def is_compiled() -> bool:

@@ -1,0 +1,22 @@
+"""Numbers that the kernel and those who read its facts share. The kernel's modules have them as C integers too (see each
+`.pxd`)."""
+
+from __future__ import annotations
+
+# A shape is one integer: the first header byte (FIN, RSV, opcode: RFC 6455 §5.2) and these bits above it.
+MASKED = 1 << 8
+FORM_16 = 1 << 9  # the length was given in 16 bits
+FORM_64 = 1 << 10  # ... in 64 bits
+LONGER_FORM = 1 << 11  # a shorter form would have done
+LENGTH_MSB = 1 << 12  # the top bit of a 64-bit length was set
+IN_MESSAGE = 1 << 13  # a fragmented message was open before this frame
+UNKNOWN_MESSAGE = 1 << 14  # nobody can tell whether one was (midstream start, gap)
+AFTER_CLOSE = 1 << 15  # this side had sent a Close before
+OVERSIZE = 1 << 16  # a control frame of more than 125 bytes, whatever form its length had
+
+RECENT = 8  # last frames of a side that are kept for the ladder of an abnormal end
+
+# Who takes a stream's bytes.
+PYTHON = 0  # owner.data(...): handshakes, TLS
+FRAMES = 1  # the frame scanner
+DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
