@@ -53,16 +53,17 @@ def test_every_connection(generated: Capture) -> None:
         fields = line.split()
         return " ".join(fields[:6] + fields[8:10])  # without payload bytes and bad texts
 
-    assert sorted(map(found, report["connections"])) == sorted(map(expected, generator.truth.lines))
+    assert sorted(map(found, check.confirmed(report))) == sorted(map(expected, generator.truth.lines))
 
 
 def test_a_lively_network_costs_no_evidence(generated: Capture) -> None:
     """Retransmissions and reordering show, and nothing is lost or in doubt for them."""
     _, truth, report = generated
-    network = [connection["network"] for connection in report["connections"]]
+    connections = check.confirmed(report)
+    network = [connection["network"] for connection in connections]
     assert truth["retransmits"] > 0
     assert truth["reordered"] > 0
     assert sum(each["retransmissions"] for each in network) > 0
     assert sum(each["out_of_order"] for each in network) > 0
     assert sum(each["conflicts"] for each in network) == 0
-    assert all(connection["evidence"]["gaps"] == 0 for connection in report["connections"])
+    assert all(connection["evidence"]["gaps"] == 0 for connection in connections)
