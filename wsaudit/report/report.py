@@ -49,7 +49,7 @@ class Report:
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         findings = audit.findings + Judge(options).report(self.rows, audit.findings)
         self.judged: list[Finding] = sorted(findings, key=order)
-        self.incidents: list[dict[str, Any]] = find_incidents(self.rows)
+        self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures)
 
     # -- parts of the contract -------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Report:
                 "count": found.count,
                 "detail": found.detail,
                 "reference": rule.reference,
-                "fingerprint": fingerprint(found.rule, SIDES[found.side], found.at_fault, (row.target if row else None) or ""),
+                "fingerprint": fingerprint(found.rule, SIDES[found.side], found.at_fault, row.target if row else None),
             }
 
     def severity(self, found: Finding) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from wsaudit.model import WHO, Finding, Termination
-from wsaudit.registry import cloudflare_close, load_signatures
+from wsaudit.model import Finding, Termination
+from wsaudit.registry import load_signatures
 from wsaudit.termination.cause import Verdict, evidence_lost, failed, ongoing, refused
 from wsaudit.termination.closing import Reasons, closing_cause
 from wsaudit.termination.dropping import dropping_cause
+from wsaudit.termination.edge import cloudflare
 from wsaudit.termination.endpoints import libraries
 from wsaudit.termination.probable import explain_tls
 from wsaudit.termination.reported import reported
@@ -58,10 +58,3 @@ class Explainer:
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, str] | None:
         """A TLS connection that nobody could look into, if it may have been a WebSocket, and the outcome of its handshake."""
         return explain_tls(flow, client, tunnel, ongoing)
-
-
-@lru_cache(1024)
-def cloudflare(kind: str, how: str | None, by: int | None, cause: str) -> tuple[str, str] | None:
-    """What Cloudflare's edge would have logged: (ConnectionCloseReason, ConnectionCloseSource)."""
-    found = cloudflare_close(kind, how, None if by is None else WHO[by], cause)
-    return None if found is None else (found.reasons[0], found.source or "none")

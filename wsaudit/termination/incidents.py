@@ -1,12 +1,59 @@
-"""One cause, many connections."""
+"""One cause, many connections: what shows only when ends are compared.
+
+    clusters.py   runs of ends that belong together
+    masses.py     everything one host held ends at once; its clients come back
+    limits.py     the same silence or the same age again and again
+    fleets.py     heartbeats that fail together, one release that misbehaves
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from wsaudit.model import Connection
+from wsaudit.model import Connection, timestamp
+from wsaudit.registry import load_signatures
+from wsaudit.termination.clusters import Ended, Incident, end_time, name_of
+from wsaudit.termination.fleets import bad_releases, heartbeat_storms
+from wsaudit.termination.limits import find_limits
+from wsaudit.termination.masses import find_masses
 
 
-def find_incidents(rows: list[Connection]) -> list[dict[str, Any]]:
-    """What happened to several connections at once."""
-    return []
+def find_incidents(rows: list[Connection], signatures: Path | None = None) -> list[dict[str, Any]]:
+    """The incidents among `rows`, the report's connections in their final order (ids from 1), by time.
+
+    Also gives rows the cause that only the comparison tells: their terminations are changed in place. `signatures`: a file of the
+    user's own limits. Shape of an incident: report.md, with cause, confidence, alternatives and confirm.
+    """
+    known = load_signatures(signatures)
+    ended = [
+        Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1) if not row.probable and row.termination.kind != "ongoing"
+    ]
+    everything = [*ended, *(Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1) if row.termination.kind == "ongoing")]
+    found = find_masses(everything, known)
+    taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
+    found += find_limits(ended, taken, known)
+    found += heartbeat_storms(ended)
+    found += bad_releases(ended)
+    found.sort(key=order)
+    return [incident_dict(each) for each in found]
+
+
+def order(incident: Incident) -> tuple[int, str, tuple[int, ...]]:
+    return incident.start, incident.kind, incident.connections
+
+
+def incident_dict(incident: Incident) -> dict[str, Any]:
+    """One entry of `incidents` in the JSON report."""
+    return {
+        "kind": incident.kind,
+        "server": None if incident.server is None else name_of(incident.server),
+        "from": timestamp(incident.start),
+        "to": timestamp(incident.end),
+        "connections": list(incident.connections),
+        "detail": incident.detail,
+        "cause": incident.cause,
+        "confidence": incident.confidence,
+        "alternatives": [{"cause": cause, "confidence": weight} for cause, weight in incident.alternatives],
+        "confirm": incident.confirm,
+    }
