@@ -159,6 +159,17 @@ def test_rule_is_explained_from_the_catalogue() -> None:
     assert "frame.number == " in page or "frame.number in {" in Outline(page).text
 
 
+def test_a_capture_with_probable_connections_only() -> None:
+    report = make_report(2, burst=0)
+    for connection in report.iter_connections():
+        connection["websocket"] = "probable"
+    report.summary.update(connections=0, probable=2)
+    page = render_html(report)
+    assert "No WebSocket connection was found." in page
+    assert 'id="table"' in page
+    assert 'id="timeline"' not in page
+
+
 def test_a_packet_of_several_captures_names_its_own() -> None:
     report = make_report(20, burst=0)
     assert "<td>second.pcap</td>" not in render_html(report)

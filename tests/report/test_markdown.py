@@ -54,5 +54,5 @@ def test_secrets_stay_out() -> None:
 def test_empty_capture_says_why() -> None:
     text = render_markdown(make_empty(tcp_flows=2, http_requests=1))
     assert text.startswith("**No WebSocket connection was found.**")
-    assert "- 1 HTTP request, none of which asked for an upgrade to WebSocket." in text
+    assert "- 1 HTTP request, which did not ask for an upgrade to WebSocket." in text
     assert "###" not in text.replace("### Notices", "")

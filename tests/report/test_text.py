@@ -149,6 +149,8 @@ def test_several_captures_and_probable_connections() -> None:
     text = render_text(report)
     assert text.startswith("3 captures")
     assert "2 more connections may have been WebSockets" in text
+    report.summary["probable"] = 1
+    assert "1 more connection may have been a WebSocket" in render_text(report)
 
 
 def test_long_lists_say_what_they_leave_out() -> None:

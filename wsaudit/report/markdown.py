@@ -28,6 +28,7 @@ def render_markdown(report: ReportLike) -> str:
         codes(report.summary),
         causes(report),
         rules(report),
+        [story.probable_words(report.summary["probable"])] if report.summary.get("probable") else [],
         notices(report),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"

@@ -352,6 +352,15 @@ def probability_words(record: Record) -> str:
     return words
 
 
+def probable_words(count: int) -> str:
+    """What the report says of connections that nobody could look into."""
+    one = count == 1
+    return (
+        f"{many(count, 'more connection')} may have been {'a WebSocket' if one else 'WebSockets'}, but nobody could look inside: "
+        f"encrypted without keys, or never established. {'It is' if one else 'They are'} counted in no other figure of this report."
+    )
+
+
 def seen_instead(report: ReportLike) -> list[str]:
     """Why there may be no WebSocket connection in the report: what the capture held, and what would help."""
     seen = report.summary.get("seen") or {}
@@ -370,7 +379,8 @@ def seen_instead(report: ReportLike) -> list[str]:
             + (f" and {len(ports) - 8} more." if len(ports) > 8 else ".")
         )
     if seen.get("http_requests"):
-        facts.append(f"{many(seen['http_requests'], 'HTTP request')}, none of which asked for an upgrade to WebSocket.")
+        none = "which did not ask" if seen["http_requests"] == 1 else "none of which asked"
+        facts.append(f"{many(seen['http_requests'], 'HTTP request')}, {none} for an upgrade to WebSocket.")
     if seen.get("tls_without_keys"):
         facts.append(
             f"{many(seen['tls_without_keys'], 'TLS connection')} without keys: what is inside cannot be seen. "

@@ -278,11 +278,7 @@ def write_probable(page: Page, report: ReportLike) -> None:
     probable = report.summary.get("probable")
     if probable:
         page.write()
-        page.paragraph(
-            f"{story.many(probable, 'more connection')} may have been WebSockets, but nobody could look inside: encrypted "
-            "without keys, or never established. They are counted in no figure above.",
-            style="yellow",
-        )
+        page.paragraph(story.probable_words(probable), style="yellow")
 
 
 def write_notices(page: Page, report: ReportLike) -> None:
