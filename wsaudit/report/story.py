@@ -357,7 +357,7 @@ def probable_words(count: int) -> str:
     one = count == 1
     return (
         f"{many(count, 'more connection')} may have been {'a WebSocket' if one else 'WebSockets'}, but nobody could look inside: "
-        f"encrypted without keys, or never established. {'It is' if one else 'They are'} counted in no other figure of this report."
+        f"encrypted without keys, or never established. {'It is' if one else 'They are'} counted in no other figure."
     )
 
 
