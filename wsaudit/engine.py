@@ -16,14 +16,13 @@ from wsaudit.errors import InputError
 from wsaudit.http.head import Head
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.streams import Flow
-from wsaudit.model import PACKET_BITS, Connection, Finding
+from wsaudit.model import PACKET_BITS, Connection, FailedConnect, Finding, PlainGet
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline
 from wsaudit.session import Session
 from wsaudit.tls.keylog import KeyStore
 
 if TYPE_CHECKING:
-    from wsaudit.kernel.frames import FrameLog
     from wsaudit.net.link import Unwrapper
     from wsaudit.tls.tunnel import TlsTunnel
 
@@ -55,31 +54,12 @@ class Interrupted(Exception):
     """The user has seen enough: raised by a progress callback between two chunks."""
 
 
-class FailedConnect(NamedTuple):
-    """A TCP connect that never became a connection: SYN answered by RST, or by nothing."""
+class Frames(NamedTuple):
+    """Every frame of one connection, and the first Close frames of each side. `key`: the connection's first packet."""
 
-    client: tuple[bytes, int]
-    server: tuple[bytes, int]
-    how: str  # rst | silent
-    started: int
-    first_packet: int
-    ended: int
-    last_packet: int
-
-
-class PlainGet(NamedTuple):
-    """A GET without an upgrade, and its answer: of interest if others asked the same path for a WebSocket."""
-
-    client: tuple[bytes, int]
-    server: tuple[bytes, int]
-    target: str
-    host: str | None
-    user_agent: str | None
-    status: int
-    started: int
-    first_packet: int
-    ended: int
-    last_packet: int
+    key: int
+    log: FrameLog
+    closes: tuple[CloseFrame, ...]
 
 
 @dataclass(slots=True)
@@ -92,7 +72,8 @@ class Audit:
     notices: list[Notice] = field(default_factory=list)
     failed_connects: list[FailedConnect] = field(default_factory=list)
     plain_gets: list[PlainGet] = field(default_factory=list)
-    frames: list[tuple[int, FrameLog]] = field(default_factory=list)  # by first packet of the connection
+    frames: list[Frames] = field(default_factory=list)
+    kept: Session | None = None  # the history of the connection that `Options.keep` names; in one process only
     interrupted: bool = False
     packets: Counter[str] = field(default_factory=Counter)  # tcp, udp, other, cut: the same in each shard
     seen: Counter[str] = field(default_factory=Counter)  # flows, requests, tls...: added up over shards
@@ -228,7 +209,9 @@ class Pass:
         if findings:
             audit.findings += findings
         if session.log is not None:
-            audit.frames.append((session.first_packet, session.log))
+            audit.frames.append(Frames(session.first_packet, session.log, (*session.client.closes, *session.server.closes)))
+        if session.first_packet == self.options.keep:
+            audit.kept = session
 
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None:
         """A TLS connection in which no WebSocket was seen."""

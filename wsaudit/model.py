@@ -155,7 +155,7 @@ class Connection:
     latency: int | None = None
     auth: tuple[str, ...] = ()
     frames: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 7, (0,) * 7)  # text binary continuation close ping pong reserved
-    messages: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 4, (0,) * 4)  # text, binary, bytes (-1: unknown), wire bytes
+    messages: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 5, (0,) * 5)  # rows.message_counts
     close: tuple[CloseFrame | None, CloseFrame | None] = (None, None)
     termination: Termination = field(default_factory=lambda: Termination("unknown"))
     heartbeat: Heartbeat = NO_HEARTBEAT
@@ -217,3 +217,30 @@ def address(raw: bytes) -> str:
             _ADDRESSES.clear()
         text = _ADDRESSES[raw] = str(ip_address(raw)) if len(raw) in (4, 16) else raw.hex(":")
     return text
+
+
+class FailedConnect(NamedTuple):
+    """A TCP connect that never became a connection: SYN answered by RST, or by nothing."""
+
+    client: tuple[bytes, int]
+    server: tuple[bytes, int]
+    how: str  # rst | silent
+    started: int
+    first_packet: int
+    ended: int
+    last_packet: int
+
+
+class PlainGet(NamedTuple):
+    """A GET without an upgrade, and its answer: of interest if others asked the same path for a WebSocket."""
+
+    client: tuple[bytes, int]
+    server: tuple[bytes, int]
+    target: str
+    host: str | None
+    user_agent: str | None
+    status: int
+    started: int
+    first_packet: int
+    ended: int
+    last_packet: int

@@ -14,6 +14,7 @@ from wsaudit.model import (
     WHO,
     CloseFrame,
     Connection,
+    PlainGet,
     Reported,
     Termination,
     address,
@@ -23,7 +24,6 @@ from wsaudit.model import (
 from wsaudit.session import Party, Session
 
 if TYPE_CHECKING:
-    from wsaudit.engine import PlainGet
     from wsaudit.termination import Explainer
     from wsaudit.tls.tunnel import TlsTunnel
 
@@ -119,7 +119,8 @@ def frame_counts(party: Party) -> tuple[int, ...]:
 
 
 def message_counts(party: Party) -> tuple[int, ...]:
-    """Complete messages: text, binary, bytes after inflation (-1: not all could be inflated), bytes on the wire."""
+    """Complete messages: text, binary, bytes after inflation (-1: not all could be inflated), bytes on the wire, largest
+    frame."""
     frames = party.frames
     size = wire = frames.message_bytes
     inflation = party.inflation
@@ -127,7 +128,7 @@ def message_counts(party: Party) -> tuple[int, ...]:
         size = -1 if inflation.unverifiable else wire - frames.deflated_bytes + inflation.bytes
     elif frames.deflated_messages:
         size = -1
-    return (frames.text_messages, frames.binary_messages, size, wire)
+    return (frames.text_messages, frames.binary_messages, size, wire, frames.largest)
 
 
 def last_frames(session: Session) -> tuple[tuple[int, int, int, int, int], ...]:
@@ -262,6 +263,7 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
                 "binary": counts[1],
                 "bytes": None if counts[2] < 0 else counts[2],
                 "wire_bytes": counts[3],
+                "largest": counts[4],
             }
             for side, counts in enumerate(made.messages)
         },

@@ -69,13 +69,13 @@ cdef class Scanner:
     cdef long long counts[16]
     cdef readonly long long headers
     cdef readonly int shapes
-    cdef int shape_id[24]
-    cdef long long shape_count[24]
-    cdef long long shape_packet[24]
-    cdef long long shape_time[24]
-    cdef long long shape_offset[24]
-    cdef long long shape_length[24]
-    cdef long long shape_last[24]
+    cdef int shape_id[12]
+    cdef long long shape_count[12]
+    cdef long long shape_packet[12]
+    cdef long long shape_time[12]
+    cdef long long shape_offset[12]
+    cdef long long shape_length[12]
+    cdef long long shape_last[12]
     cdef readonly dict more_shapes
     cdef readonly long long shapes_dropped
     cdef readonly long long text_messages

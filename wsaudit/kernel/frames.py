@@ -31,7 +31,7 @@ COMPILED = not __file__.endswith(".py")
 WORDWISE = COMPILED and sys.byteorder == "little"
 HIGH_BITS = 0x8080808080808080
 
-MAX_SHAPES = 24  # kept in typed columns; legal traffic has about ten
+MAX_SHAPES = 12  # kept in typed columns; legal traffic has about ten
 MORE_SHAPES = 256  # kept beyond that; then only counted
 CONTROL_LIMIT = 125
 

@@ -118,7 +118,7 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
     flow.last_data_time = time
     stream.tail_retransmissions = 0
     at = stream.offset
-    i = stream.sample_n & 15
+    i = stream.sample_n & 7
     stream.sample_n += 1
     stream.sample_offset[i] = at
     stream.sample_len[i] = n

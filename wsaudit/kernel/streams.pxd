@@ -96,10 +96,10 @@ cdef class Stream:
     cdef public long long seg_time
     cdef public long long seg_ident
     cdef public long long sample_n
-    cdef long long sample_offset[16]
-    cdef long long sample_len[16]
-    cdef unsigned long long sample_first[16]
-    cdef unsigned long long sample_last[16]
+    cdef long long sample_offset[8]
+    cdef long long sample_len[8]
+    cdef unsigned long long sample_first[8]
+    cdef unsigned long long sample_last[8]
 
     cpdef start(self, long long seq)
 

@@ -21,7 +21,7 @@ FAR = 1 << 30  # an acknowledgement further ahead than any window is not one
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MIRROR = 1_000_000  # ns: the same segment within this time and with the same IP id came from a mirror port, not from the sender
 PATIENCE = 12  # packets that a proven hole may still be filled in: captures swap packets that the wire had in order
-SAMPLES = 16  # delivered segments whose first and last bytes are remembered, to notice a differing copy
+SAMPLES = 8  # delivered segments whose first and last bytes are remembered, to notice a differing copy
 
 
 def is_compiled() -> bool:

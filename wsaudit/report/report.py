@@ -1,233 +1,201 @@
-"""The report as a value: what an audit found, in the shapes of report.md, built when asked for.
+"""The report as Python and notebooks hold it: DataFrames, and a writer for each format.
 
-Rows stay compact until a renderer wants them: 50,000 connections as dictionaries would be twenty times their size.
+Every table and every file has gone through redaction unless it is lifted: `wsaudit.audit(..., payload=True)` for the tables,
+`show_payload=True` for a file.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from functools import cached_property
+from html import escape
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.engine import Audit, Input
-from wsaudit.model import (
-    CLIENT,
-    SERVER,
-    SIDES,
-    VERDICTS,
-    Connection,
-    Finding,
-    packet_input,
-    packet_number,
-    timestamp,
-)
+from wsaudit.errors import UsageError
 from wsaudit.options import Options
-from wsaudit.report.fingerprint import fingerprint
-from wsaudit.rows import connection_dict, plain_get_rows
+from wsaudit.report.records import Records
+from wsaudit.report.redact import ReportLike, redacted
 
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA = "wsaudit.report/1"
-NO_SESSION = ("refused", "failed")
+FRAME_HEIGHT = 900
+"""Pixels of a report inside a notebook: its first screen without scrolling."""
 
 
 class Report:
-    """Everything an audit found. `options` are those it was made with."""
+    """Everything an audit found. `options` are those it was made with, `records` what the renderers read.
+
+    `connections`, `findings`, `incidents`, `frames` and `messages` are pandas DataFrames; docs/tables.md has their columns.
+    """
 
     def __init__(self, audit: Audit, options: Options) -> None:
-        from wsaudit.rules.judge import Judge
-        from wsaudit.termination.incidents import find_incidents
-        from wsaudit.termination.probable import with_failed_connects
-
-        self.options = options
         self.audit = audit
-        self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects)
-        self.rows += plain_get_rows(self.rows, audit.plain_gets)
-        self.rows.sort(key=first_packet)
-        self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
-        findings = audit.findings + Judge(options).report(self.rows, audit.findings)
-        self.judged: list[Finding] = sorted(findings, key=order)
-        self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures)
+        self.options = options
+        self.records = Records(audit, options)
 
-    # -- parts of the contract -------------------------------------------------------------
+    # -- tables -------------------------------------------------------------
 
     @cached_property
-    def inputs(self) -> list[dict[str, Any]]:
-        """One entry per capture, in the order given."""
-        return [input_dict(entry) for entry in self.audit.inputs]
+    def connections(self) -> pandas.DataFrame:
+        """One row per connection."""
+        from wsaudit.report.tables import connections_frame
+
+        return connections_frame(self._shown)
 
     @cached_property
-    def notices(self) -> list[dict[str, Any]]:
-        """What limits the evidence, by input and packet."""
-        ordered = sorted(self.audit.notices)
-        return [{"input": n.input, "packet": n.packet or None, "text": n.text} for n in ordered]
+    def findings(self) -> pandas.DataFrame:
+        """One row per finding, by connection and packet."""
+        from wsaudit.report.tables import findings_frame
+
+        return findings_frame(self._shown)
 
     @cached_property
-    def findings(self) -> list[dict[str, Any]]:
-        """All findings, by connection and packet."""
-        return list(self.iter_findings())
+    def incidents(self) -> pandas.DataFrame:
+        """One row per incident."""
+        from wsaudit.report.tables import incidents_frame
 
-    def iter_findings(self) -> Iterator[dict[str, Any]]:
-        from wsaudit.rules.rule import CATALOGUE
-
-        for found in self.judged:
-            rule = CATALOGUE[found.rule]
-            number = self.ids.get(found.key)
-            row = self.rows[number - 1] if number else None
-            yield {
-                "rule": found.rule,
-                "name": rule.name,
-                "verdict": found.verdict,
-                "severity": self.severity(found),
-                "at_fault": found.at_fault,
-                "connection": number,
-                "direction": SIDES[found.side],
-                "input": packet_input(found.place.packet),
-                "packet": packet_number(found.place.packet) or None,
-                "last_packet": packet_number(found.last_packet or found.place.packet) or None,
-                "time": timestamp(found.place.time),
-                "offset": found.place.offset,
-                "count": found.count,
-                "detail": found.detail,
-                "reference": rule.reference,
-                "fingerprint": fingerprint(found.rule, SIDES[found.side], found.at_fault, row.target if row else None),
-            }
-
-    def severity(self, found: Finding) -> str:
-        """Of the rule, or what the policy makes of it; what cannot be verified never counts as more than information."""
-        from wsaudit.rules.rule import CATALOGUE
-
-        if found.verdict == "unverifiable":
-            return "info"
-        return self.options.severities.get(found.rule) or CATALOGUE[found.rule].severity
+        return incidents_frame(self._shown)
 
     @cached_property
+    def frames(self) -> pandas.DataFrame:
+        """One row per frame, in the order of the wire. UsageError unless the audit was made with `frames=True`."""
+        from wsaudit.report.frames import frames_frame
+
+        return frames_frame(self._logged(), self.records.ids)
+
+    @cached_property
+    def messages(self) -> pandas.DataFrame:
+        """One row per message, in the order of their first frames. UsageError unless the audit was made with `frames=True`."""
+        from wsaudit.report.frames import messages_frame
+
+        return messages_frame(self._logged(), self.records.ids)
+
+    # -- parts of the JSON report -------------------------------------------------------------
+
+    @property
     def summary(self) -> dict[str, Any]:
-        """Counts over the confirmed connections; `probable` and `seen` are about the rest."""
-        rows = [row for row in self.rows if not row.probable]
-        codes: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
-        told: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
-        kinds: Counter[str] = Counter()
-        causes: Counter[str] = Counter()
-        abnormal = ended = accepted = refused = 0
-        for row in rows:
-            end = row.termination
-            kinds[end.kind] += 1
-            causes[end.cause] += 1
-            accepted += row.outcome == "accepted"
-            refused += end.kind == "refused"
-            for side in (CLIENT, SERVER):
-                close = row.close[side]
-                codes[side]["none" if close is None else "empty" if close.code is None else str(close.code)] += 1
-                reported = end.reported[side]
-                if end.kind != "ongoing" and (reported.code is not None or end.kind not in NO_SESSION):
-                    told[side]["unknown" if reported.code is None else str(reported.code)] += 1
-            if end.kind not in ("ongoing", "refused", "failed", "unknown") and row.complete:
-                ended += 1
-                abnormal += 1006 in (end.reported[CLIENT].code, end.reported[SERVER].code)
-        verdicts = Counter(found.verdict for found in self.judged)
-        counted = Counter(found.rule for found in self.judged)
-        return {
-            "connections": len(rows),
-            "accepted": accepted,
-            "refused": refused,
-            "ongoing": kinds["ongoing"],
-            "probable": len(self.rows) - len(rows),
-            "close_codes": {SIDES[side]: ordered_codes(codes[side]) for side in (CLIENT, SERVER)},
-            "reported_codes": {SIDES[side]: ordered_codes(told[side]) for side in (CLIENT, SERVER)},
-            "terminations": dict(sorted(kinds.items(), key=by_count)),
-            "causes": dict(sorted(causes.items(), key=by_count)),
-            "findings": dict(sorted(counted.items())),
-            "verdicts": {verdict: verdicts[verdict] for verdict in VERDICTS},
-            "abnormal": {"count": abnormal, "of": ended, "rate": round(abnormal / ended, 4) if ended else None},
-            "seen": self.seen,
-        }
+        """Counts over all connections: `summary` in the JSON report."""
+        return self.records.summary
 
-    @cached_property
-    def seen(self) -> dict[str, Any]:
-        """What was in the captures beside WebSockets: the answer to "why does it find nothing?"."""
-        packets, seen = self.audit.packets, self.audit.seen
-        return {
-            "ports": {
-                str(port): count for port, count in sorted(self.audit.ports.items(), key=lambda item: (-item[1], item[0]))[:10]
-            },
-            "tls_connections": seen["tls_connections"],
-            "tls_without_keys": seen["tls_closed"],
-            "http_requests": seen["http_requests"],
-            "tcp_flows": seen["flows"] + sum(self.audit.ports.values()),
-            "tcp_packets": packets["tcp"],
-            "udp_packets": packets["udp"],
-            "other_packets": packets["other"],
-        }
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The captures that were read."""
+        return self._shown.inputs
 
-    def connection_count(self) -> int:
-        return len(self.rows)
-
-    def connection(self, index: int) -> dict[str, Any]:
-        """One connection in the contract's shape; `index` from 0, in order of id."""
-        return connection_dict(index + 1, self.rows[index])
-
-    def iter_connections(self) -> Iterator[dict[str, Any]]:
-        for number, row in enumerate(self.rows, 1):
-            yield connection_dict(number, row)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The whole JSON report as one dictionary."""
-        from wsaudit import __version__
-
-        return {
-            "schema": SCHEMA,
-            "tool": {"name": "wsaudit", "version": __version__},
-            "inputs": self.inputs,
-            "summary": self.summary,
-            "connections": list(self.iter_connections()),
-            "findings": self.findings,
-            "incidents": self.incidents,
-            "notices": self.notices,
-        }
+    @property
+    def notices(self) -> list[dict[str, Any]]:
+        """What limits the evidence."""
+        return self._shown.notices
 
     @property
     def unread(self) -> list[Input]:
         """Inputs of which nothing could be read."""
-        return [entry for entry in self.audit.inputs if entry.error is not None]
+        return self.records.unread
 
-    # -- for Python -------------------------------------------------------------
+    # -- formats -------------------------------------------------------------
+
+    def to_dict(self, show_payload: bool = False) -> dict[str, Any]:
+        """The JSON report, `wsaudit.report/1`, as a dictionary."""
+        return redacted(self.records, show_payload).to_dict()
+
+    def to_text(self, show_payload: bool = False, width: int = 80) -> str:
+        """What `wsaudit audit` prints, without colour."""
+        from wsaudit.report.text import render_text
+
+        return render_text(redacted(self.records, show_payload), width)
+
+    def to_json(self, path: str | Path, show_payload: bool = False) -> Path:
+        """Write the JSON report."""
+        from wsaudit.report.json_format import write_json
+
+        stream = StringIO()
+        write_json(redacted(self.records, show_payload), stream)
+        return written(path, stream.getvalue())
+
+    def to_html(self, path: str | Path, show_payload: bool = False) -> Path:
+        """Write the HTML report, one self-contained file."""
+        from wsaudit.report.html import render_html
+
+        return written(path, render_html(redacted(self.records, show_payload)))
+
+    def to_markdown(self, show_payload: bool = False) -> str:
+        """The report for an issue or a chat."""
+        from wsaudit.report.markdown import render_markdown
+
+        return render_markdown(redacted(self.records, show_payload))
+
+    def to_csv(self, folder: str | Path, show_payload: bool = False) -> list[Path]:
+        """Write the tables as CSV files into `folder`, which is made if there is none; returns their paths."""
+        from wsaudit.report.csv_tables import write_csv
+
+        return write_csv(redacted(self.records, show_payload), Path(folder))
+
+    def to_parquet(self, folder: str | Path, show_payload: bool = False) -> list[Path]:
+        """Write the tables as Parquet files into `folder`, as `to_csv` does. UsageError without pyarrow."""
+        from wsaudit.report.parquet import write_parquet
+
+        return write_parquet(redacted(self.records, show_payload), Path(folder))
+
+    def to_sarif(self, path: str | Path, show_payload: bool = False) -> Path:
+        """Write the findings as SARIF 2.1.0, for code scanning."""
+        from wsaudit.report.sarif import render
+
+        return written(path, render(redacted(self.records, show_payload)))
+
+    def to_junit(self, path: str | Path, show_payload: bool = False) -> Path:
+        """Write the connections as JUnit test cases, for CI."""
+        from wsaudit.report.junit import render
+
+        return written(path, render(redacted(self.records, show_payload)))
+
+    # -- notebooks -------------------------------------------------------------
+
+    def show(self) -> None:
+        """Display the HTML report in a notebook. UsageError outside of one: there `to_html` writes a file to open."""
+        try:
+            from IPython import get_ipython
+            from IPython.display import HTML, display
+        except ImportError:
+            raise UsageError("report.show() needs IPython; report.to_html(path) writes a file that any browser opens") from None
+        if get_ipython() is None:
+            raise UsageError("report.show() works in a notebook; report.to_html(path) writes a file that any browser opens")
+        from wsaudit.report.html import render_html
+
+        display(HTML(framed(render_html(self._shown))))
+
+    def _repr_html_(self) -> str:
+        """The verdict, for the end of a notebook cell."""
+        return f"<pre>{escape(self.to_text(self.options.payload))}</pre>"
+
+    def __repr__(self) -> str:
+        count = self.records.connection_count()
+        return f"<wsaudit.Report: {count:,} connections, {len(self.records.judged):,} findings>"
+
+    # -- own -------------------------------------------------------------
 
     @cached_property
-    def connections(self) -> pandas.DataFrame:
-        """One row per connection; docs/tables.md lists the columns."""
-        from wsaudit.report.tables import connections_frame
+    def _shown(self) -> ReportLike:
+        return redacted(self.records, self.options.payload)
 
-        return connections_frame(self)
-
-
-def first_packet(row: Connection) -> tuple[int, int]:
-    return row.first_packet, row.client[1]
+    def _logged(self) -> Audit:
+        if not self.options.frames:
+            raise UsageError("frames were not kept: wsaudit.audit(..., frames=True)")
+        return self.audit
 
 
-def order(found: Finding) -> tuple[int, int, str, int, str]:
-    return found.key, found.place.packet, found.rule, found.side, found.detail
+def written(path: str | Path, text: str) -> Path:
+    """Write `text` as UTF-8; returns the path. Raises OSError."""
+    path = Path(path)
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
 
 
-def by_count(item: tuple[str, int]) -> tuple[int, str]:
-    return -item[1], item[0]
-
-
-def ordered_codes(codes: Counter[str]) -> dict[str, int]:
-    return dict(sorted(codes.items(), key=lambda item: (not item[0].isdigit(), item[0])))
-
-
-def input_dict(entry: Input) -> dict[str, Any]:
-    return {
-        "path": entry.path,
-        "format": entry.format,
-        "packets": entry.packets,
-        "bytes": entry.bytes,
-        "first_time": timestamp(entry.first_time),
-        "last_time": timestamp(entry.last_time),
-        "truncated": entry.truncated,
-        "notices": list(entry.notices),
-        "error": entry.error,
-    }
+def framed(page: str) -> str:
+    """A whole page inside a notebook's: in a frame of its own, so that neither one's styles nor scripts reach the other."""
+    return (
+        f'<iframe sandbox="allow-scripts allow-popups" style="width:100%;height:{FRAME_HEIGHT}px;border:0" '
+        f'title="wsaudit report" srcdoc="{escape(page)}"></iframe>'
+    )
