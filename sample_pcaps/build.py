@@ -19,7 +19,6 @@ from scapy.packet import Packet, Raw
 from scapy.utils import PcapWriter
 
 START = 1_700_000_000
-KEY = "x3JJHMbDL1EzLkh9GBhXDw=="
 CLIENT, SERVER = 0, 1
 CONTINUATION, TEXT, CLOSE, PING, PONG = 0, 1, 8, 9, 10
 
@@ -43,6 +42,7 @@ class Talk:
         self.seq = [isn, 2 * isn]
         self.time = time
         self.packets: list[Packet] = []
+        self.key = base64.b64encode(hashlib.sha256(f"{client_port} {isn}".encode()).digest()[:16]).decode()
 
     def segment(self, side: int, flags: str, payload: bytes = b"", seq: int | None = None) -> Talk:
         """A segment, 10 ms after the last one; the sequence number stays."""
@@ -76,12 +76,10 @@ class Talk:
         return self.frame(side, CLOSE, code.to_bytes(2, "big"))
 
     def upgrade(self) -> Talk:
-        accept = base64.b64encode(hashlib.sha1(f"{KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
+        accept = base64.b64encode(hashlib.sha1(f"{self.key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
         upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        request = (
-            f"GET /live HTTP/1.1\r\nHost: example.com\r\n{upgrade}Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        self.send(CLIENT, request.encode())
+        request = f"GET /live HTTP/1.1\r\nHost: example.com\r\n{upgrade}Sec-WebSocket-Version: 13\r\n"
+        self.send(CLIENT, f"{request}Sec-WebSocket-Key: {self.key}\r\n\r\n".encode())
         return self.send(SERVER, f"HTTP/1.1 101 Switching Protocols\r\n{upgrade}Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
 
     def fin(self, first: int) -> Talk:
