@@ -16,13 +16,14 @@ from wsaudit.errors import InputError
 from wsaudit.http.head import Head
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.streams import Flow
-from wsaudit.model import PACKET_BITS, Connection, FailedConnect, Finding, PlainGet
+from wsaudit.model import PACKET_BITS, CloseFrame, Connection, FailedConnect, Finding, PlainGet
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline
 from wsaudit.session import Session
 from wsaudit.tls.keylog import KeyStore
 
 if TYPE_CHECKING:
+    from wsaudit.kernel.frames import FrameLog
     from wsaudit.net.link import Unwrapper
     from wsaudit.tls.tunnel import TlsTunnel
 
