@@ -12,8 +12,10 @@ from wsaudit.model import CLIENT, SERVER, Connection, Fault, Finding, Place
 from wsaudit.registry import browser, extension
 from wsaudit.rules.handshake import TOKEN, RequestBody, host_name, is_address, place_of, quote, request_rule
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
-from wsaudit.session import Party, Session
+from wsaudit.session import Session
 from wsaudit.websocket.extensions import parse_extensions
+
+Found = Iterator[tuple[Connection, int, Fault]]
 
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64; readers ignore the last four bits (RFC 4648 §3.5)
 SAMPLE_KEYS = {"dGhlIHNhbXBsZSBub25jZQ==": "RFC 6455", "x3JJHMbDL1EzLkh9GBhXDw==": "Wikipedia"}
@@ -338,8 +340,8 @@ def is_registered(name: str) -> bool:
     return known is not None and known.is_registered
 
 
-@rule("HS-C18", "RFC 6455 §4.1", MUST, "error", "client", "session", when="opened")
-def data_before_answer(session: Session, party: Party, peer: Party) -> Fault | None:
+@rule("HS-C18", "RFC 6455 §4.1", MUST, "error", "client", "handshake")
+def data_before_answer(handshake: Handshake, session: Session) -> Fault | None:
     """The client sends data before it has the server's answer.
 
     The RFC says: once its handshake is sent, the client waits for the response before it sends anything more.
@@ -401,26 +403,6 @@ def bad_target_form(request: Head) -> str | None:
         return None
     scheme, absolute, _ = target.partition("://")
     return f"the target is a {quote(scheme)} URL" if absolute else "the target does not begin with /"
-
-
-@rule("HS-C23", "RFC 6455 §4.1", MUST, "warning", "client", "session")
-def no_server_name(session: Session, party: Party, peer: Party) -> str | None:
-    """The TLS handshake does not say which host is meant.
-
-    The RFC says: a client that uses TLS sends the Server Name Indication.
-
-    Why it matters: a server with several names answers with the wrong certificate or the wrong site.
-
-    What to do: pass the host name to the TLS layer. It gets lost where a client connects to an address and sets Host by hand.
-    """
-    facts = session.tls
-    # Only opened records prove that the whole ClientHello was read. A name without a dot is none that SNI could carry everywhere.
-    if facts is None or facts.sni is not None or not facts.decrypted or session.handshake is None:
-        return None
-    host = host_name(session.handshake.host or "")
-    if "." not in host or is_address(host):
-        return None
-    return f"Host is {quote(host)}, but the ClientHello names no server"
 
 
 @rule("HS-C24", "RFC 9112 §5.1", MUST, "warning", "sender", "handshake")
@@ -511,7 +493,7 @@ REFUSABLE: tuple[RequestBody, ...] = (
 
 
 @rule("HS-C10", "RFC 6455 §4.1", MUST, "warning", "client", "report")
-def key_reused(connections: Sequence[Connection], findings: Sequence[Finding]) -> Iterator[tuple[Connection, int, Fault]]:
+def key_reused(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
     """One Sec-WebSocket-Key opens several connections.
 
     The RFC says: the key is chosen at random for each connection.
@@ -554,8 +536,35 @@ def start_of(connection: Connection) -> Place:
     return Place(connection.first_packet, connection.started, 0)
 
 
+@rule("HS-C23", "RFC 6455 §4.1", MUST, "warning", "client", "report")
+def no_server_name(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+    """The TLS handshake does not say which host is meant.
+
+    The RFC says: a client that uses TLS sends the Server Name Indication.
+
+    Why it matters: a server with several names answers with the wrong certificate or the wrong site.
+
+    What to do: pass the host name to the TLS layer. It gets lost where a client connects to an address and sets Host by hand.
+    """
+    groups: defaultdict[tuple[str, str | None], list[Connection]] = defaultdict(list)
+    for each in connections:
+        if each.tls is not None and (host := unnamed_host(each)):
+            groups[host, each.user_agent].append(each)
+    for (host, _), users in groups.items():
+        detail = f"Host is {quote(host)}, but the ClientHello names no server"
+        yield users[0], CLIENT, Fault(detail, start_of(users[0]), len(users), users[-1].first_packet)
+
+
+def unnamed_host(connection: Connection) -> str:
+    """The host that the ClientHello should have named; "": there is none, or the ClientHello was not read to the end, which only
+    opened records prove. A name without a dot is not for everyone to put into SNI."""
+    _, _, name, _, opened, _ = connection.tls or (None,) * 6
+    host = host_name(connection.host or "")
+    return host if opened and name is None and "." in host and not is_address(host) else ""
+
+
 @rule("HS-C20", "RFC 6455 §4.1", INFO, "info", "client", "report")
-def handshakes_at_once(connections: Sequence[Connection], findings: Sequence[Finding]) -> Iterator[tuple[Connection, int, Fault]]:
+def handshakes_at_once(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
     """A client opens several connections to one server at a time.
 
     The RFC says: a client has at most one connection in the connecting state to one address and port; the next waits until it is

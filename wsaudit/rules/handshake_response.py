@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from binascii import b2a_base64
+from typing import Any
 
 from wsaudit.http.credentials import is_token
 from wsaudit.http.head import Head
@@ -337,8 +338,8 @@ def acceptance_with_body(handshake: Handshake, response: Head) -> str | None:
     return f"the 101 has {' and '.join(told)}" if told else None
 
 
-@rule("HS-S17", "RFC 6455 §4.2.2", MUST, "error", "server", "session", when="opened")
-def bytes_before_acceptance(session: Session, party: Party, peer: Party) -> str | None:
+@rule("HS-S17", "RFC 6455 §4.2.2", MUST, "error", "server", "reaction", when="opened")
+def bytes_before_acceptance(session: Session, party: Party, peer: Party, offences: Any) -> str | None:
     """The server sends other bytes before its 101.
 
     The RFC says: the connection is open, and frames may be sent, when the response is complete.
@@ -447,8 +448,8 @@ def handshake_unanswered(session: Session, party: Party, peer: Party) -> Fault |
     return Fault(detail, place, doubt="bytes of the server lost to the capture" if party.gaps else None)
 
 
-@rule("HS-S24", "RFC 6455 §4.1", MUST, "error", "client", "session", when="opened", whole=True)
-def invalid_acceptance_taken(session: Session, party: Party, peer: Party) -> Fault | None:
+@rule("HS-S24", "RFC 6455 §4.1", MUST, "error", "client", "reaction", when="opened", whole=True)
+def invalid_acceptance_taken(session: Session, party: Party, peer: Party, offences: Any) -> Fault | None:
     """The client goes on although the 101 is not valid.
 
     The RFC says: a client checks Upgrade, Connection, Sec-WebSocket-Accept, the extensions and the subprotocol of the 101, and

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 from wsaudit.model import CLIENT, SECOND, SERVER, Connection, Fault, Finding
 from wsaudit.rules.handshake import quote
-from wsaudit.rules.handshake_request import start_of
+from wsaudit.rules.handshake_request import Found, start_of
 from wsaudit.rules.rule import INFO, SHOULD, rule
 
-Found = Iterator[tuple[Connection, int, Fault]]
 Client = tuple[bytes, str | None, tuple[bytes, int], str]
 
 NOT_NORMAL = frozenset({"dropped", "failed", "refused", "close-unanswered"})
