@@ -87,7 +87,7 @@ def violations(report: Json, rule: str) -> int:
 
 def expected(truth: Json) -> Json:
     """A truth in the report's terms: a client that resets the connection inside the server's frame is one that resets it."""
-    endings = Counter(truth["endings"])
+    endings: Counter[str] = Counter(truth["endings"])
     endings["rst"] += endings.pop("cut", 0)
     return {**truth, "endings": dict(+endings)}
 

@@ -11,7 +11,7 @@ import pytest
 import samples
 from click.testing import CliRunner
 
-from wsaudit.cli import main
+from wsaudit.cli import cli
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 SUFFIXES = {"text": "txt", "json": "json", "markdown": "md", "html": "html", "csv": "csv", "sarif": "sarif", "junit": "xml"}
@@ -28,7 +28,7 @@ def test_report(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.M
     monkeypatch.chdir(samples.FOLDER)  # the report names its inputs as they were given
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    result = CliRunner().invoke(main, ["audit", *files, "-f", form, "-o", "-", "--quiet"])
+    result = CliRunner().invoke(cli, ["audit", *files, "-f", form, "-o", "-", "--quiet"])
     assert result.exit_code == 0, result.output
     golden = REPORTS / name
     if request.config.getoption("--update-golden"):
