@@ -338,7 +338,7 @@ def acceptance_with_body(handshake: Handshake, response: Head) -> str | None:
     return f"the 101 has {' and '.join(told)}" if told else None
 
 
-@rule("HS-S17", "RFC 6455 §4.2.2", MUST, "error", "server", "reaction", when="opened")
+@rule("HS-S17", "RFC 6455 §4.2.2", MUST, "error", "server", "reaction")
 def bytes_before_acceptance(session: Session, party: Party, peer: Party, offences: Any) -> str | None:
     """The server sends other bytes before its 101.
 
@@ -448,7 +448,7 @@ def handshake_unanswered(session: Session, party: Party, peer: Party) -> Fault |
     return Fault(detail, place, doubt="bytes of the server lost to the capture" if party.gaps else None)
 
 
-@rule("HS-S24", "RFC 6455 §4.1", MUST, "error", "client", "reaction", when="opened", whole=True)
+@rule("HS-S24", "RFC 6455 §4.1", MUST, "error", "client", "reaction", whole=True)
 def invalid_acceptance_taken(session: Session, party: Party, peer: Party, offences: Any) -> Fault | None:
     """The client goes on although the 101 is not valid.
 
@@ -473,7 +473,7 @@ def invalid_acceptance_taken(session: Session, party: Party, peer: Party, offenc
     return Fault(f"{going_on:,} {frames} after a 101 {' and '.join(why)}", place, going_on)
 
 
-@rule("HS-S25", "RFC 6455 §4.2.2", INFO, "info", "server", "session", when="opened")
+@rule("HS-S25", "RFC 6455 §4.2.2", INFO, "info", "server", "session")
 def frame_with_acceptance(session: Session, party: Party, peer: Party) -> Fault | None:
     """The first frame comes in the same segment as the 101.
 
