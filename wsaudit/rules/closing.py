@@ -9,6 +9,7 @@ from wsaudit.model import SECOND, SIDES, Fault, Place
 from wsaudit.registry.close_codes import close_code, dictionaries, is_sendable
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
+from wsaudit.rules.occasions import PROMPT
 from wsaudit.rules.rule import INFO, MUST, SHOULD, CloseBody, Offences, rule
 from wsaudit.rules.timing import (
     CLOSE_GRACE,
@@ -23,7 +24,6 @@ from wsaudit.rules.timing import (
 from wsaudit.session import Party, Session
 
 API_ONLY = frozenset({1005, 1006, 1015})
-PROMPT = 2 * SECOND  # beyond a round trip; who answers a Close has nothing else to do
 
 ERROR_WORDS = re.compile(
     r"\b(errors?|fail(s|ed|ure)?|exception|timeout|timed out|denied|invalid|unauthori[sz]ed|forbidden|refused|rejected|expired|"

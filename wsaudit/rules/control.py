@@ -8,13 +8,12 @@ from wsaudit.model import SECOND, SIDES, Connection, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
+from wsaudit.rules.occasions import MANY_PINGS, QUIET, SLOW_PONG
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
 from wsaudit.rules.timing import CLOSE_GRACE, end_of, patience, round_trip, seconds
 from wsaudit.session import Party, Ping, Session
 
-SLOW_PONG = SECOND  # beyond a round trip: an endpoint that takes longer is busy with something else
-FLOOD = (100, 10)  # Pings in a connection, and a second: heartbeats come once in some seconds
-QUIET = 60 * SECOND  # the shortest idle timeout in common use (nginx, AWS ALB): silence below it needs no heartbeat
+FLOOD = 10  # Pings a second: heartbeats come once in some seconds
 NEAR = 0.8  # of a path's idle limit: timers are late by some seconds, in background tabs by up to a minute
 
 
@@ -151,7 +150,7 @@ def pong_as_heartbeat(session: Session, party: Party, peer: Party) -> Fault | No
     return Fault("Pongs that answer no Ping", party.first_unsolicited, party.unsolicited)
 
 
-@rule("PP-07", "RFC 6455 §5.5.2", INFO, "info", "server", "session", when="opened", whole=True)
+@rule("PP-07", "RFC 6455 §5.5.2", INFO, "info", "server", "session", when="silent", whole=True)
 def no_heartbeat(session: Session, party: Party, peer: Party) -> Fault | None:
     """The server sends no Pings, and the connection was silent for long.
 
@@ -221,11 +220,10 @@ def ping_flood(session: Session, party: Party, peer: Party) -> Fault | None:
 
     What to do: look at the sender's timer. If the client is not yours, limit Pings a second.
     """
-    least, rate = FLOOD
-    if party.pings < least or party.first_ping is None:
+    if party.pings < MANY_PINGS or party.first_ping is None:
         return None
     span = max(party.last_ping_time - party.first_ping.time, 1)
-    if party.pings * SECOND < rate * span:
+    if party.pings * SECOND < FLOOD * span:
         return None
     return Fault(f"{party.pings:,} Pings within {seconds(span)}", party.first_ping, party.pings)
 

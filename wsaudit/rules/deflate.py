@@ -8,6 +8,7 @@ from wsaudit.model import SERVER, SIDES, Fault, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.fragmentation import last_frame_before, own_choice
 from wsaudit.rules.frame import Frame
+from wsaudit.rules.occasions import ENOUGH
 from wsaudit.rules.rule import INFO, MUST, SHOULD, Offences, rule
 from wsaudit.rules.timing import FAILING, was_first_to_close
 from wsaudit.session import InflateFault, Party, Session
@@ -22,7 +23,6 @@ BROKEN = {
     "truncated-block": "a compressed message stops within a deflate block",
 }
 RSV1 = 0x40  # in a shape
-ENOUGH = 10  # messages from which "never" and "always" mean something
 
 
 @rule("PMD-01", "RFC 7692 §6", MUST, "error", "sender", "shape", must_fail=True)
@@ -325,7 +325,7 @@ def inflates_enormously(session: Session, party: Party, peer: Party) -> Fault | 
     return told(fault, f"a compressed message inflates to {frames.size(fault.value)} or more")
 
 
-@rule("PMD-21", "RFC 7692 §6", INFO, "info", "sender", "session", when="deflate")
+@rule("PMD-21", "RFC 7692 §6", INFO, "info", "sender", "session", when="compressed")
 def useless_compression(session: Session, party: Party, peer: Party) -> Fault | None:
     """Compression is in use and saves nothing, or was agreed and is never used.
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from wsaudit.kernel.constants import IN_MESSAGE
 from wsaudit.model import CLIENT, SERVER, SIDES, CloseFrame, Connection, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
+from wsaudit.rules.occasions import TINY
 from wsaudit.rules.rule import INFO, MUST, Offences, rule
 from wsaudit.rules.timing import ended_first, patience, was_first_to_close
 from wsaudit.session import Party, Session
@@ -16,7 +18,6 @@ from wsaudit.session import Party, Session
 PROTOCOL_WORDS = re.compile(
     r"(?i)deflat|inflat|(de)?compress|zlib|\brsv|reserved bit|fragment|continuation|opcode|control frame|fin bit"
 )
-TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
 
 
 @rule("FG-01", "RFC 6455 §5.4", MUST, "error", "sender", "shape")
@@ -106,10 +107,10 @@ def interleaving_refused(session: Session, party: Party, peer: Party, offences: 
     if offences[party.side] or was_first_to_close(party, peer):
         return None
     before = last_frame_before(session, party, peer)
-    if before is None or not before.shape & frames.IN_MESSAGE:
+    if before is None or not before.shape & IN_MESSAGE:
         return None
     seen = [shape.shape for shape in party.shapes()]
-    if not any(shape & 8 and shape & frames.IN_MESSAGE for shape in seen):
+    if not any(shape & 8 and shape & IN_MESSAGE for shape in seen):
         return None
     detail = f"the {SIDES[peer.side]} closed with {close.code} right after legal control frames between fragments"
     return Fault(detail, before.place, doubt=own_choice(close))
@@ -142,7 +143,7 @@ def own_choice(close: CloseFrame) -> str | None:
     return "an application may choose this code for reasons of its own, and the Close does not say"
 
 
-@rule("FG-06", "RFC 6455 §10.4", INFO, "info", "sender", "session", when="opened")
+@rule("FG-06", "RFC 6455 §10.4", INFO, "info", "sender", "session", when="fragmented")
 def tiny_fragments(session: Session, party: Party, peer: Party) -> Fault | None:
     """Messages were sent in fragments of a byte or none.
 

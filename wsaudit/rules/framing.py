@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
+from wsaudit.kernel.constants import MASKED
 from wsaudit.model import SIDES, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
+from wsaudit.rules.occasions import counts_up
 from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, Offences, rule
 from wsaudit.rules.timing import FAILING, end_of, ended_first, patience, seconds, was_first_to_close
 from wsaudit.session import Party, Session
@@ -183,7 +184,7 @@ def predictable_masking_key(session: Session, party: Party, peer: Party) -> Faul
     """
     scanner = party.frames
     masked, zero, same = scanner.masked_frames, scanner.zero_keys, scanner.same_keys
-    place = next((shape.place for shape in party.shapes() if shape.shape & frames.MASKED), None)
+    place = next((shape.place for shape in party.shapes() if shape.shape & MASKED), None)
     if place is None:
         return None
     last = scanner.last_packet
@@ -320,11 +321,3 @@ def tolerated(session: Session, party: Party, peer: Party, offences: Sequence[Fi
 def named(offence: Finding) -> str:
     """ "FR-05 (reserved-opcode)"."""
     return f"{offence.rule} ({CATALOGUE[offence.rule].name})"
-
-
-def counts_up(keys: list[int] | None) -> bool:
-    """Whether the first masking keys differ by the same amount: for random ones the odds are 1 to 2³²."""
-    if keys is None or len(keys) < 3:
-        return False
-    step = (keys[1] - keys[0]) & 0xFFFFFFFF
-    return step != 0 and all((b - a) & 0xFFFFFFFF == step for a, b in pairwise(keys))

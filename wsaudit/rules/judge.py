@@ -2,19 +2,20 @@
 
 Most connections break no rule, so the work is to find that out fast. What depends on few facts is asked once per combination of
 them and remembered when the answer was "nothing": frames by shape, Close frames by code and reason, handshakes by the fields
-that rules look at. What depends on times is asked only on its occasion.
+that rules look at (with their hits). What depends on times is asked only on its occasion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from wsaudit.model import CLIENT, SERVER, SIDES, Connection, Fault, Finding, Place
 from wsaudit.options import Options
 from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
+from wsaudit.rules.occasions import BIT, occasions_of
 from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Offences, Rule
 from wsaudit.rules.signature import signature
 from wsaudit.session import Party, Session, Shape
@@ -37,20 +38,11 @@ class Judge:
         self.shape_rules = rules_of("shape")
         self.close_rules = rules_of("close")
         self.handshake_rules = rules_of("handshake")
-        self.occasions = [
-            (applies, rules)
-            for when, applies in OCCASIONS.items()
-            if (rules := tuple(rule for rule in CATALOGUE.values() if rule.kind == "session" and rule.when == when))
-        ]
-        self.reactions = [
-            (applies, rules)
-            for when, applies in OCCASIONS.items()
-            if (rules := tuple(rule for rule in CATALOGUE.values() if rule.kind == "reaction" and rule.when == when))
-        ]
-        self.reactions_to_offences = tuple(rule for rule in rules_of("reaction") if rule.when == "offended")
+        self.offences = frozenset(rule.id for rule in CATALOGUE.values() if is_offence(rule))
+        self.plans: dict[int, Plan] = {}
         self.clean_shapes: set[tuple[Any, ...]] = set()
         self.clean_closes: set[CloseBody] = set()
-        self.clean_handshakes: set[tuple[Any, ...]] = set()
+        self.handshakes: dict[tuple[Any, ...], list[Finding]] = {}
 
     def session(self, session: Session) -> list[Finding]:
         """The findings about one connection whose history is complete, in the order of their packets."""
@@ -64,16 +56,22 @@ class Judge:
             self.judge_shapes(session, extensions, shapes, found)
         if client.closes or server.closes:
             self.judge_closes(session, found)
-        for applies, rules in self.occasions:
-            if applies(session, client, server):
-                for rule in rules:
-                    if rule.at_fault != "server":
-                        found += self.findings(rule, session, CLIENT, rule.body(session, client, server))
-                    if rule.at_fault != "client":
-                        found += self.findings(rule, session, SERVER, rule.body(session, server, client))
+        occasions = occasions_of(session)
+        plan = self.plans.get(occasions)
+        if plan is None:
+            plan = self.plans[occasions] = make_plan(occasions)
+        for rule in plan.client:
+            answer = rule.body(session, client, server)
+            if answer:
+                found += self.findings(rule, session, CLIENT, answer)
+        for rule in plan.server:
+            answer = rule.body(session, server, client)
+            if answer:
+                found += self.findings(rule, session, SERVER, answer)
         if found:
             found = without_noise(found)
-        self.judge_reactions(session, found)
+        if found or plan.reactions:
+            self.judge_reactions(session, plan.reactions, found)
         return self.sift(session, found) if found else found
 
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
@@ -88,16 +86,23 @@ class Judge:
     # -- the kinds of evidence ---------------------------------------------------------------------------------------------------
 
     def judge_handshake(self, session: Session, found: list[Finding]) -> None:
-        handshake = session.handshake
+        """Fleets repeat the same handshake, faults and all, so hits are remembered too: with places relative to their heads."""
         key = signature(session)
-        if key in self.clean_handshakes:
+        known = self.handshakes.get(key)
+        if known is not None:
+            for each in known:
+                found.append(shifted(each, default_place(session, each.side), 1, session.first_packet))
             return
-        before = len(found)
+        hits: list[Finding] = []
         for rule in self.handshake_rules:
             side = SERVER if rule.at_fault == "server" else CLIENT
-            found += self.findings(rule, session, side, rule.body(handshake, session))
-        if len(found) == before:
-            remember(self.clean_handshakes, key)
+            hits += self.findings(rule, session, side, rule.body(session.handshake, session))
+        found += hits
+        heads = [default_place(session, each.side) for each in hits]
+        if all(each.place.packet == head.packet for each, head in zip(hits, heads, strict=True)):
+            if len(self.handshakes) >= REMEMBERED:
+                self.handshakes.clear()
+            self.handshakes[key] = [shifted(each, head, -1, 0) for each, head in zip(hits, heads, strict=True)]
 
     def judge_shapes(self, session: Session, extensions: int, key: tuple[Any, ...], found: list[Finding]) -> None:
         before = len(found)
@@ -140,21 +145,18 @@ class Judge:
                     remember(self.clean_closes, body)
             found += folded.values()
 
-    def judge_reactions(self, session: Session, found: list[Finding]) -> None:
+    def judge_reactions(self, session: Session, rules: tuple[Rule, ...], found: list[Finding]) -> None:
         """What one side did, given what is proven about the other."""
         client, server = session.client, session.server
-        offences: Offences = (offences_of(found, CLIENT), offences_of(found, SERVER)) if found else ((), ())
-        for applies, rules in self.reactions:
-            if applies(session, client, server):
-                for rule in rules:
-                    if rule.at_fault != "server":
-                        found += self.findings(rule, session, CLIENT, rule.body(session, client, server, offences))
-                    if rule.at_fault != "client":
-                        found += self.findings(rule, session, SERVER, rule.body(session, server, client, offences))
+        proven = [each for each in found if each.rule in self.offences and each.verdict != UNVERIFIABLE]
+        offences = (of_side(proven, CLIENT), of_side(proven, SERVER)) if proven else NO_OFFENCES
         for party, peer in ((client, server), (server, client)):
-            if offences[party.side]:
-                for rule in self.reactions_to_offences:
-                    found += self.findings(rule, session, party.side, rule.body(session, party, peer, offences))
+            side = party.side
+            for rule in rules + OFFENDED if offences[side] else rules:
+                if rule.at_fault != SIDES[1 - side]:
+                    answer = rule.body(session, party, peer, offences)
+                    if answer:
+                        found += self.findings(rule, session, side, answer)
 
     # -- answers to findings -----------------------------------------------------------------------------------------------------
 
@@ -190,11 +192,32 @@ class Judge:
         return found
 
 
+class Plan(NamedTuple):
+    """The rules to ask on the same occasions: about each side, and, when the other findings are known, about its reactions."""
+
+    client: tuple[Rule, ...]
+    server: tuple[Rule, ...]
+    reactions: tuple[Rule, ...]
+
+
+def make_plan(occasions: int) -> Plan:
+    asked = [rule for rule in rules_of("session") if BIT[rule.when] & occasions]
+    return Plan(
+        tuple(rule for rule in asked if rule.at_fault != "server"),
+        tuple(rule for rule in asked if rule.at_fault != "client"),
+        tuple(rule for rule in rules_of("reaction") if BIT[rule.when] & occasions),
+    )
+
+
 ALIEN = "FR-13"  # bytes of another protocol: all that the shape rules would say about them follows from that
 
 
 def rules_of(kind: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in CATALOGUE.values() if rule.kind == kind)
+
+
+OFFENDED = tuple(rule for rule in rules_of("reaction") if rule.when == "offended")
+NO_OFFENCES: Offences = ((), ())
 
 
 def is_chosen(rule: Rule, options: Options) -> bool:
@@ -257,16 +280,22 @@ def without_noise(found: list[Finding]) -> list[Finding]:
     return [each for each in found if each.rule == ALIEN or each.place.offset < border.get(each.side, each.place.offset + 1)]
 
 
-def offences_of(found: Iterable[Finding], side: int) -> tuple[Finding, ...]:
-    """What is proven against the frames of `side`: breaches of a MUST, and what else its peer must fail for."""
-    proven = [each for each in found if each.side == side and each.at_fault == SIDES[side] and is_offence(each)]
-    return tuple(sorted(proven, key=by_place))
+def of_side(proven: Iterable[Finding], side: int) -> tuple[Finding, ...]:
+    """What the frames of `side` are guilty of, in order."""
+    return tuple(sorted((each for each in proven if each.side == side and each.at_fault == SIDES[side]), key=by_place))
 
 
-def is_offence(finding: Finding) -> bool:
-    rule = CATALOGUE[finding.rule]
-    in_frames = rule.kind in ("shape", "close", "session")
-    return in_frames and finding.verdict != UNVERIFIABLE and (rule.level == MUST or rule.must_fail)
+def is_offence(rule: Rule) -> bool:
+    """Whether breaking it is a reason for the peer to give up: a MUST about frames, or another fault that it must fail for."""
+    return rule.kind in ("shape", "close", "session") and (rule.level == MUST or rule.must_fail)
+
+
+def shifted(finding: Finding, head: Place, direction: int, key: int) -> Finding:
+    """A finding about a head with its place made relative to that head (`direction` -1), or put back (1)."""
+    rule, verdict, at_fault, side, _, place, last_packet, count, detail = finding
+    packet, time, offset = (direction * each for each in head)
+    moved = Place(place.packet + packet, place.time + time, place.offset + offset)
+    return Finding(rule, verdict, at_fault, side, key, moved, last_packet + packet, count, detail)
 
 
 def default_place(session: Session, side: int) -> Place:
@@ -330,66 +359,3 @@ def extensions_of(session: Session) -> int:
     if any(PERMESSAGE_DEFLATE in line.lower() for line in handshake.extensions_offered_lines):
         return frames.OFFERED
     return frames.NONE
-
-
-def always(session: Session, client: Party, server: Party) -> bool:
-    return True
-
-
-def opened(session: Session, client: Party, server: Party) -> bool:
-    """A 101 was sent, or frames were seen."""
-    return session.midstream or (session.handshake is not None and session.handshake.status == 101) or bool(client.frames.headers)
-
-
-def closed(session: Session, client: Party, server: Party) -> bool:
-    """At least one side sent a Close."""
-    return bool(client.closes or server.closes)
-
-
-def dropped(session: Session, client: Party, server: Party) -> bool:
-    """An open connection ended without any Close."""
-    return not (client.closes or server.closes or session.ongoing) and opened(session, client, server)
-
-
-def cut(session: Session, client: Party, server: Party) -> bool:
-    """A side stopped within a frame or a message."""
-    a, b = client.frames, server.frames
-    return bool(a.incomplete or b.incomplete or a.message > 0 or b.message > 0)
-
-
-def lost(session: Session, client: Party, server: Party) -> bool:
-    """Frames could not be followed to the end."""
-    return bool(client.frames.lost or server.frames.lost or client.resyncs or server.resyncs)
-
-
-def keys(session: Session, client: Party, server: Party) -> bool:
-    """Masking keys that were zero or repeated."""
-    return bool(client.frames.zero_keys or client.frames.same_keys)
-
-
-def heartbeat(session: Session, client: Party, server: Party) -> bool:
-    """Pings or Pongs."""
-    return bool(client.pings or server.pings or client.pongs or server.pongs)
-
-
-def text(session: Session, client: Party, server: Party) -> bool:
-    """Text that is not UTF-8, or could not be checked."""
-    a, b = client.frames, server.frames
-    if a.bad_text or b.bad_text or a.unverified_text or b.unverified_text:
-        return True
-    return any(party.inflation is not None and party.inflation.bad_text is not None for party in session.parties)
-
-
-def deflate(session: Session, client: Party, server: Party) -> bool:
-    """permessage-deflate was agreed."""
-    return session.deflate is not None
-
-
-def encrypted(session: Session, client: Party, server: Party) -> bool:
-    """An open connection with TLS around it."""
-    return session.tls is not None and opened(session, client, server)
-
-
-OCCASIONS: dict[str, Callable[[Session, Party, Party], bool]] = {
-    each.__name__: each for each in (always, opened, closed, dropped, cut, lost, keys, heartbeat, text, deflate, encrypted)
-}

@@ -30,7 +30,10 @@ LEVELS = (MUST, SHOULD, INFO)
 SEVERITIES = ("error", "warning", "info")
 AT_FAULT = ("sender", "receiver", "client", "server", "intermediary", "capture")
 KINDS = ("shape", "close", "handshake", "session", "reaction", "report")
-WHENS = ("always", "opened", "closed", "dropped", "cut", "lost", "keys", "heartbeat", "text", "deflate", "encrypted", "offended")
+WHENS = (
+    *("always", "opened", "closed", "dropped", "cut", "lost", "keys", "heartbeat", "silent", "fragmented", "subprotocol", "text"),
+    *("deflate", "compressed", "encrypted", "offended"),
+)  # what each means: occasions.py
 
 # What a rule is about, by the letters of its id; the order is that of the catalogue.
 SECTIONS = {
@@ -57,8 +60,8 @@ class Rule:
     """One entry of the catalogue.
 
     `at_fault`: the sender of the bytes judged, their receiver, or a fixed role. `when`: the occasion on which a session or
-    reaction rule is asked (judge.py). `must_fail`: the receiver has to fail the connection. `whole`: the verdict rests on what
-    is absent, so bytes lost anywhere make it unverifiable, not only those before its place.
+    reaction rule is asked (occasions.py). `must_fail`: the receiver has to fail the connection. `whole`: the verdict rests on
+    what is absent, so bytes lost anywhere make it unverifiable, not only those before its place.
     """
 
     id: str

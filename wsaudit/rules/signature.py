@@ -12,9 +12,10 @@ from wsaudit.session import Session
 READ = frozenset(
     {
         "upgrade", "connection", "host", "origin", "user-agent", "content-length", "transfer-encoding", "sec-websocket-version",
-        "sec-websocket-protocol", "sec-websocket-extensions", "www-authenticate", "set-cookie", "location",
+        "sec-websocket-protocol", "sec-websocket-extensions", "www-authenticate", "location",
     }
 )  # fmt: skip
+QUERY_VALUE = re.compile(r"=[^&]+")
 KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")  # sixteen bytes in canonical base64
 
 
@@ -28,8 +29,8 @@ def signature(session: Session) -> tuple[Any, ...]:
         head_signature(handshake.response),
         handshake.informational,
         handshake.outcome,
-        handshake.accept_ok,
-        key is not None and KEY.fullmatch(key) is not None,
+        handshake.accept_ok or handshake.accept,
+        (key is not None and KEY.fullmatch(key) is not None) or key,
         session.early_client_bytes > 0,
         session.coalesced is not None,
         session.tls is not None,
@@ -43,4 +44,18 @@ def head_signature(head: Head | None) -> tuple[Any, ...] | None:
         return None
     read = READ
     fields = tuple([field if field[0] in read else field[0] for field in head.fields])
-    return (fields, head.method, head.target, head.version, head.status, head.oddities)
+    secrets = authorization = None
+    if "set-cookie" in fields:
+        secrets = tuple([value.partition(";")[2] for value in head.get_all("set-cookie")])
+    if "authorization" in fields:
+        authorization = (head.get("authorization") or "").partition(" ")[0]
+    target = target_signature(head.target) if head.target else ""
+    return (fields, head.method, target, head.version, head.status, head.oddities, secrets, authorization)
+
+
+def target_signature(target: str) -> str:
+    """Of a path nothing but the names in its query; anything else whole."""
+    if not target.startswith("/") or "#" in target:
+        return target
+    mark = target.find("?")
+    return "/" if mark < 0 else QUERY_VALUE.sub("=1", target[mark:])

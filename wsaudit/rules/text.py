@@ -106,7 +106,7 @@ def invalid_utf8_in_reason(close: CloseBody) -> str | None:
     return None
 
 
-@rule("TX-05", "RFC 6455 §5.6", INFO, "warning", "sender", "session", when="opened")
+@rule("TX-05", "RFC 6455 §5.6", INFO, "warning", "sender", "session", when="subprotocol")
 def wrong_message_type(session: Session, party: Party, peer: Party) -> Fault | None:
     """Messages are of a type that the subprotocol does not use.
 

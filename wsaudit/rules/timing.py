@@ -56,6 +56,8 @@ def was_first_to_close(party: Party, peer: Party) -> bool:
 
 
 def seconds(duration: int) -> str:
-    """ "0.012 s", "3.4 s", "75 s"."""
+    """ "0.2 ms", "12 ms", "3.4 s", "75 s"."""
     value = duration / SECOND
-    return f"{value:.3f} s" if value < 1 else f"{value:.1f} s" if value < 10 else f"{value:,.0f} s"
+    if value < 1:
+        return f"{value * 1000:.1f} ms" if value < 0.01 else f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value < 10 else f"{value:,.0f} s"

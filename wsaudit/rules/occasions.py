@@ -1,0 +1,121 @@
+"""On which occasions rules about a whole connection are asked: a few cheap facts that stand for "nothing to see here".
+
+Most connections end by the book, with a regular heartbeat and no compression fault. What this module tells about them in one
+microsecond saves asking some fifty rules.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from wsaudit.model import SECOND
+from wsaudit.rules.agents import is_browser
+from wsaudit.rules.rule import WHENS
+from wsaudit.rules.timing import FAILING, GRACE, end_of
+from wsaudit.session import Party, Session
+
+BIT = {when: 1 << index for index, when in enumerate(WHENS)}
+ALWAYS, OPENED, CLOSED, DROPPED, CUT, LOST = (BIT[name] for name in ("always", "opened", "closed", "dropped", "cut", "lost"))
+KEYS, HEARTBEAT, SILENT, FRAGMENTED = (BIT[name] for name in ("keys", "heartbeat", "silent", "fragmented"))
+SUBPROTOCOL, TEXT, DEFLATE, COMPRESSED, ENCRYPTED = (
+    BIT[name] for name in ("subprotocol", "text", "deflate", "compressed", "encrypted")
+)
+
+PROMPT = 2 * SECOND  # an answer to a Close that is not late
+SLOW_PONG = SECOND
+MANY_PINGS = 100
+QUIET = 60 * SECOND  # the shortest idle timeout in common use (nginx, AWS ALB): silence below it needs no heartbeat
+TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
+ENOUGH = 10  # messages from which "never" and "always" mean something
+
+
+def occasions_of(session: Session) -> int:
+    """The occasions that `session` gives, as bits (BIT has them by name)."""
+    client, server = session.client, session.server
+    a, b = client.frames, server.frames
+    was_open = session.midstream or a.headers > 0 or b.headers > 0 or is_accepted(session)
+    found = ALWAYS | OPENED if was_open else ALWAYS
+    if client.closes or server.closes:
+        if not is_by_the_book(client, server):
+            found |= CLOSED
+    elif not session.ongoing and was_open:
+        found |= DROPPED
+    if a.incomplete or b.incomplete or a.message > 0 or b.message > 0:
+        found |= CUT
+    if client.gaps or server.gaps:
+        found |= LOST
+    if a.zero_keys or a.same_keys or counts_up(a.first_keys):
+        found |= KEYS
+    if (client.pings or server.pings or client.pongs or server.pongs) and not is_regular(session, client, server):
+        found |= HEARTBEAT
+    if session.flow.silence >= QUIET and was_open:
+        found |= SILENT
+    if a.tiny_fragments >= TINY or b.tiny_fragments >= TINY:
+        found |= FRAGMENTED
+    handshake = session.handshake
+    if handshake is not None and handshake.subprotocol is not None:
+        found |= SUBPROTOCOL
+    if a.bad_text or b.bad_text or a.unverified_text or b.unverified_text:
+        found |= TEXT
+    if session.deflate is not None:
+        found |= compression(session, client, server)
+    if session.tls is not None and was_open:
+        found |= ENCRYPTED
+    return found
+
+
+def is_accepted(session: Session) -> bool:
+    """A 101 was sent."""
+    return session.handshake is not None and session.handshake.status == 101
+
+
+def is_by_the_book(client: Party, server: Party) -> bool:
+    """One Close each with the same harmless code, promptly; then the server ended TCP, promptly; then, if at all, the client. No
+    rule about closing has anything to say of that."""
+    if len(client.closes) != 1 or len(server.closes) != 1:
+        return False
+    one, other = client.closes[0], server.closes[0]
+    if one.code != other.code or one.code in FAILING:
+        return False
+    first, last = one.place.time, other.place.time
+    if first > last:
+        first, last = last, first
+    ended = end_of(server)
+    if last - first >= PROMPT or not last <= ended < last + GRACE:
+        return False
+    return not 0 < end_of(client) < ended
+
+
+def is_regular(session: Session, client: Party, server: Party) -> bool:
+    """Every Ping was answered once, in time and in order; no other Pongs, no masses of Pings, none by a browser."""
+    for party in (client, server):
+        if party.waiting or party.unsolicited or party.duplicate_pongs or party.late_pongs:
+            return False
+        if party.slowest_pong >= SLOW_PONG or party.pings >= MANY_PINGS or party.ping_after_close is not None:
+            return False
+    handshake = session.handshake
+    return not client.pings or handshake is None or not is_browser(handshake.user_agent)
+
+
+def compression(session: Session, client: Party, server: Party) -> int:
+    """The occasions that compressed messages give."""
+    found = DEFLATE if session.deflate is not None and session.deflate.client_must_fail else 0
+    for party in (client, server):
+        inflation = party.inflation
+        if inflation is None:
+            continue
+        if inflation.faults or inflation.unverifiable:
+            found |= DEFLATE
+        if inflation.bad_text is not None:
+            found |= TEXT
+        if party.frames.text_messages + party.frames.binary_messages >= ENOUGH:
+            found |= COMPRESSED
+    return found
+
+
+def counts_up(keys: list[int] | None) -> bool:
+    """Whether the first masking keys grow by the same step: for random ones the odds are 1 to 2³²."""
+    if keys is None or len(keys) < 3:
+        return False
+    step = keys[1] - keys[0]
+    return step != 0 and all((b - a - step) & 0xFFFFFFFF == 0 for a, b in pairwise(keys))
