@@ -30,6 +30,7 @@ class InflatingSide:
         if self.lost_message:
             if last:
                 self.lost_message = False
+                self.show(scanner, b"")
                 self.history.messages += 1
                 self.history.unverifiable += 1
             return
@@ -51,6 +52,11 @@ class InflatingSide:
             self.open = False
             self.note(scanner, inflater.end_message(), self.first or Place(0, 0, 0))
 
+    def show(self, scanner: Scanner, preview: bytes) -> None:
+        """Where payloads are kept, the last frame of a compressed message has its inflated beginning instead of its bytes."""
+        if scanner.log is not None and scanner.log.payloads is not None:
+            scanner.log.payloads[scanner.log_row] = preview
+
     def lose(self) -> None:
         self.inflater.lost()
         self.lost_message = self.lost_message or self.open
@@ -58,6 +64,7 @@ class InflatingSide:
 
     def note(self, scanner: Scanner, facts: MessageFacts, place: Place) -> None:
         history = self.history
+        self.show(scanner, facts.preview or b"")
         history.messages += 1
         history.wire_bytes += facts.compressed_bytes
         size = facts.inflated_bytes
@@ -67,8 +74,6 @@ class InflatingSide:
             history.bytes += size
             if size > history.largest:
                 history.largest = size
-            if facts.preview is not None and scanner.log is not None and scanner.log.payloads is not None:
-                scanner.log.payloads[scanner.log_row] = facts.preview
         if (
             facts.text_valid
             and facts.error is None
@@ -112,4 +117,4 @@ def inflating_side(session: Session, side: int, options: Options) -> InflatingSi
         max_ratio=options.limits.inflate_ratio,
     )
     history = session.parties[side].inflation = Inflation()
-    return InflatingSide(inflater, history, 4096 if options.payload else 0)
+    return InflatingSide(inflater, history, options.limits.preview if options.payload else 0)

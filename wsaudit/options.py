@@ -18,6 +18,7 @@ class Limits:
     findings: int = 100  # per connection
     tls_buffer: int = 1 << 20  # records kept per connection while their key has not come
     resync: int = 64 << 10  # bytes searched for the next frame after a gap, per side
+    preview: int = 4096  # payload bytes kept of each frame, where payloads are asked for
     inflate_ratio: int = 200  # a message that inflates to more than this many times its size, and is large, is reported
 
 
@@ -31,6 +32,7 @@ class Options:
     jobs: int = 1
     midstream: bool = True  # also connections whose handshake was not captured
     frames: bool = False  # keep every frame as a row
+    keep: int | None = None  # first packet of the one connection whose frames and history are kept: for `show`
     payload: bool = False  # keep payloads and secrets: for `--show-payload`
     select: tuple[str, ...] = ()  # rule ids or id prefixes to judge; empty = all
     ignore: tuple[str, ...] = ()

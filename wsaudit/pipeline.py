@@ -403,19 +403,22 @@ class Pipeline:
             self.http[i] = None
             if self.tunnel is None:
                 stream.mode = PYTHON
-            if self.sink.options.frames:
-                self.keep_frames(session)
+            self.keep_frames(session)
 
     def keep_frames(self, session: Session) -> None:
-        from wsaudit.kernel.frames import FrameLog
-
+        """Have every frame logged, if that is asked of this session."""
+        options = self.sink.options
+        if not options.frames and session.first_packet != options.keep:
+            return
         if session.log is None:
+            from wsaudit.kernel.frames import FrameLog
+
             session.log = FrameLog()
-            if self.sink.options.payload:
+            if options.payload:
                 session.log.payloads = []
         for party in session.parties:
             party.frames.log = session.log
-            party.frames.preview = 4096 if self.sink.options.payload else 0
+            party.frames.preview = options.limits.preview if options.payload else 0
 
     def search(self, i: int) -> None:
         """This side's frames begin nobody knows where."""
@@ -512,8 +515,7 @@ class Pipeline:
             )
             party.frames.lose_step()
             self.streams[j].scanner = party.frames
-            if self.sink.options.frames:
-                self.keep_frames(session)
+            self.keep_frames(session)
             if j != i:
                 other = self.resync[j]
                 waiting = other.chunks if other is not None else []

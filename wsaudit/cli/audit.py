@@ -12,7 +12,7 @@ from wsaudit.cli.options import FAIL_ON, make_options, reading_options
 
 if TYPE_CHECKING:
     from wsaudit.report.redact import ReportLike
-    from wsaudit.report.report import Report
+    from wsaudit.report.records import Records
 
 FORMATS = ("text", "json", "html", "markdown", "csv", "parquet", "sarif", "junit")
 FOLDERS = ("csv", "parquet")  # several tables: -o names a folder
@@ -45,7 +45,7 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     from wsaudit.engine import run
     from wsaudit.errors import InputError, UsageError
     from wsaudit.report.redact import redacted
-    from wsaudit.report.report import Report
+    from wsaudit.report.records import Records
 
     if format_ in FOLDERS and output == "-":
         raise click.UsageError(f"-f {format_} writes several tables: name a folder with -o")
@@ -53,7 +53,7 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     try:
         with progress(captures, given["quiet"]) as shown:
             found = run(captures, options, shown)
-        report = Report(found, options)
+        report = Records(found, options)
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     except InputError as error:
@@ -121,7 +121,7 @@ def render(report: ReportLike, format_: str, stream: Any, color: bool) -> None:
         stream.write(render_junit(report))
 
 
-def exit_code(report: Report, fail_on: str) -> int:
+def exit_code(report: Records, fail_on: str) -> int:
     """3 when an input could not be read, 1 for findings at or above `fail_on`, else 0."""
     if report.unread:
         return 3

@@ -139,10 +139,10 @@ def audit(captures: tuple[str, ...], options: Mapping[str, Any]) -> ReportLike:
     complete."""
     from wsaudit import engine
     from wsaudit.report.redact import redacted
-    from wsaudit.report.report import Report
+    from wsaudit.report.records import Records
 
     chosen = make_options({**options, "select": (), "ignore": ()})
-    return redacted(Report(engine.run(captures, chosen), chosen), show_payload=options["show_payload"])
+    return redacted(Records(engine.run(captures, chosen), chosen), show_payload=options["show_payload"])
 
 
 def decide(

@@ -347,7 +347,8 @@ class RedactedReport:
 
 
 def redacted(report: ReportLike, show_payload: bool = False, pseudonymize: bool = False) -> ReportLike:
-    """`report` as it may leave the house; `report` itself when nothing is to be hidden."""
+    """`report` (for a `Report`, its records) as it may leave the house; the records themselves when nothing is to be hidden."""
+    report = getattr(report, "records", report)
     if show_payload and not pseudonymize:
         return report
     return RedactedReport(report, Redactor(show_payload, pseudonymize))

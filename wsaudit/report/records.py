@@ -1,0 +1,221 @@
+"""What an audit found, in the shapes of the JSON report (`wsaudit.report/1`), built when asked for.
+
+Rows stay compact until a renderer wants them: 50,000 connections as dictionaries would be twenty times their size.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from wsaudit.engine import Audit, Input
+from wsaudit.model import (
+    CLIENT,
+    SERVER,
+    SIDES,
+    VERDICTS,
+    Connection,
+    Finding,
+    packet_input,
+    packet_number,
+    timestamp,
+)
+from wsaudit.options import Options
+from wsaudit.report.fingerprint import fingerprint
+from wsaudit.rows import connection_dict, plain_get_rows
+
+SCHEMA = "wsaudit.report/1"
+NO_SESSION = ("refused", "failed")
+
+
+class Records:
+    """Everything an audit found, as the records that every renderer reads. `options` are those it was made with."""
+
+    def __init__(self, audit: Audit, options: Options) -> None:
+        from wsaudit.rules.judge import Judge
+        from wsaudit.termination.incidents import find_incidents
+        from wsaudit.termination.probable import with_failed_connects
+
+        self.options = options
+        self.audit = audit
+        self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects)
+        self.rows += plain_get_rows(self.rows, audit.plain_gets)
+        self.rows.sort(key=first_packet)
+        self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
+        findings = audit.findings + Judge(options).report(self.rows, audit.findings)
+        self.judged: list[Finding] = sorted(findings, key=order)
+        self.incidents: list[dict[str, Any]] = find_incidents(self.rows)
+
+    # -- parts of the contract -------------------------------------------------------------
+
+    @cached_property
+    def inputs(self) -> list[dict[str, Any]]:
+        """One entry per capture, in the order given."""
+        return [input_dict(entry) for entry in self.audit.inputs]
+
+    @cached_property
+    def notices(self) -> list[dict[str, Any]]:
+        """What limits the evidence, by input and packet."""
+        ordered = sorted(self.audit.notices)
+        return [{"input": n.input, "packet": n.packet or None, "text": n.text} for n in ordered]
+
+    @cached_property
+    def findings(self) -> list[dict[str, Any]]:
+        """All findings, by connection and packet."""
+        return list(self.iter_findings())
+
+    def iter_findings(self) -> Iterator[dict[str, Any]]:
+        from wsaudit.rules.rule import CATALOGUE
+
+        for found in self.judged:
+            rule = CATALOGUE[found.rule]
+            number = self.ids.get(found.key)
+            row = self.rows[number - 1] if number else None
+            yield {
+                "rule": found.rule,
+                "name": rule.name,
+                "verdict": found.verdict,
+                "severity": self.severity(found),
+                "at_fault": found.at_fault,
+                "connection": number,
+                "direction": SIDES[found.side],
+                "input": packet_input(found.place.packet),
+                "packet": packet_number(found.place.packet) or None,
+                "last_packet": packet_number(found.last_packet or found.place.packet) or None,
+                "time": timestamp(found.place.time),
+                "offset": found.place.offset,
+                "count": found.count,
+                "detail": found.detail,
+                "reference": rule.reference,
+                "fingerprint": fingerprint(found.rule, SIDES[found.side], found.at_fault, row.target if row else None),
+            }
+
+    def severity(self, found: Finding) -> str:
+        """Of the rule, or what the policy makes of it; what cannot be verified never counts as more than information."""
+        from wsaudit.rules.rule import CATALOGUE
+
+        if found.verdict == "unverifiable":
+            return "info"
+        return self.options.severities.get(found.rule) or CATALOGUE[found.rule].severity
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Counts over the confirmed connections; `probable` and `seen` are about the rest."""
+        rows = [row for row in self.rows if not row.probable]
+        codes: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        told: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        kinds: Counter[str] = Counter()
+        causes: Counter[str] = Counter()
+        abnormal = ended = accepted = refused = 0
+        for row in rows:
+            end = row.termination
+            kinds[end.kind] += 1
+            causes[end.cause] += 1
+            accepted += row.outcome == "accepted"
+            refused += end.kind == "refused"
+            for side in (CLIENT, SERVER):
+                close = row.close[side]
+                codes[side]["none" if close is None else "empty" if close.code is None else str(close.code)] += 1
+                reported = end.reported[side]
+                if end.kind != "ongoing" and (reported.code is not None or end.kind not in NO_SESSION):
+                    told[side]["unknown" if reported.code is None else str(reported.code)] += 1
+            if end.kind not in ("ongoing", "refused", "failed", "unknown") and row.complete:
+                ended += 1
+                abnormal += 1006 in (end.reported[CLIENT].code, end.reported[SERVER].code)
+        verdicts = Counter(found.verdict for found in self.judged)
+        counted = Counter(found.rule for found in self.judged)
+        return {
+            "connections": len(rows),
+            "accepted": accepted,
+            "refused": refused,
+            "ongoing": kinds["ongoing"],
+            "probable": len(self.rows) - len(rows),
+            "close_codes": {SIDES[side]: ordered_codes(codes[side]) for side in (CLIENT, SERVER)},
+            "reported_codes": {SIDES[side]: ordered_codes(told[side]) for side in (CLIENT, SERVER)},
+            "terminations": dict(sorted(kinds.items(), key=by_count)),
+            "causes": dict(sorted(causes.items(), key=by_count)),
+            "findings": dict(sorted(counted.items())),
+            "verdicts": {verdict: verdicts[verdict] for verdict in VERDICTS},
+            "abnormal": {"count": abnormal, "of": ended, "rate": round(abnormal / ended, 4) if ended else None},
+            "seen": self.seen,
+        }
+
+    @cached_property
+    def seen(self) -> dict[str, Any]:
+        """What was in the captures beside WebSockets: the answer to "why does it find nothing?"."""
+        packets, seen = self.audit.packets, self.audit.seen
+        return {
+            "ports": {
+                str(port): count for port, count in sorted(self.audit.ports.items(), key=lambda item: (-item[1], item[0]))[:10]
+            },
+            "tls_connections": seen["tls_connections"],
+            "tls_without_keys": seen["tls_closed"],
+            "http_requests": seen["http_requests"],
+            "tcp_flows": seen["flows"] + sum(self.audit.ports.values()),
+            "tcp_packets": packets["tcp"],
+            "udp_packets": packets["udp"],
+            "other_packets": packets["other"],
+        }
+
+    def connection_count(self) -> int:
+        return len(self.rows)
+
+    def connection(self, index: int) -> dict[str, Any]:
+        """One connection in the contract's shape; `index` from 0, in order of id."""
+        return connection_dict(index + 1, self.rows[index])
+
+    def iter_connections(self) -> Iterator[dict[str, Any]]:
+        for number, row in enumerate(self.rows, 1):
+            yield connection_dict(number, row)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole JSON report as one dictionary."""
+        from wsaudit import __version__
+
+        return {
+            "schema": SCHEMA,
+            "tool": {"name": "wsaudit", "version": __version__},
+            "inputs": self.inputs,
+            "summary": self.summary,
+            "connections": list(self.iter_connections()),
+            "findings": self.findings,
+            "incidents": self.incidents,
+            "notices": self.notices,
+        }
+
+    @property
+    def unread(self) -> list[Input]:
+        """Inputs of which nothing could be read."""
+        return [entry for entry in self.audit.inputs if entry.error is not None]
+
+
+def first_packet(row: Connection) -> tuple[int, int]:
+    return row.first_packet, row.client[1]
+
+
+def order(found: Finding) -> tuple[int, int, str, int, str]:
+    return found.key, found.place.packet, found.rule, found.side, found.detail
+
+
+def by_count(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def ordered_codes(codes: Counter[str]) -> dict[str, int]:
+    return dict(sorted(codes.items(), key=lambda item: (not item[0].isdigit(), item[0])))
+
+
+def input_dict(entry: Input) -> dict[str, Any]:
+    return {
+        "path": entry.path,
+        "format": entry.format,
+        "packets": entry.packets,
+        "bytes": entry.bytes,
+        "first_time": timestamp(entry.first_time),
+        "last_time": timestamp(entry.last_time),
+        "truncated": entry.truncated,
+        "notices": list(entry.notices),
+        "error": entry.error,
+    }
