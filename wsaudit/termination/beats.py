@@ -24,10 +24,16 @@ class Beat(NamedTuple):
     acked: bool
 
 
+def maybe_overdue(session: Session, side: int, time: int) -> bool:
+    """A quick look: False when every Ping that `side` sent before `time` had its answer by then."""
+    party = session.parties[side]
+    return bool(party.waiting) or party.last_ping_time <= time < session.parties[1 - side].last_pong_time
+
+
 def unanswered(session: Session, side: int, time: int) -> Beat | None:
     """The Ping of `side` whose answer was overdue at `time`, None when every Ping had its answer or could still expect it."""
     party, peer = session.parties[side], session.parties[1 - side]
-    if not party.pings:
+    if not party.pings or not maybe_overdue(session, side, time):
         return None
     sent, packet, offset = 0, 0, 0
     for ping in party.waiting:

@@ -124,7 +124,10 @@ def failed(session: Session, end: Wire) -> Verdict:
     if handshake is not None and handshake.outcome == "invalid" and handshake.response is not None:
         where = packet_number(handshake.response.packet)
         return Verdict(
-            "handshake-invalid", 0.95, (f"the 101 in packet {where} cannot be accepted: {', '.join(handshake.defects)}", ended), (),
+            "handshake-invalid",
+            0.95,
+            (f"the 101 in packet {where} cannot be accepted: {', '.join(handshake.defects)}", ended),
+            (),
             CONFIRM["handshake-invalid"],
         )
     server = session.server.stream
@@ -147,5 +150,3 @@ def failed(session: Session, end: Wire) -> Verdict:
     alive = "the server's TCP acknowledged it" if taken else "it was not even acknowledged"
     causes = [Cause("overload" if taken else "network-loss", 0.5, (waited, alive)), Cause("connect-failed", 0.4)]
     return decide(causes, (ended,))
-
-

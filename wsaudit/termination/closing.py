@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, PACKET_MASK, SECOND, SERVER, SIDES, CloseFrame, Finding, packet_number
 from wsaudit.registry import is_sendable
-from wsaudit.termination.beats import fitting, regular, unanswered
+from wsaudit.termination.beats import fitting, maybe_overdue, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
 from wsaudit.termination.reported import offence, oversized
 from wsaudit.termination.wire import Wire, close_acked
 from wsaudit.termination.words import CONFIRM, close_fact, end_fact, reason_text, seconds
 
 if TYPE_CHECKING:
-    from wsaudit.registry import Signatures, Text
+    from wsaudit.registry import Limit, Signatures, Text
     from wsaudit.session import Session
 
 CODES = {
@@ -60,7 +60,7 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
         and lead.code in ORDINARY
         and text is None
         and end.how == "fin"
-        and not session.parties[lead.side].pings
+        and not maybe_overdue(session, lead.side, lead.place.time)
         and (lead.side != SERVER or end.time - session.started < LONG_IDLE)
     ):
         cause, confidence = of_code(lead.code)
@@ -69,7 +69,7 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
     late = keepalive_cause(session, lead, answer, signatures)
     if late and late[0].confidence > WORDING:
         said = said._replace(confidence=WORDING)  # the code is then only how this library says goodbye
-    limits = limit_causes(session, lead, signatures)
+    limits = limit_causes(session, lead, reasons.polite)
     if limits:
         said = said._replace(confidence=min(said.confidence, 0.65 if lead.code == 1001 else 0.75))
     candidates = [said, *late, *limits]
@@ -128,6 +128,9 @@ class Reasons:
 
     def __init__(self, signatures: Signatures) -> None:
         self.signatures = signatures
+        self.polite = tuple(
+            limit for limit in signatures.limits if "close" in limit.wire
+        )  # hops that send a Close at their limit
         self.known: dict[tuple[bytes, int | None], Text | None] = {}
 
     def find(self, close: CloseFrame) -> Text | None:
@@ -172,19 +175,22 @@ def at(packet: int) -> str:
     return f" in packet {packet_number(packet)}" if packet else ""
 
 
-def limit_causes(session: Session, lead: CloseFrame, signatures: Signatures) -> list[Cause]:
+def limit_causes(session: Session, lead: CloseFrame, polite: tuple[Limit, ...]) -> list[Cause]:
     """T21, T22: hops that say goodbye when their idle or age limit is reached."""
-    if lead.side != SERVER or lead.code not in (1000, 1001, None) or lead.place.time - session.started < LONG_IDLE:
-        return []
-    found = []
-    idle = lead.place.time - max(session.client.stream.first_data_time, previous_data(session, lead))
-    if idle >= LONG_IDLE and session.flow.silence <= idle + SECOND:
-        for limit in signatures.limits_at(idle / SECOND, "idle"):
-            if "close" in limit.wire and limit.code in (None, lead.code):
-                found.append(Cause("idle-timeout", POLITE, (f"nothing had been sent for {seconds(idle)}: {limit.where}",), limit.confirm))
     age = lead.place.time - session.started
-    for limit in signatures.limits_at(age / SECOND, "lifetime"):
-        if "close" in limit.wire and limit.code in (None, lead.code):
+    if lead.side != SERVER or lead.code not in (1000, 1001, None) or age < LONG_IDLE:
+        return []
+    idle = lead.place.time - max(session.client.stream.first_data_time, previous_data(session, lead))
+    survived = session.flow.silence > idle + SECOND
+    found = []
+    for limit in polite:
+        if limit.code not in (None, lead.code):
+            continue
+        if limit.kind == "idle" and not survived and limit.fits(idle / SECOND):
+            found.append(
+                Cause("idle-timeout", POLITE, (f"nothing had been sent for {seconds(idle)}: {limit.where}",), limit.confirm)
+            )
+        elif limit.kind == "lifetime" and limit.fits(age / SECOND):
             found.append(Cause("lifetime-limit", 0.65, (f"the connection was {seconds(age)} old: {limit.where}",), limit.confirm))
     return found
 

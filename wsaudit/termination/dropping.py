@@ -47,7 +47,7 @@ def dropping_cause(session: Session, end: Wire, findings: list[Finding], signatu
     return decide(found, facts, doubt)
 
 
-# -- nobody said anything ------------------------------------------------------------------------------------------------------------
+# -- nobody said anything ------------------------------------------------------------------------------------
 
 
 def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cause]:
@@ -57,7 +57,8 @@ def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[C
     stream = session.parties[end.silent].stream
     peer = SIDES[1 - end.silent]
     lost = stream.offset - stream.acked
-    fact = f"{lost} bytes were sent {1 + stream.tail_retransmissions} times, at growing intervals, and never acknowledged by the {peer}"
+    times = 1 + stream.tail_retransmissions
+    fact = f"{lost} bytes were sent {times} times, at growing intervals, and never acknowledged by the {peer}"
     found = [Cause("network-loss", 0.8, (fact,))]
     beat = unanswered(session, end.silent, end.time)
     if beat is not None:
@@ -67,7 +68,7 @@ def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[C
     return found
 
 
-# -- somebody gave up ------------------------------------------------------------------------------------------------------------------
+# -- somebody gave up ----------------------------------------------------------------------------------------
 
 
 def keepalive_causes(session: Session, end: Wire, ender: int, signatures: Signatures) -> list[Cause]:
@@ -83,7 +84,11 @@ def keepalive_causes(session: Session, end: Wire, ender: int, signatures: Signat
 def beat_words(beat: Beat, session: Session, signatures: Signatures) -> tuple[str, ...]:
     where = f" in packet {packet_number(beat.packet)}" if beat.packet else ""
     words = [f"the Ping of the {SIDES[beat.side]}{where} had waited {seconds(beat.age)} for a Pong"]
-    words.append("TCP had acknowledged it: the host is up, the application does not answer" if beat.acked else "TCP had not acknowledged it")
+    words.append(
+        "TCP had acknowledged it: the host is up, the application does not answer"
+        if beat.acked
+        else "TCP had not acknowledged it"
+    )
     known = fitting(beat, session, signatures)
     if known is not None:
         words.append(f"interval and patience fit {known.name}")
@@ -101,7 +106,7 @@ def stalled_causes(session: Session, end: Wire) -> list[Cause]:
     return found
 
 
-# -- clocks ----------------------------------------------------------------------------------------------------------------------------
+# -- clocks --------------------------------------------------------------------------------------------------
 
 
 def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cause]:
@@ -162,7 +167,7 @@ def quiet(clock: str) -> str:
     return {"any": "nothing had been sent", "data": "no data frame had been sent"}.get(clock, f"the {clock} had sent nothing")
 
 
-# -- resets ----------------------------------------------------------------------------------------------------------------------------
+# -- resets --------------------------------------------------------------------------------------------------
 
 
 def reset_causes(session: Session, end: Wire) -> list[Cause]:
@@ -175,14 +180,17 @@ def reset_causes(session: Session, end: Wire) -> list[Cause]:
     for party in session.parties:
         stream = party.stream
         if stream.rst_time and stream.rst_ttl and stream.ttl and abs(stream.rst_ttl - stream.ttl) > 1:
-            fact = f"the RST has TTL {stream.rst_ttl}, the {SIDES[party.side]}'s other packets {stream.ttl}: another machine sent it"
+            fact = (
+                f"the RST has TTL {stream.rst_ttl}, the {SIDES[party.side]}'s other packets {stream.ttl}: another machine sent it"
+            )
             found.append(Cause("middlebox-reset", 0.8, (fact,)))
     if end.by not in (CLIENT, SERVER):
         return found
     sender = session.parties[1 - end.by].stream
     unread = sender.acked < sender.offset and end.time - sender.last_time < PROMPT
     if unread and sender.tail_retransmissions:
-        fact = f"the RST answers bytes that the {SIDES[1 - end.by]} had to send {1 + sender.tail_retransmissions} times: nobody knew the connection any more"
+        times = 1 + sender.tail_retransmissions
+        fact = f"the RST answers bytes that the {SIDES[1 - end.by]} sent {times} times: nobody knew the connection any more"
         found += [Cause("endpoint-killed", 0.6, (fact,)), Cause("network-loss", 0.45), Cause("flow-forgotten", 0.3)]
     elif unread and session.flow.silence >= FORGETFUL:
         fact = f"the RST answers the first bytes after {seconds(session.flow.silence)} of silence"
@@ -190,7 +198,7 @@ def reset_causes(session: Session, end: Wire) -> list[Cause]:
     return found
 
 
-# -- provoked, or simply gone --------------------------------------------------------------------------------------------------------
+# -- provoked, or simply gone --------------------------------------------------------------------------------
 
 
 def provoked_causes(session: Session, end: Wire, ender: int, findings: list[Finding]) -> list[Cause]:
@@ -221,7 +229,11 @@ def exit_causes(session: Session, end: Wire, ender: int) -> list[Cause]:
     if session.tls is not None and session.tls.close_notify[ender]:
         fact = f"the {who} said goodbye in TLS (close_notify), not in WebSocket: its program ended the connection"
         return [Cause("abrupt-exit", 0.6, (fact,)), Cause("endpoint-killed", 0.2)]
-    if end.how == "rst" and 0 <= end.time - peer.stream.last_data_time < PROMPT and peer.stream.last_data_time > party.stream.last_data_time:
+    if (
+        end.how == "rst"
+        and 0 <= end.time - peer.stream.last_data_time < PROMPT
+        and peer.stream.last_data_time > party.stream.last_data_time
+    ):
         fact = f"the RST says that bytes of the {SIDES[1 - ender]} were thrown away unread, as when a process dies"
         return [Cause("endpoint-killed", 0.5, (fact,)), Cause("abrupt-exit", 0.45)]
     fact = f"the {who} was neither asked to leave nor provoked"

@@ -23,18 +23,29 @@ def heartbeat_storms(rows: list[Ended]) -> list[Incident]:
         for burst in bursts(members, NEXT_BEAT):
             if len(burst) < STORM:
                 continue
-            sides = Counter(each.row.termination.initiator if each.row.termination.initiator is not None else each.row.termination.by
-                            for each in burst)  # fmt: skip
+            sides = Counter(who_gave_up(each) for each in burst)
             who = sides.most_common(1)[0][0]
-            blamed = "the server stalled, or the network to it" if who == CLIENT else "the network to the clients, or the server's own clock"
+            blamed = (
+                "the server stalled, or the network to it"
+                if who == CLIENT
+                else "the network to the clients, or the server's own clock"
+            )
             gave_up = f"{SIDES[who]}s" if who in (CLIENT, SERVER) else "endpoints"
             span = seconds(burst[-1].time - burst[0].time)
             detail = f"{len(burst)} keep-alives of {name_of(server)} failed within {span}; the {gave_up} gave up: {blamed}"
             found.append(
-                Incident("heartbeat-storm", server, burst[0].time, burst[-1].time, tuple(sorted(each.id for each in burst)), detail,
-                         "keepalive-timeout", 0.88, (("network-loss", 0.4),), CONFIRM["keepalive-timeout"])
+                Incident(
+                    "heartbeat-storm", server, burst[0].time, burst[-1].time, tuple(sorted(each.id for each in burst)), detail,
+                    "keepalive-timeout", 0.88, (("network-loss", 0.4),), CONFIRM["keepalive-timeout"],
+                )
             )  # fmt: skip
     return found
+
+
+def who_gave_up(each: Ended) -> int | None:
+    """The side that closed, or without a Close the side that left."""
+    end = each.row.termination
+    return end.by if end.initiator is None else end.initiator
 
 
 def bad_releases(rows: list[Ended]) -> list[Incident]:
@@ -49,7 +60,12 @@ def bad_releases(rows: list[Ended]) -> list[Incident]:
     for agent, accusations in sorted(bad.items()):
         members = agents[agent]
         others, others_bad = total - len(members), total_bad - len(accusations)
-        if len(accusations) < STORM or len(accusations) < BAD_PART * len(members) or not others or others_bad > OTHERS_PART * others:
+        if (
+            len(accusations) < STORM
+            or len(accusations) < BAD_PART * len(members)
+            or not others
+            or others_bad > OTHERS_PART * others
+        ):
             continue
         causes = Counter(each.row.termination.cause for each in accusations)
         cause = sorted(causes.items(), key=by_count)[0][0]

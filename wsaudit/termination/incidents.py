@@ -1,9 +1,9 @@
 """One cause, many connections: what shows only when ends are compared.
 
-    clusters.py   runs of ends that belong together
-    masses.py     everything one host held ends at once; its clients come back
-    limits.py     the same silence or the same age again and again
-    fleets.py     heartbeats that fail together, one release that misbehaves
+clusters.py   runs of ends that belong together
+masses.py     everything one host held ends at once; its clients come back
+limits.py     the same silence or the same age again and again
+fleets.py     heartbeats that fail together, one release that misbehaves
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
     """
     known = load_signatures(signatures)
     ended = [
-        Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1) if not row.probable and row.termination.kind != "ongoing"
+        Ended(number, row, end_time(row))
+        for number, row in enumerate(rows, 1)
+        if not row.probable and row.termination.kind != "ongoing"
     ]
-    everything = [*ended, *(Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1) if row.termination.kind == "ongoing")]
+    everything = [
+        *ended,
+        *(Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1) if row.termination.kind == "ongoing"),
+    ]
     found = find_masses(everything, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
     found += find_limits(ended, taken, known)

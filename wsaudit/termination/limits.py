@@ -17,7 +17,17 @@ SLACK = SECOND // 33
 SHORTEST = SECOND * 98 // 100
 SHORTEST_AGE = 10 * SECOND
 ONE_INSTANT = SECOND  # ends nearer than this are one event, whatever the ages were
-UNSURE = ("abrupt-exit", "endpoint-killed", "idle-timeout", "flow-forgotten", "middlebox-reset", "unknown", "lifetime-limit", "going-away", "normal")
+UNSURE = (
+    "abrupt-exit",
+    "endpoint-killed",
+    "idle-timeout",
+    "flow-forgotten",
+    "middlebox-reset",
+    "unknown",
+    "lifetime-limit",
+    "going-away",
+    "normal",
+)
 
 
 def find_limits(rows: list[Ended], taken: set[int], signatures: Signatures) -> list[Incident]:
@@ -38,7 +48,12 @@ def idle_limits(free: list[Ended], rows: list[Ended], signatures: Signatures) ->
     groups: dict[Hashable, list[tuple[int, Ended]]] = {}
     for each in free:
         idle = each.row.idle[0]
-        if each.row.termination.kind == "dropped" and each.row.termination.how in ("fin", "rst") and idle is not None and idle >= SHORTEST:
+        if (
+            each.row.termination.kind == "dropped"
+            and each.row.termination.how in ("fin", "rst")
+            and idle is not None
+            and idle >= SHORTEST
+        ):
             groups.setdefault(ender(each.row), []).append((idle, each))
     found = []
     for members in groups.values():

@@ -47,7 +47,7 @@ def find_masses(rows: list[Ended], signatures: Signatures) -> list[Incident]:
     return [*merge_deploys(found), *returns(rows, found)]
 
 
-# -- without a Close -------------------------------------------------------------------------------------------------------------------
+# -- without a Close -----------------------------------------------------------------------------------------
 
 
 def abrupt_ends(rows: list[Ended], servers: dict[Endpoint, list[Connection]], signatures: Signatures) -> list[Incident]:
@@ -129,9 +129,7 @@ def server_gone(
     return settle("mass-abrupt-end", server, burst, detail, "restart", 0.5, (("endpoint-killed", 0.45),))
 
 
-def common_instant(
-    burst: list[Ended], neighbours: list[Connection], signatures: Signatures
-) -> tuple[float, str, str] | None:
+def common_instant(burst: list[Ended], neighbours: list[Connection], signatures: Signatures) -> tuple[float, str, str] | None:
     """Did these end a known time after an instant at which a proxy began to serve new connections elsewhere?"""
     ids = {each.row.first_packet for each in burst}
     end = burst[0].time
@@ -153,8 +151,8 @@ def proxy_gone(server: Endpoint, burst: list[Ended], legs: list[Ended]) -> Incid
     every = sorted([*burst, *legs], key=time_of)
     span = seconds(every[-1].time - every[0].time)
     detail = (
-        f"{address(server[0])} ended {len(burst)} connections as a server and {len(legs)} as a client within {span}, without Close: "
-        "both legs of its tunnels"
+        f"{address(server[0])} ended {len(burst)} connections as a server and {len(legs)} as a client within {span}, "
+        "without Close: both legs of its tunnels"
     )
     return settle("mass-abrupt-end", server, every, detail, "endpoint-killed", 0.75, (("restart", 0.45),))
 
@@ -194,12 +192,14 @@ def silent_ends(rows: list[Ended]) -> list[Incident]:
     for server, members in sorted(group(silent, by_server).items()):
         for burst in bursts(members, NETWORK):
             if len(burst) >= FEW:
-                detail = f"{len(burst)} connections to {name_of(server)} fell silent within {seconds(burst[-1].time - burst[0].time)}"
+                detail = (
+                    f"{len(burst)} connections to {name_of(server)} fell silent within {seconds(burst[-1].time - burst[0].time)}"
+                )
                 found.append(settle("mass-silent-end", server, burst, detail, "network-loss", 0.88, (("endpoint-killed", 0.2),)))
     return found
 
 
-# -- with a Close ----------------------------------------------------------------------------------------------------------------------
+# -- with a Close --------------------------------------------------------------------------------------------
 
 
 def graceful_ends(rows: list[Ended], servers: dict[Endpoint, list[Connection]]) -> list[Incident]:
@@ -252,10 +252,12 @@ def deploy(run: list[Incident]) -> Incident:
     ids = tuple(sorted(i for each in run for i in each.connections))
     names = ", ".join(name_of(server) for server in servers[:4]) + (", ..." if len(servers) > 4 else "")
     detail = f"{len(servers)} servers closed {len(ids)} connections one after the other with 1001 or 1012: {names}"
-    return Incident("deploy", None, run[0].start, run[-1].end, ids, detail, "restart", 0.93, (("going-away", 0.2),), CONFIRM["restart"])
+    return Incident(
+        "deploy", None, run[0].start, run[-1].end, ids, detail, "restart", 0.93, (("going-away", 0.2),), CONFIRM["restart"]
+    )
 
 
-# -- and back again ----------------------------------------------------------------------------------------------------------------------
+# -- and back again ------------------------------------------------------------------------------------------
 
 
 def returns(rows: list[Ended], masses: Iterable[Incident]) -> list[Incident]:
@@ -266,7 +268,11 @@ def returns(rows: list[Ended], masses: Iterable[Incident]) -> list[Incident]:
     for mass in masses:
         came: list[Ended] = []
         for host in sorted({clients[i] for i in mass.connections}):
-            came += [each for each in by_client[host] if mass.start < each.time <= mass.end + RETURN and each.id not in mass.connections]
+            came += [
+                each
+                for each in by_client[host]
+                if mass.start < each.time <= mass.end + RETURN and each.id not in mass.connections
+            ]
         if len(came) < STORM:
             continue
         came.sort(key=time_of)
@@ -276,8 +282,8 @@ def returns(rows: list[Ended], masses: Iterable[Incident]) -> list[Incident]:
         if spread > JITTER * middle:
             continue
         detail = (
-            f"{len(came)} connects by the clients of an earlier incident, half of them within {seconds(middle)} and nine in ten within "
-            f"{seconds(spread)} of one another: no jitter"
+            f"{len(came)} connects by the clients of an earlier incident, half of them within {seconds(middle)} and "
+            f"nine in ten within {seconds(spread)} of one another: no jitter"
         )
         found.append(
             Incident("reconnect-storm", mass.server, came[0].time, came[-1].time, tuple(sorted(each.id for each in came)), detail,

@@ -66,8 +66,13 @@ def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tu
         return None
     if how == "capture-end":
         told = NO_SESSION
-        return Termination("ongoing", how, None, "none", 0.95, ("the capture ends before the connection does",), reported=(told, told), time=time), "not-captured"
-    evidence = (f"{SIDES[by]} ended TCP first in packet {packet_number(packet)}" if by in (CLIENT, SERVER) else "TCP ended", "the frames cannot be read without keys")
+        return Termination(
+            "ongoing", how, None, "none", 0.95, ("the capture ends before the connection does",), reported=(told, told), time=time
+        ), "not-captured"
+    evidence = (
+        f"{SIDES[by]} ended TCP first in packet {packet_number(packet)}" if by in (CLIENT, SERVER) else "TCP ended",
+        "the frames cannot be read without keys",
+    )
     return Termination(
         "unknown", how, by, "unknown", 0.1, evidence, (), "the TLS keys: SSLKEYLOGFILE of the client, or of the server",
         None, None, (CANNOT_TELL, CANNOT_TELL), time,
@@ -90,7 +95,9 @@ def tls_failed(facts: TlsFacts, how: str, by: int | None, time: int, packet: int
         evidence.append(f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}")
     elif by in (CLIENT, SERVER):
         what = "an RST" if how == "rst" else "FIN"
-        evidence.append(f"{SIDES[by]} ended TCP with {what} in packet {packet_number(packet)}, in the middle of the TLS handshake, without an alert")
+        evidence.append(
+            f"{SIDES[by]} ended TCP with {what} in packet {packet_number(packet)}, amid the TLS handshake and without an alert"
+        )
     if facts.handshake_failed is not None:
         evidence.append(FAILURES[facts.handshake_failed])
     confidence = 0.97 if alert is not None or facts.handshake_failed is not None else 0.85

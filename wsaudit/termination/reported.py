@@ -42,7 +42,7 @@ def reported(session: Session, end: Wire, findings: list[Finding], known: Librar
 
 
 def is_plain(session: Session, end: Wire, c: CloseFrame, s: CloseFrame) -> bool:
-    """Both Closes arrived, nothing disturbed them, nothing followed them, neither complains: what nearly every connection shows."""
+    """Both Closes arrived, nothing disturbed or followed them, neither complains: what nearly every connection shows."""
     a, b = session.client.stream, session.server.stream
     return bool(
         end.how == "fin"
@@ -159,7 +159,7 @@ def handshake_failed(session: Session, known: Libraries) -> tuple[Reported, Repo
 
 
 def failed_itself(session: Session, side: int, end: Wire, findings: list[Finding], library: Library | None) -> bool:
-    """Did this endpoint fail the connection because of what its peer sent (RFC 6455 §7.1.7)? Then it reports 1006, whatever comes."""
+    """Did this endpoint fail the connection for what its peer sent (RFC 6455 §7.1.7)? Then it reports 1006, whatever comes."""
     peer = session.parties[1 - side]
     sent, got = end.closes[side], end.closes[1 - side]
     if sent is None:

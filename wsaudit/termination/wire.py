@@ -148,7 +148,7 @@ def silenced(a: Stream, b: Stream) -> int | None:
 
 
 def first_of(c: CloseFrame, s: CloseFrame) -> int:
-    """Who started the close handshake. A Close whose sender had not acknowledged the peer's Close was sent without knowing of it."""
+    """Who started the close handshake: a Close whose sender had not acknowledged the peer's was sent without knowing of it."""
     client_knew = c.acked >= s.end
     server_knew = s.acked >= c.end
     if client_knew != server_knew:

@@ -22,10 +22,10 @@ CONFIRM = {
     "overload": "the sender's load and connection limits at that time",
     "bad-gateway": "the gateway's log: its upstream at that time",
     "application": "the application's own list of close codes",
-    "keepalive-timeout": "why the peer did not answer: its CPU and event loop at that time, its network; the sender's ping settings",
+    "keepalive-timeout": "why the peer did not answer: its CPU, event loop and network at that time; the sender's ping settings",
     "idle-timeout": "the idle and tunnel timeouts of every hop between the two; ping more often than the shortest of them",
     "lifetime-limit": "the maximum connection age of every hop and of the session's token",
-    "flow-forgotten": "the idle timeout of load balancers, NAT and firewalls on the way; ping more often than the shortest of them",
+    "flow-forgotten": "the idle timeouts of load balancers, NAT and firewalls on the way; ping more often than the shortest",
     "slow-consumer": "what the receiver was busy with: a blocked event loop, a slow disk or database; the sender's queue limit",
     "endpoint-killed": "the journal of that host around that time: out of memory, signals, crashes, a restarted container",
     "abrupt-exit": "the application's log on that side: it closed the socket, or its process ended, without a Close",
@@ -71,4 +71,6 @@ def end_fact(end: Wire) -> str:
 def seconds(ns: int) -> str:
     """A duration as people say it."""
     value = ns / SECOND
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s" if value < 100 else f"{value:.0f} s"
+    if value < 1:
+        return f"{value * 1000:.{0 if value >= 0.01 else 1}f} ms"
+    return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"
