@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Kind = str
-"""One of "int", "float", "bool", "text", "time" (RFC 3339 UTC text with nanoseconds) and "texts" (a list)."""
+"""One of "int", "float", "bool", "text", "word" (one of few), "time" (RFC 3339 UTC text with nanoseconds) and "texts" (a list)."""
 
 
 @dataclass(frozen=True)
@@ -292,14 +292,20 @@ Unknown is an empty cell, null or NA, never a guess. What came from traffic is m
 | text | text; an apostrophe before what could be a formula | string | string |
 | time | RFC 3339, UTC, nanoseconds | timestamp[ns, UTC] | datetime64[ns, UTC] |
 | texts | joined by "; " | list of strings | object (lists) |
+| word | | | category |
+
+`frames` and `messages` are DataFrames only, and of `wsaudit.audit(..., frames=True)`.
 """
 
 
 def describe_tables() -> str:
     """The columns of every table as a Markdown document: docs/tables.md."""
+    from wsaudit.report.frames import FRAME_COLUMNS, MESSAGE_COLUMNS
+
+    tables = [(table.name, table.columns) for table in TABLES] + [("frames", FRAME_COLUMNS), ("messages", MESSAGE_COLUMNS)]
     lines = [INTRODUCTION]
-    for table in TABLES:
-        lines += [f"## {table.name}", "", "| column | type | unit or meaning |", "|---|---|---|"]
-        lines += [f"| `{one.name}` | {one.kind} | {one.about} |" for one in table.columns]
+    for name, columns in tables:
+        lines += [f"## {name}", "", "| column | type | unit or meaning |", "|---|---|---|"]
+        lines += [f"| `{one.name}` | {one.kind} | {one.about} |" for one in columns]
         lines.append("")
     return "\n".join(lines)
