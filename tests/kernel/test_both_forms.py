@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wire import C, S
 
+from wsaudit.kernel.constants import FRAMES
+
 slow_to_load = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 Event = tuple[Any, ...]
@@ -46,7 +48,7 @@ class Recorder:
         self.note("data", (data, *place))
         stream.scanner = self.kernel.frames.Scanner(0, self)
         stream.scanner.log = self.kernel.frames.FrameLog()
-        stream.mode = self.kernel.streams.FRAMES
+        stream.mode = FRAMES
 
 
 def facts(thing: Any, names: list[str]) -> dict[str, Any]:

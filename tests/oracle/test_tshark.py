@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import pandas
 import pytest
 import samples
 from oracle import tshark
@@ -63,7 +64,7 @@ def seen_by_wsaudit(paths: list[Path]) -> Frames:
                     row.rsv1 * 4 + row.rsv2 * 2 + row.rsv3,
                     row.masked,
                     row.length,
-                    None if row.close_code != row.close_code or row.close_code is None else int(row.close_code),
+                    None if pandas.isna(row.close_code) else int(row.close_code),
                 )
                 for row in rows[rows["side"] == side].itertuples()
             ]
