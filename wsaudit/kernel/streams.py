@@ -8,7 +8,7 @@ acknowledged" is the same question as for data.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from typing import Any
 
 from wsaudit.kernel.buffer import Buffer, zeros
@@ -376,11 +376,11 @@ class Stream:
     ) -> None:
         total = n + lost
         if d < 0 or self.fin_taken:
-            if d == -1 and total <= 1:
+            mirrored = ident == self.seg_ident and seq == self.seg_seq and total == self.seg_len and time - self.seg_time < MIRROR
+            if d == -1 and total <= 1 and not mirrored:
                 self.keepalives += 1
                 self.keepalives_unanswered += 1
                 return
-            mirrored = ident == self.seg_ident and seq == self.seg_seq and total == self.seg_len and time - self.seg_time < MIRROR
             if mirrored:
                 self.duplicates += 1
             else:
@@ -417,17 +417,23 @@ class Stream:
         if self.pending is None:
             self.pending = []
             self.hole_packets = 0
-        for held in self.pending:
-            if held[0] < offset + n and offset < held[0] + len(held[1]):
-                lo = max(offset, held[0])
-                hi = min(offset + n, held[0] + len(held[1]))
-                if data[lo - offset : hi - offset] != held[1][lo - held[0] : hi - held[0]]:
-                    self.note_conflict(packet)
-                if held[0] <= offset and held[0] + len(held[1]) >= offset + n and held[2] >= lost:
-                    self.retransmissions += 1
-                    return
+        at = bisect_left(self.pending, (offset,))
+        first = at
+        while first > 0 and self.pending[first - 1][0] + len(self.pending[first - 1][1]) > offset:
+            first -= 1
+        for i in range(first, len(self.pending)):
+            held = self.pending[i]
+            if held[0] >= offset + n:
+                break
+            lo = max(offset, held[0])
+            hi = min(offset + n, held[0] + len(held[1]))
+            if data[lo - offset : hi - offset] != held[1][lo - held[0] : hi - held[0]]:
+                self.note_conflict(packet)
+            if held[0] <= offset and held[0] + len(held[1]) >= offset + n and held[2] >= lost:
+                self.retransmissions += 1
+                return
         self.out_of_order += 1
-        insort(self.pending, (offset, data, lost, time, packet))
+        insort(self.pending, (offset, data, lost, time, packet), at)
         self.pending_bytes += n
         if self.pending_bytes > self.flow.buffer_limit or len(self.pending) > 4096:
             self.flow.limit_hits += 1
