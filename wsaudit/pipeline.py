@@ -556,6 +556,8 @@ class Pipeline:
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
         self.sink.session_over(session)
+        for party in session.parties:  # a ring of references: cut it, so that memory is freed at once
+            party.frames.listener = None
 
 
 def gap_offset(gap: Gap) -> int:

@@ -28,6 +28,9 @@ REMEMBERED = 4096  # combinations of facts known to be clean, of each kind: host
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
 
 
+NOTHING: frozenset[int] = frozenset()
+
+
 class Judge:
     """Judges connection by connection, then all of them together."""
 
@@ -40,7 +43,7 @@ class Judge:
         self.handshake_rules = rules_of("handshake")
         self.offences = frozenset(rule.id for rule in CATALOGUE.values() if is_offence(rule))
         self.plans: dict[int, Plan] = {}
-        self.clean_shapes: set[tuple[Any, ...]] = set()
+        self.clean_shapes: dict[tuple[int, int], set[int]] = {}  # by side and extensions
         self.clean_closes: set[CloseBody] = set()
         self.handshakes: dict[tuple[Any, ...], list[Finding]] = {}
 
@@ -51,9 +54,10 @@ class Judge:
         if session.handshake is not None:
             self.judge_handshake(session, found)
         extensions = extensions_of(session)
-        shapes = (client.frames.shape_ids(), server.frames.shape_ids(), extensions)
-        if shapes not in self.clean_shapes:
-            self.judge_shapes(session, extensions, shapes, found)
+        for party in (client, server):
+            clean = self.clean_shapes.get((party.side, extensions), NOTHING)
+            if not clean.issuperset(party.frames.shape_ids()):
+                self.judge_shapes(session, party, extensions, found)
         if client.closes or server.closes:
             self.judge_closes(session, found)
         occasions = occasions_of(session)
@@ -104,21 +108,23 @@ class Judge:
                 self.handshakes.clear()
             self.handshakes[key] = [shifted(each, head, -1, 0) for each, head in zip(hits, heads, strict=True)]
 
-    def judge_shapes(self, session: Session, extensions: int, key: tuple[Any, ...], found: list[Finding]) -> None:
-        before = len(found)
-        for party in session.parties:
-            folded: dict[str, Finding] = {}
-            for shape in party.shapes():
-                seen = Frame(party.side, shape.shape, shape.length, extensions)
-                hits = [(rule, detail) for rule in self.shape_rules if (detail := rule.body(seen)) is not None]
-                alien = [hit for hit in hits if hit[0].id == ALIEN]
-                for rule, detail in alien or hits:
-                    fold(folded, self.one(rule, session, party.side, fault_of(shape, detail)))
-                if alien:
-                    break  # what follows is no sequence of frames
-            found += folded.values()
-        if len(found) == before:
-            remember(self.clean_shapes, key)
+    def judge_shapes(self, session: Session, party: Party, extensions: int, found: list[Finding]) -> None:
+        """Whether a shape is clean depends on nothing but who sent it and what was agreed, so it is asked once."""
+        clean = self.clean_shapes.setdefault((party.side, extensions), set())
+        folded: dict[str, Finding] = {}
+        for shape in party.shapes():
+            if shape.shape in clean:
+                continue
+            seen = Frame(party.side, shape.shape, shape.length, extensions)
+            hits = [(rule, detail) for rule in self.shape_rules if (detail := rule.body(seen)) is not None]
+            if not hits:
+                remember(clean, shape.shape)
+            alien = [hit for hit in hits if hit[0].id == ALIEN]
+            for rule, detail in alien or hits:
+                fold(folded, self.one(rule, session, party.side, fault_of(shape, detail)))
+            if alien:
+                break  # what follows is no sequence of frames
+        found += folded.values()
 
     def judge_closes(self, session: Session, found: list[Finding]) -> None:
         handshake = session.handshake
@@ -149,6 +155,8 @@ class Judge:
         """What one side did, given what is proven about the other."""
         client, server = session.client, session.server
         proven = [each for each in found if each.rule in self.offences and each.verdict != UNVERIFIABLE]
+        if any(each.rule == ALIEN for each in proven):
+            rules = ()  # a Close that was read into bytes of another protocol is none
         offences = (of_side(proven, CLIENT), of_side(proven, SERVER)) if proven else NO_OFFENCES
         for party, peer in ((client, server), (server, client)):
             side = party.side

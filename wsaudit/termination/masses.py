@@ -75,8 +75,9 @@ def abrupt_ends(rows: list[Ended], servers: dict[Endpoint, list[Connection]], si
                 found.append(proxy_gone(server, burst, other))
             elif enough(len(burst), opened):
                 found.append(server_gone(server, burst, opened, servers[server], signatures))
+    clients = group(rows, client_host)
     for host, members in sorted(from_clients.items()):
-        census = Census([each.row for each in rows if each.row.client[0] == host])
+        census = Census([each.row for each in clients[host]])
         for burst in bursts([each for each in members if each.id not in used], TOGETHER):
             opened = census.open_at(burst[0].time)
             if not same_limit(burst) and enough(len(burst), opened):
