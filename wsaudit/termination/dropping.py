@@ -96,12 +96,14 @@ def beat_words(beat: Beat, session: Session, signatures: Signatures) -> tuple[st
 
 
 def stalled_causes(session: Session, end: Wire) -> list[Cause]:
-    """T30: a receiver that does not read."""
+    """T30: a receiver that does not read. Its window may open again when it leaves, after the end that is to be explained."""
     found = []
     for party in session.parties:
-        since = party.stream.zero_since
-        if since and end.time - since >= STUCK:
-            fact = f"the {SIDES[party.side]}'s receive window had been zero for {seconds(end.time - since)}"
+        stream = party.stream
+        stuck = end.time - stream.zero_since if stream.zero_since else stream.zero_total
+        waited = end.time - stream.peer.last_data_time
+        if stuck >= STUCK and stuck * 10 >= waited * 9:
+            fact = f"the {SIDES[party.side]}'s receive window had been zero for {seconds(stuck)}"
             found.append(Cause("slow-consumer", 0.88, (fact,)))
     return found
 
@@ -187,7 +189,8 @@ def reset_causes(session: Session, end: Wire) -> list[Cause]:
     if end.by not in (CLIENT, SERVER):
         return found
     sender = session.parties[1 - end.by].stream
-    unread = sender.acked < sender.offset and end.time - sender.last_time < PROMPT
+    unread = sender.acked < sender.offset or sender.acked_packet == end.packet  # nothing but the RST acknowledged them
+    unread = unread and end.time - max(sender.last_data_time, sender.tail_last_time) < PROMPT
     if unread and sender.tail_retransmissions:
         times = 1 + sender.tail_retransmissions
         fact = f"the RST answers bytes that the {SIDES[1 - end.by]} sent {times} times: nobody knew the connection any more"

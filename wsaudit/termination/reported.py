@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 NO_CODE, ABNORMAL = 1005, 1006
 FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
 REACTION = 5 * SECOND  # a failure answers what came before it within this time
-FRAME_FAULTS = ("FR-", "FG-", "CT-", "TX-", "PMD-")  # families of rules for which an endpoint has to fail the connection
+# Breaches that a receiver notices and answers by failing the connection. Bad Closes are told apart by `acceptable`; what nobody
+# checks while he reads (masking keys that repeat, say) is not among them.
+FAULTS = frozenset(
+    ("FR-01", "FR-02", "FR-04", "FR-05", "FR-06", "FR-07", "FR-13", "FG-01", "FG-02", "FG-03", "CT-01", "CT-02", "TX-01")
+    + tuple(f"PMD-{number:02}" for number in range(1, 10))
+)
 LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
 STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
@@ -183,7 +188,7 @@ def offence(findings: list[Finding], side: int, time: int) -> Finding | None:
             finding.side == side
             and finding.at_fault == SIDES[side]
             and finding.verdict == "violation"
-            and finding.rule.startswith(FRAME_FAULTS)
+            and finding.rule in FAULTS
             and 0 <= time - finding.place.time < REACTION
         ):
             found = finding

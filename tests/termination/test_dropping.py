@@ -1,0 +1,150 @@
+"""Causes of endings without any Close, each with its near miss."""
+
+from __future__ import annotations
+
+import wire
+from termination.endings import ending, gone, talk
+from wire import C, S
+
+
+def test_simply_gone() -> None:
+    found = ending(gone(talk().wait(0.4), S))
+    assert (found.cause, found.others.keys()) == ("abrupt-exit", {"endpoint-killed"})
+    assert found.confidence < 0.6
+
+
+def test_gone_in_the_middle_of_a_frame() -> None:
+    assert ending(gone(talk().send(S, wire.frame(wire.BINARY, b"half", length=400)), S)).cause == "endpoint-killed"
+
+
+def test_gone_in_the_middle_of_a_message() -> None:
+    assert ending(gone(talk().text(S, "part", fin=False), S)).cause == "endpoint-killed"
+
+
+def test_a_known_idle_limit() -> None:
+    found = ending(gone(talk(answer={"Server": "nginx/1.22.1"}).wait(60.2), S))
+    assert found.cause == "idle-timeout"
+    assert "nginx" in found.evidence
+    assert 0.6 <= found.confidence < 0.9
+
+
+def test_a_configured_idle_limit_is_a_round_number() -> None:
+    assert ending(gone(talk().wait(7.004), S)).cause == "idle-timeout"
+    assert ending(gone(talk().wait(7.4), S)).cause == "abrupt-exit"
+
+
+def test_a_silence_that_was_survived_before_is_no_limit() -> None:
+    assert ending(gone(talk().wait(9).text(C, "x").ack(S).wait(7.004), S)).cause == "abrupt-exit"
+
+
+def test_an_end_right_after_data_is_no_idle_limit() -> None:
+    assert ending(gone(talk().wait(60).text(C, "x").ack(S), S)).cause == "abrupt-exit"
+
+
+def test_an_age_limit_ends_a_connection_in_use() -> None:
+    conversation = talk()
+    for _ in range(10):
+        conversation.wait(2.9).text(C, "x").ack(S)
+    found = ending(gone(conversation.wait(0.9), S))
+    assert "lifetime-limit" in {found.cause, *found.others}
+
+
+def test_a_keep_alive_that_leaves_without_a_word() -> None:
+    """ws: terminate() when the next beat is due; aiohttp: half a heartbeat after the Ping."""
+    conversation = talk().ping(S, b"1").pong(C, b"1").wait(30).ping(S, b"2").ack(C).wait(30)
+    found = ending(gone(conversation, S))
+    assert found.cause == "keepalive-timeout"
+    assert "the host is up, the application does not answer" in found.evidence
+    assert found.confidence < 0.9
+
+
+def test_a_pong_after_the_end_does_not_count() -> None:
+    conversation = talk().ping(S, b"1").ack(C).wait(1.01).fin(S).ack(C).wait(0.3).pong(C, b"1").rst(S)
+    assert ending(conversation).cause == "keepalive-timeout"
+
+
+def test_the_other_sides_ping_is_not_what_the_leaver_waited_for() -> None:
+    conversation = talk().ping(C, b"1").ack(S).wait(0.65)
+    assert ending(gone(conversation, S)).cause == "abrupt-exit"
+
+
+def test_the_network_is_gone() -> None:
+    conversation = talk().text(C, "data")
+    for pause in (0.2, 0.4, 0.8, 1.6):
+        conversation.wait(pause).repeat()
+    found = ending(conversation)
+    assert (found.kind, found.how, found.cause) == ("dropped", "silent", "network-loss")
+    assert found.confidence < 0.9
+
+
+def test_the_network_is_gone_and_a_ping_was_waiting() -> None:
+    conversation = talk().ping(S, b"1").pong(C, b"1").wait(1).ping(S, b"2")
+    for pause in (0.2, 0.4, 0.8, 1.6):
+        conversation.wait(pause).repeat()
+    found = ending(conversation)
+    assert found.cause == "keepalive-timeout"
+    assert "network-loss" in found.others
+
+
+def test_a_reset_from_another_machine() -> None:
+    conversation = talk().wait(0.4)
+    conversation.ttl = getattr(conversation, "ttl", 64)
+    forged = conversation.rst(S).packets[-1]
+    at = 14 + 8
+    data = bytearray(forged.data)
+    data[at] = 40
+    conversation.packets[-1] = wire.Packet(forged.time, bytes(data))
+    found = ending(conversation)
+    assert found.cause == "middlebox-reset"
+    assert "another machine" in found.evidence
+
+
+def test_resets_of_both_sides_at_once() -> None:
+    assert ending(talk().wait(0.4).rst(S).rst(C)).cause == "middlebox-reset"
+
+
+def test_a_flow_that_was_forgotten() -> None:
+    found = ending(talk().wait(350).text(C, "x").rst(S))
+    assert found.cause == "flow-forgotten"
+    assert "350" in found.evidence
+
+
+def test_a_reset_of_data_after_a_short_silence_is_no_forgotten_flow() -> None:
+    assert ending(talk().wait(5.4).text(C, "x").rst(S)).cause == "endpoint-killed"
+
+
+def test_a_receiver_that_does_not_read() -> None:
+    conversation = talk().binary(S, bytes(9000)).segment(C, window=0).wait(4.3)
+    assert ending(gone(conversation, S)).cause == "slow-consumer"
+
+
+def test_a_receiver_that_reads_again_is_not_slow() -> None:
+    conversation = talk().binary(S, bytes(9000)).segment(C, window=0).wait(1).ack(C).wait(4.3)
+    assert ending(gone(conversation, S)).cause == "abrupt-exit"
+
+
+def test_a_strict_server_that_says_nothing() -> None:
+    """hypercorn ends TCP without a Close when a frame is wrong."""
+    found = ending(gone(talk().frame(C, 11, b"").ack(S), S))
+    assert found.cause == "protocol-error"
+    assert "FR-05" in found.evidence
+
+
+def test_an_old_offence_is_not_the_reason() -> None:
+    assert ending(gone(talk().frame(C, 11, b"").ack(S).wait(20.4), S)).cause == "abrupt-exit"
+
+
+def test_too_big_for_the_receiver() -> None:
+    huge = talk().send(C, wire.frame(wire.BINARY, bytes(30_000), mask=wire.MASK, length=200_000)).ack(S)
+    assert ending(gone(huge, S)).cause == "message-too-big"
+
+
+def test_midstream_takes_off_confidence() -> None:
+    whole = talk()
+    for i in range(6):
+        whole.text(C, f"client {i}").text(S, f"server {i}")
+    sure = ending(gone(whole.wait(0.4), S))
+    del whole.packets[:5]
+    unsure = ending(whole)
+    assert unsure.cause == sure.cause
+    assert unsure.confidence < sure.confidence

@@ -1,0 +1,143 @@
+"""What both endpoints were told (RFC 6455 §7.1.5 to §7.1.7)."""
+
+from __future__ import annotations
+
+import pytest
+import wire
+from termination.endings import CHROMIUM, ending, gone, talk
+from wire import C, S
+
+CLEAN = (1000, True, True)
+LOST = (1006, False, True)
+
+
+@pytest.mark.parametrize(("code", "told"), [(1000, 1000), (1001, 1001), (4321, 4321), (None, 1005)])
+def test_an_answered_close_is_what_both_report(code: int | None, told: int) -> None:
+    found = ending(gone(talk().close(C, code).close(S, code), S))
+    assert found.client == found.server == (told, True, True)
+
+
+def test_each_reports_what_it_received() -> None:
+    found = ending(gone(talk().close(C, 3000).close(S, 1000), S))
+    assert found.client == (1000, True, True)
+    assert found.server == (3000, True, True)
+
+
+def test_nothing_received_is_1006() -> None:
+    found = ending(gone(talk(), C))
+    assert found.client == found.server == LOST
+
+
+def test_an_unanswered_close_is_known_to_its_receiver_only() -> None:
+    found = ending(gone(talk().close(C, 1000).ack(S), S))
+    assert found.client == LOST
+    assert found.server == (1000, False, True)
+
+
+def test_a_close_that_was_never_acknowledged_is_uncertain() -> None:
+    found = ending(talk().close(C, 1000).rst(C))
+    assert found.server[0] == 1000
+    assert found.server[2] is False
+
+
+def test_a_close_answered_by_rst_is_uncertain() -> None:
+    found = ending(talk().close(C, 1000).rst(S))
+    assert found.server == (1000, False, False)
+    assert found.client == LOST
+
+
+def test_an_answer_that_died_in_a_reset_cannot_be_told_from_none() -> None:
+    found = ending(talk().close(S, 1009).rst(S))
+    assert found.client == (1009, None, False)
+
+
+def test_a_close_that_came_to_a_closed_socket_was_not_received() -> None:
+    found = ending(talk().close(S, 1001).ack(C).wait(10).fin(S).ack(C).wait(1).close(C, 1001).rst(S))
+    assert found.server == (1006, False, False)
+
+
+def test_half_closed_is_not_closed() -> None:
+    """The server sends Close and FIN; the client still answers, and the answer is read."""
+    found = ending(talk().close(S, 1001).fin(S).ack(C).text(C, "one more").close(C, 1001).ack(S).fin(C).ack(S))
+    assert (found.kind, found.by) == ("closed", "server")
+    assert found.client == found.server == (1001, True, True)
+
+
+def test_a_refused_handshake_is_1006_and_no_session() -> None:
+    refused = wire.Conversation().open().send(C, wire.request()).send(S, wire.response("403 Forbidden")).ack(C)
+    found = ending(gone(refused, S))
+    assert found.kind == "refused"
+    assert found.client == LOST
+    assert found.server == (None, None, True)
+
+
+def test_who_fails_the_connection_reports_1006() -> None:
+    """RFC 6455 §7.1.7, measured on websockets, ws, undici and Chromium: the answer to its own 1002 is not reported."""
+    bad = talk().frame(C, 3, b"reserved")
+    found = ending(gone(bad.close(S, 1002).close(C, 1002), S))
+    assert found.client == (1002, True, True)
+    assert found.server == LOST
+    assert found.cause == "protocol-error"
+
+
+def test_a_1002_without_an_offence_is_only_a_code() -> None:
+    found = ending(gone(talk().close(S, 1002).close(C, 1002), S))
+    assert found.server == (1002, True, True)
+
+
+def test_an_offence_long_before_is_not_what_1002_answers() -> None:
+    found = ending(gone(talk().frame(C, 3, b"reserved").wait(60).close(S, 1002).close(C, 1002), S))
+    assert found.server == (1002, True, True)
+
+
+def test_1009_right_after_the_largest_frame_fails_the_connection() -> None:
+    big = talk().binary(C, bytes(70_000))
+    assert ending(gone(big.close(S, 1009).close(C, 1009), S)).server == LOST
+
+
+def test_1009_after_small_ones_is_only_a_code() -> None:
+    small = talk().binary(C, bytes(70_000)).text(C, "small").text(S, "ok")
+    assert ending(gone(small.close(S, 1009).close(C, 1009), S)).server == (1009, True, True)
+
+
+@pytest.mark.parametrize("code", [999, 1005, 1006, 1015, 1016, 2999, 5000])
+def test_an_illegal_code_is_not_reported_by_who_refuses_it(code: int) -> None:
+    found = ending(gone(talk().close(C, code).close(S, 1002), S))
+    assert found.server == LOST
+    assert found.client == (1002, True, True)
+
+
+def test_who_sends_an_illegal_code_takes_it_back() -> None:
+    found = ending(gone(talk().close(S, 999).close(C, 999), S))
+    assert found.client[0] == 1006
+    assert found.server == (999, True, True)
+
+
+def test_a_body_of_one_byte_is_not_a_close_without_a_code() -> None:
+    found = ending(gone(talk().frame(C, wire.CLOSE, b"\x03").close(S, 1002), S))
+    assert found.server == LOST
+    assert found.client == (1002, True, True)
+
+
+def test_chromium_fails_when_frames_follow_the_close() -> None:
+    followed = talk(headers={"User-Agent": CHROMIUM}).close(S, 1000).text(S, "and another thing").close(C, 1000)
+    assert ending(gone(followed, S)).client == LOST
+    assert ending(gone(talk().close(S, 1000).text(S, "and another thing").close(C, 1000), S)).client == CLEAN
+
+
+def test_a_recognised_library_gets_a_note_and_the_standard_the_code() -> None:
+    found = ending(gone(talk(answer={"Server": "hypercorn-h11"}).close(C, 1000).close(S, 1000), S))
+    assert found.server == CLEAN
+    assert found.notes[0] is None
+    assert found.notes[1] is not None
+    assert found.notes[1].startswith("hypercorn reports 1006")
+
+
+def test_an_unknown_library_gets_none() -> None:
+    assert ending(gone(talk(answer={"Server": "own"}).close(C, 1000).close(S, 1000), S)).notes == (None, None)
+
+
+def test_clean_ends_of_different_libraries_are_not_mixed_up() -> None:
+    for server, noted in (("uvicorn", True), ("own", False), ("uvicorn", True)):
+        found = ending(gone(talk(answer={"Server": server}).close(S, 1000).close(C, 1000), S))
+        assert (found.notes[1] is not None) is noted

@@ -1,0 +1,130 @@
+"""Class, how, by and initiator, from nothing but the wire."""
+
+from __future__ import annotations
+
+import wire
+from termination.endings import ending, gone, talk
+from wire import C, S
+
+
+def test_both_closes_make_it_closed() -> None:
+    found = ending(gone(talk().close(C, 1000).close(S, 1000), S))
+    assert (found.kind, found.how, found.by, found.initiator) == ("closed", "fin", "server", "client")
+
+
+def test_one_close_is_not_enough() -> None:
+    found = ending(gone(talk().close(S, 1001).ack(C), C))
+    assert (found.kind, found.how, found.by, found.initiator) == ("close-unanswered", "fin", "client", "server")
+
+
+def test_no_close_is_a_drop() -> None:
+    found = ending(gone(talk(), S))
+    assert (found.kind, found.how, found.by, found.initiator) == ("dropped", "fin", "server", None)
+
+
+def test_rst_names_its_sender() -> None:
+    assert ending(talk().rst(C))[:3] == ("dropped", "rst", "client")
+    assert ending(talk().rst(S))[:3] == ("dropped", "rst", "server")
+
+
+def test_rst_after_a_fin_does_not_change_who_left_first() -> None:
+    assert ending(talk().fin(C).ack(S).text(S, "late").rst(C))[:3] == ("dropped", "fin", "client")
+
+
+def test_nothing_ended_is_ongoing() -> None:
+    found = ending(talk())
+    assert (found.kind, found.how, found.by, found.cause) == ("ongoing", "capture-end", None, "none")
+    assert found.client == found.server == (None, None, True)
+
+
+def test_a_close_at_the_very_end_of_the_capture_is_still_ongoing() -> None:
+    found = ending(talk().close(C, 1000))
+    assert (found.kind, found.how, found.initiator) == ("ongoing", "capture-end", "client")
+
+
+def test_both_closes_but_no_fin() -> None:
+    found = ending(talk().close(C, 1000).close(S, 1000).ack(C))
+    assert (found.kind, found.how, found.by) == ("closed", "capture-end", None)
+    assert found.client == found.server == (1000, True, True)
+
+
+def segment_without_news(conversation: wire.Conversation, side: int, payload: bytes, ack: int) -> wire.Conversation:
+    """A segment whose sender has not heard of the latest bytes of its peer."""
+    conversation.segment(side, payload, wire.PSH | wire.ACK, ack=ack)
+    conversation.seq[side] += len(payload)
+    return conversation
+
+
+def test_closes_that_cross_were_started_by_both() -> None:
+    conversation = talk()
+    before = conversation.seq[C]
+    conversation.close(C, 4001)
+    segment_without_news(conversation, S, wire.frame(wire.CLOSE, wire.close_payload(4002)), before)
+    found = ending(gone(conversation.ack(C), S))
+    assert (found.kind, found.initiator) == ("closed", "both")
+    assert found.client == (4002, True, True)
+    assert found.server == (4001, True, True)
+
+
+def test_capture_order_does_not_say_who_started() -> None:
+    """The answer, captured before the Close that it answers, still acknowledges it."""
+    found = ending(gone(talk().close(S, 1000).close(C, 1000).swap(), S))
+    assert found.initiator == "server"
+
+
+def test_fins_that_cross_are_by_both() -> None:
+    conversation = talk()
+    before = conversation.seq[C]
+    conversation.fin(C).segment(S, flags=wire.FIN | wire.ACK, ack=before)
+    conversation.seq[S] += 1
+    assert ending(conversation.ack(C).ack(S)).by == "both"
+
+
+def test_repeated_bytes_that_nobody_answers_end_it_silently() -> None:
+    conversation = talk().text(C, "are you there?")
+    for pause in (0.2, 0.4, 0.8, 1.6):
+        conversation.wait(pause).repeat()
+    found = ending(conversation)
+    assert (found.kind, found.how) == ("dropped", "silent")
+    assert found.client == (1006, False, False)
+    assert found.server == (None, None, False)
+
+
+def test_repeated_bytes_that_were_answered_in_the_end_do_not() -> None:
+    conversation = talk().text(C, "are you there?")
+    for pause in (0.2, 0.4, 0.8, 1.6):
+        conversation.wait(pause).repeat()
+    assert ending(conversation.ack(S)).kind == "ongoing"
+
+
+def test_lost_bytes_that_may_be_a_close_make_it_unknown() -> None:
+    found = ending(gone(talk().close(C, 1000).ack(S).text(S, "x" * 30).drop(), S))
+    assert found.kind == "unknown"
+    assert found.client == (None, None, False)
+    assert found.server[0] == 1000
+
+
+def test_lost_bytes_before_frames_that_were_read_again_do_not() -> None:
+    conversation = talk().text(S, "x" * 300).drop()
+    for i in range(20):
+        conversation.text(S, f"more {i} " + "y" * 40).ack(C)
+    assert ending(gone(conversation, S)).kind == "dropped"
+
+
+def test_nothing_behind_an_impossible_length_is_a_close() -> None:
+    conversation = talk()
+    conversation.send(C, b"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x02" + wire.MASK + wire.mask(b"ab"))
+    found = ending(gone(conversation.close(S, 1009).close(C, 1009), S))
+    assert found.kind == "close-unanswered"
+    assert found.client == (1009, None, True)
+    assert found.server[:2] == (1006, False)
+
+
+def test_a_faulty_101_was_refused_by_a_client_that_leaves() -> None:
+    opened = wire.Conversation().open().upgrade(response={"Sec-WebSocket-Accept": "wrong"})
+    assert ending(gone(opened.ack(C), C)).kind == "failed"
+
+
+def test_a_faulty_101_was_taken_by_a_client_that_stays() -> None:
+    opened = wire.Conversation().open().upgrade(response={"Sec-WebSocket-Protocol": "never-offered"})
+    assert ending(gone(opened.ack(C).wait(2), S)).kind == "dropped"
