@@ -80,9 +80,8 @@ class Pipeline:
         self.streams: tuple[Stream, Stream] = (flow.a, flow.b)
         self.state = DETECT
         self.client = -1
-        if flow.a.syn_seen or flow.b.syn_seen:
-            first = flow.a.syn_packet and (not flow.b.syn_packet or flow.a.syn_packet < flow.b.syn_packet)
-            self.client = 0 if first else 1
+        if flow.a.syn_seen and flow.b.syn_seen:  # one alone may be a SYN-ACK whose SYN was not captured
+            self.client = 0 if flow.a.syn_packet < flow.b.syn_packet else 1
         self.http: list[HttpSide | None] = [None, None]
         self.pending: list[bool] | None = None  # requests without a final answer yet: is it an upgrade?
         self.informational: list[int] | None = None
