@@ -80,7 +80,7 @@ def aborted_message(session: Session, party: Party, peer: Party) -> Fault | None
     of the message before closing.
     """
     scanner = party.frames
-    if scanner.message <= 0 or scanner.lost or session.ongoing:
+    if scanner.message <= 0 or scanner.lost:
         return None
     if party.close is None and (peer.close is not None or not ended_first(party, peer)):
         return None

@@ -246,7 +246,7 @@ def stream_ends_in_frame(session: Session, party: Party, peer: Party) -> Fault |
     size.
     """
     scanner = party.frames
-    if not scanner.incomplete or scanner.lost or session.ongoing or not ended_first(party, peer):
+    if not scanner.incomplete or scanner.lost or not ended_first(party, peer):
         return None
     place = Place(scanner.frame_packet, scanner.frame_time, scanner.frame_offset)
     if scanner.remaining <= 0:

@@ -23,12 +23,10 @@ from wsaudit.websocket.extensions import PERMESSAGE_DEFLATE, RSV1_EXTENSIONS
 
 VERDICTS = {MUST: "violation", SHOULD: "non-strict", INFO: "informational"}
 UNVERIFIABLE = "unverifiable"
+NOTHING: frozenset[int] = frozenset()
 REMEMBERED = 4096  # combinations of facts known to be clean, of each kind: hostile traffic can have any number
 
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
-
-
-NOTHING: frozenset[int] = frozenset()
 
 
 class Judge:
