@@ -4,6 +4,7 @@ merge."""
 from __future__ import annotations
 
 import gc
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from wsaudit.capture.reader import CaptureReader, merge_in_time_order, open_capture, prescan_secrets
 from wsaudit.capture.source import Named, expand, name_of
 from wsaudit.errors import InputError
+from wsaudit.guard import where
 from wsaudit.http.head import Head
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.streams import Flow
-from wsaudit.model import PACKET_BITS, CloseFrame, Connection, FailedConnect, Finding, PlainGet
+from wsaudit.model import (
+    PACKET_BITS,
+    CloseFrame,
+    Connection,
+    FailedConnect,
+    Finding,
+    PlainGet,
+    address,
+    packet_input,
+    packet_number,
+)
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline
 from wsaudit.session import Session
@@ -76,6 +88,7 @@ class Audit:
     frames: list[Frames] = field(default_factory=list)
     kept: Session | None = None  # the history of the connection that `Options.keep` names; in one process only
     interrupted: bool = False
+    crashes: int = 0  # connections that a bug in us kept out of the report
     packets: Counter[str] = field(default_factory=Counter)  # tcp, udp, other, cut: the same in each shard
     seen: Counter[str] = field(default_factory=Counter)  # flows, requests, tls...: added up over shards
     ports: Counter[int] = field(default_factory=Counter)  # flows that were no WebSocket, by lower port
@@ -88,6 +101,7 @@ class Audit:
         self.failed_connects += other.failed_connects
         self.plain_gets += other.plain_gets
         self.frames += other.frames
+        self.crashes += other.crashes
         self.packets = self.packets or other.packets
         self.seen += other.seen
         self.ports += other.ports
@@ -96,6 +110,7 @@ class Audit:
 MAX_FAILED_CONNECTS = 10_000
 MAX_PLAIN_GETS = 10_000
 MAX_PORTS = 4096
+MAX_CRASHES = 100  # that are named
 
 
 class Pass:
@@ -110,8 +125,10 @@ class Pass:
         self.audit = Audit()
         self.judge = Judge(options)
         self.explain = Explainer(options)
+        limits = options.limits
+        seed = int.from_bytes(os.urandom(8))  # so that nobody can make a capture whose flows all collide
         self.decoder = Decoder(
-            self, shard, options.jobs, options.ports, 0, options.limits.flows, options.midstream, options.limits.segment_buffer
+            self, shard, options.jobs, options.ports, seed, limits.flows, options.midstream, limits.segment_buffer
         )
         self.unwrapper: Unwrapper | None = None
         self.readers: Sequence[CaptureReader] = ()
@@ -167,6 +184,19 @@ class Pass:
 
     def forget(self, flow: Flow) -> None:
         self.decoder.forget(flow)
+
+    def internal_error(self, flow: Flow, error: Exception) -> None:
+        """A bug in us ended the audit of one connection."""
+        self.audit.crashes += 1
+        if self.audit.crashes <= MAX_CRASHES:
+            ends = (f"{address(flow.address_a)} port {flow.port_a}", f"{address(flow.address_b)} port {flow.port_b}")
+            self.audit.notices.append(
+                Notice(
+                    packet_input(flow.first_packet),
+                    packet_number(flow.first_packet),
+                    f"internal error ({where(error)}): the connection between {ends[0]} and {ends[1]} is not in this report",
+                )
+            )
 
     def fresh_keys(self) -> KeyStore:
         """The key store, with the secrets that the captures have given so far."""

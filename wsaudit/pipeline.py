@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from wsaudit.guard import guarded
 from wsaudit.http.head import Head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
@@ -46,6 +47,7 @@ class Sink(Protocol):
     def session_over(self, session: Session) -> None: ...
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None: ...
     def forget(self, flow: Flow) -> None: ...
+    def internal_error(self, flow: Flow, error: Exception) -> None: ...
     def count_request(self) -> None: ...
     def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None: ...
 
@@ -98,6 +100,7 @@ class Pipeline:
 
     # -- what the kernel calls -------------------------------------------------------------
 
+    @guarded
     def data(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> None:
         """The next bytes of one side, in order."""
         i = 0 if stream is self.streams[0] else 1
@@ -119,6 +122,7 @@ class Pipeline:
                 stream.mode = DROP
                 stream.skip = http.skip
 
+    @guarded
     def gap(self, stream: Stream, offset: int, length: int, time: int, packet: int) -> None:
         """Bytes of one side were lost while Python reads them."""
         i = 0 if stream is self.streams[0] else 1
@@ -127,17 +131,20 @@ class Pipeline:
         else:
             self.gap_in(i, offset, length, time, packet)
 
+    @guarded
     def lost_step(self, stream: Stream, time: int, packet: int) -> None:
         """A gap hit a frame header of a side that the kernel scans."""
         i = 0 if stream is self.streams[0] else 1
         self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
         stream.mode = PYTHON
 
+    @guarded
     def icmp(self, time: int, packet: int, words: str) -> None:
         """A router or host said something about this flow."""
         if self.session is not None and len(self.session.icmp) < 16:
             self.session.icmp.append((time, packet, words))
 
+    @guarded
     def finish(self, flow: Flow, ongoing: bool) -> None:
         """The flow is over; `ongoing`: because the capture is."""
         tunnel = self.tunnel
@@ -151,6 +158,18 @@ class Pipeline:
         elif tunnel is not None:
             self.sink.closed_tls(flow, self.client, tunnel, ongoing)
         self.state = OVER
+
+    def crashed(self, error: Exception) -> None:
+        """A bug in us: this connection is given up, and nobody looks at its bytes any more."""
+        if self.state == OVER:
+            return
+        self.state = OVER
+        self.session = None
+        self.tunnel = None
+        for stream in self.streams:
+            stream.mode = DROP
+            stream.skip = -1
+        self.sink.internal_error(self.flow, error)
 
     # -- TLS -------------------------------------------------------------
 

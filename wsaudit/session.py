@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from wsaudit.guard import guarded
 from wsaudit.kernel.frames import FrameLog, Scanner
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SERVER, CloseFrame, Heartbeat, Place
@@ -206,6 +207,7 @@ class Session:
 
     # -- what the frame scanner tells -------------------------------------------------------------
 
+    @guarded
     def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
         """A control frame is complete (RFC 6455 §5.5). `payload` None: some of its bytes were lost."""
         side = scanner.side
@@ -283,17 +285,23 @@ class Session:
             if party.first_unsolicited is None:
                 party.first_unsolicited = place
 
+    @guarded
     def compressed(self, scanner: Scanner, data: bytes, last: bool) -> None:
         """Unmasked payload of a message with RSV1."""
         inflaters = self.inflaters[scanner.side]
         if inflaters is not None:
             inflaters.take(scanner, data, last)
 
+    @guarded
     def compressed_lost(self, scanner: Scanner) -> None:
         """Bytes of this side are missing: its inflate context is unusable until the sender starts afresh (RFC 7692 §7.1.1)."""
         inflaters = self.inflaters[scanner.side]
         if inflaters is not None:
             inflaters.lose()
+
+    def crashed(self, error: Exception) -> None:
+        """A bug in us: the pipeline ends this connection."""
+        self.flow.owner.crashed(error)
 
     # -- what the pipeline asks -------------------------------------------------------------
 

@@ -122,8 +122,8 @@ def render(report: ReportLike, format_: str, stream: Any, color: bool) -> None:
 
 
 def exit_code(report: Records, fail_on: str) -> int:
-    """3 when an input could not be read, 1 for findings at or above `fail_on`, else 0."""
-    if report.unread:
+    """3 when an input could not be read or a bug in us kept a connection out, 1 for findings at or above `fail_on`, else 0."""
+    if report.unread or report.audit.crashes:
         return 3
     if fail_on != "never":
         level = FAIL_ON.index(fail_on)
