@@ -6,8 +6,8 @@ Details name kinds of secrets, never a value.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 
 from wsaudit.http.credentials import HEADER_TOKENS, SCHEMES, is_token
 from wsaudit.http.upgrade import Handshake
@@ -23,6 +23,7 @@ WEAK_CIPHERS = ("_NULL_", "_RC4_", "_3DES_", "_DES_", "_DES40_", "_RC2_", "_EXPO
 
 FEWEST_KEYS = 16  # before masking keys are compared: fewer prove nothing
 KEY_BITS = 32
+SAMPLE = 1024  # keys looked at before all of them: random ones have shown each bit both ways by then
 
 
 # -- cleartext -------------------------------------------------------------------------------------------------------------------
@@ -306,61 +307,57 @@ def predictable_client_software(connections: Sequence[Connection], findings: Seq
         if connection.mask_keys:
             groups[connection.user_agent].append(connection)
     for agent, users in groups.items():
-        users = without_copies(users)
-        count = sum(len(each.mask_keys) for each in users)
-        why = predictable(users, count) if len(users) > 1 and count >= FEWEST_KEYS else None
-        if why:
+        why = predictable(users)
+        if why and len(users := without_copies(users)) > 1 and (why := predictable(users)):
             who = "clients without User-Agent" if agent is None else quote(agent)
             first, last = users[0], users[-1]
-            detail = f"{why} in {count:,} keys of {len(users):,} connections of {who}"
+            detail = f"{why} of {len(users):,} connections of {who}"
             yield first, CLIENT, Fault(detail, start_of(first), len(users), last.first_packet)
 
 
 def without_copies(connections: list[Connection]) -> list[Connection]:
     """Each connection once: a proxy that tunnels passes handshake and masked frames on as they are."""
-    seen = set()
-    kept = []
-    for each in connections:
-        copied = (each.key, each.mask_keys)
-        if copied not in seen:
-            seen.add(copied)
-            kept.append(each)
-    return kept
+    return list({(each.key, each.mask_keys): each for each in reversed(connections)}.values())[::-1]
 
 
-def predictable(connections: list[Connection], count: int) -> str | None:
+def predictable(connections: list[Connection]) -> str | None:
     """What is not random about the first masking keys of these connections; None when nothing shows."""
-    keys = Counter(key for each in connections for key in each.mask_keys)
-    repeats = count - len(keys)
+    keys = list(chain.from_iterable([each.mask_keys for each in connections]))
+    count = len(keys)
+    if count < FEWEST_KEYS:
+        return None
+    repeats = count - len(set(keys))
     if repeats > 3 + count * count / (1 << KEY_BITS):  # twice what chance gives, and three
-        key, times = keys.most_common(1)[0]
-        return f"the key 0x{key:08x} {times:,} times" if times > count // 2 else f"{repeats:,} repeats"
-    counting = sum(is_counting(each.mask_keys) for each in connections)
+        key, times = Counter(keys).most_common(1)[0]
+        told = f"the key 0x{key:08x} {times:,} times" if times > count // 2 else f"{repeats:,} repeats"
+        return f"{told} in {count:,} keys"
+    counting = sum([is_counting(each.mask_keys) for each in connections])
     if counting:
-        return f"equal steps from key to key (in {counting:,} connections)"
+        return f"equal steps from key to key (in {counting:,} connections) in {count:,} keys"
+    still = still_bits(keys[:SAMPLE]) and still_bits(keys)
+    return f"{still} bits that never change in {count:,} keys" if still and count >= 2 * FEWEST_KEYS else None
+
+
+def still_bits(keys: list[int]) -> int:
+    """How many bits are the same in all keys. That one of 32 is, in n random keys, has the chance 64 / 2^n."""
     always, ever = (1 << KEY_BITS) - 1, 0
     for key in keys:
         always &= key
         ever |= key
-    still = (always | ~ever & (1 << KEY_BITS) - 1).bit_count()
-    # That one of 32 bits never changes in n random keys has the chance 64 / 2^n.
-    return f"{still} bits that never change" if still and len(keys) >= 2 * FEWEST_KEYS else None
+    return (always | ~ever & (1 << KEY_BITS) - 1).bit_count()
 
 
 def is_counting(keys: tuple[int, ...]) -> bool:
-    """Whether the keys go up in equal steps: by chance once in 2^32."""
+    """Whether the keys go up in equal steps, in either byte order: by chance once in 2^32."""
     if len(keys) < 3:
         return False
-    for read in READINGS:
-        numbers = [read(key) for key in keys]
-        steps = {(after - before) % (1 << KEY_BITS) for before, after in pairwise(numbers)}
-        if len(steps) == 1 and steps != {0}:
-            return True
-    return False
+    first, second, third = keys[:3]
+    if (second - first ^ third - second) % (1 << KEY_BITS) == 0:
+        return first != second and has_equal_steps(keys)
+    # Kept as little-endian numbers: of a big-endian counter the low half, which is its high half, hardly ever changes.
+    return not (first ^ second) & 0xFFFF and has_equal_steps([int.from_bytes(key.to_bytes(4, "little"), "big") for key in keys])
 
 
-def swapped(key: int) -> int:
-    return int.from_bytes(key.to_bytes(4, "little"), "big")
-
-
-READINGS: tuple[Callable[[int], int], ...] = (int, swapped)
+def has_equal_steps(numbers: Sequence[int]) -> bool:
+    steps = {(after - before) % (1 << KEY_BITS) for before, after in pairwise(numbers)}
+    return len(steps) == 1 and steps != {0}

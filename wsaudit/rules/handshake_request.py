@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from wsaudit.http.head import Head
@@ -503,10 +503,13 @@ def key_reused(connections: Sequence[Connection], findings: Sequence[Finding]) -
     What to do: look at the client by its User-Agent: hand-made ones carry the key of an example around. The same key on both
     sides of a proxy is legal and not counted, nor is a second try after a refusal.
     """
+    times = Counter([each.key for each in connections])
+    if len(times) == len(connections):
+        return
     by_key: defaultdict[str, list[Connection]] = defaultdict(list)
-    for connection in connections:
-        if connection.key is not None and connection.status == 101:
-            by_key[connection.key].append(connection)
+    for each in connections:
+        if each.key is not None and times[each.key] > 1 and each.status == 101:
+            by_key[each.key].append(each)
     for key, users in by_key.items():
         if len(users) > 1:
             uses = without_legs(users)
@@ -577,9 +580,10 @@ def handshakes_at_once(connections: Sequence[Connection], findings: Sequence[Fin
     information and no accusation.
     """
     groups: defaultdict[tuple[bytes, tuple[bytes, int], str | None], list[Connection]] = defaultdict(list)
-    for connection in connections:
-        if connection.latency is not None and not connection.midstream:
-            groups[connection.client[0], connection.server, connection.user_agent].append(connection)
+    addresses = Counter([each.client[0] for each in connections])
+    for each in connections:
+        if addresses[each.client[0]] > 1 and each.latency is not None:
+            groups[each.client[0], each.server, each.user_agent].append(each)
     told: dict[tuple[tuple[bytes, int], str | None], list[Connection]] = {}
     for (_, server, agent), group in groups.items():
         overlapping = at_once(group)

@@ -6,9 +6,9 @@ where exactly one connection of that client was open before it.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from wsaudit.model import CLIENT, SECOND, SERVER, Connection, Fault, Finding
@@ -22,7 +22,8 @@ NOT_NORMAL = frozenset({"dropped", "failed", "refused", "close-unanswered"})
 REMEMBERED = 600 * SECOND  # who comes back later than this starts anew
 AT_ONCE = SECOND  # a delay below this is none: RFC 6455 §7.2.3 names 0 to 5 seconds at random for the first retry
 CAP = 30 * SECOND  # delays that have grown this far need not grow any more
-FEWEST_TRIES = 3  # retries in a row before their delays mean something
+FEWEST_HASTY = 5  # retries at once, in a row: fewer may be somebody who reloads a page, or a test
+FEWEST_TRIES = 4  # retries in a row before their delays mean something
 FEWEST_DELAYS = 8  # before the spread of delays means something
 SPREAD = 0.05
 OVERLOADED = frozenset({1012, 1013})
@@ -72,9 +73,11 @@ def reconnect_without_delay(connections: Sequence[Connection], findings: Sequenc
     libraries have settings for both.
     """
     for tries in runs(connections):
-        if len(tries) >= FEWEST_TRIES and all(each.delay < AT_ONCE for each in tries):
-            slowest = max(each.delay for each in tries)
-            yield told(tries, f"{len(tries):,} retries in a row, none later than {slowest / SECOND:.3g} s after the end before")
+        for hasty, group in groupby(tries, lambda each: each.delay < AT_ONCE):
+            row = list(group)
+            if hasty and len(row) >= FEWEST_HASTY:
+                slowest = max(each.delay for each in row)
+                yield told(row, f"{len(row):,} retries in a row, none later than {slowest / SECOND:.3g} s after the end before")
 
 
 @rule("RC-02", "RFC 6455 §7.2.3", SHOULD, "info", "client", "report")
@@ -111,7 +114,7 @@ def reconnect_delay_constant(connections: Sequence[Connection], findings: Sequen
     """
     for tries in runs(connections):
         delays = [each.delay for each in tries]
-        if len(delays) > FEWEST_TRIES and delays[0] >= AT_ONCE and max(delays) < CAP and delays[-1] < delays[0] * 1.5:
+        if len(delays) >= FEWEST_TRIES and min(delays) >= AT_ONCE and max(delays) < CAP and delays[-1] < delays[0] * 1.5:
             shown = ", ".join(f"{delay / SECOND:.3g}" for delay in delays[:6])
             yield told(tries, f"{len(tries):,} retries in a row after {shown} s")
 
@@ -180,9 +183,13 @@ def returns(connections: Sequence[Connection]) -> Iterator[Return]:
     """Every return of a client, client by client, in order of time. Only of addresses where something went wrong: in a healthy
     capture there is nothing to compare."""
     suspects = {each.client[0] for each in connections if matters(each)}
+    if not suspects:
+        return
+    times = Counter([each.client[0] for each in connections])
     clients: defaultdict[Client, list[Connection]] = defaultdict(list)
     for each in connections:
-        if each.client[0] in suspects and each.target is not None and not each.probable:
+        address = each.client[0]
+        if times[address] > 1 and address in suspects and each.target is not None and not each.probable:
             clients[client_of(each)].append(each)
     for group in clients.values():
         if len(group) > 1:
@@ -190,8 +197,10 @@ def returns(connections: Sequence[Connection]) -> Iterator[Return]:
 
 
 def matters(connection: Connection) -> bool:
+    if connection.termination.kind in NOT_NORMAL:
+        return True
     close = connection.close[SERVER]
-    return connection.termination.kind in NOT_NORMAL or (close is not None and close.code in TELLING)
+    return close is not None and close.code in TELLING
 
 
 def client_of(connection: Connection) -> Client:
