@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 MOST_PACKETS = 1024
 MOST_BYTES = 65535
+MOST_HELD = 8 << 20  # bytes of all of them: overlapping fragments can be many times the packet they belong to
 
 
 class Fragments:
@@ -14,6 +15,7 @@ class Fragments:
     def __init__(self) -> None:
         self.waiting: OrderedDict[bytes, Pieces] = OrderedDict()
         self.dropped = 0
+        self.held = 0
 
     def version4(self, data: bytes) -> bytes | None:
         """An IPv4 fragment; the whole packet once its last piece came."""
@@ -41,28 +43,38 @@ class Fragments:
         return data[:4] + min(len(whole), MOST_BYTES).to_bytes(2, "big") + data[pos : pos + 1] + data[7:40] + whole
 
     def add(self, key: bytes, offset: int, body: bytes, last: bool) -> bytes | None:
-        pieces = self.waiting.get(key)
-        if pieces is None:
-            if len(self.waiting) >= MOST_PACKETS:
-                self.waiting.popitem(last=False)
-                self.dropped += 1
-            pieces = self.waiting[key] = Pieces()
         if offset + len(body) > MOST_BYTES + 8:
             return None
-        pieces.parts.setdefault(offset, body)
+        pieces = self.waiting.get(key)
+        if pieces is None:
+            pieces = self.waiting[key] = Pieces()
+        if offset not in pieces.parts:
+            pieces.parts[offset] = body
+            pieces.held += len(body)
+            self.held += len(body)
         if last:
             pieces.size = offset + len(body)
         whole = pieces.join()
-        if whole is not None or len(pieces.parts) > 128:
-            del self.waiting[key]
+        if whole is not None:
+            self.forget(key)
+        elif len(pieces.parts) > 128:
+            self.forget(key)
+            self.dropped += 1
+        while len(self.waiting) > MOST_PACKETS or self.held > MOST_HELD:
+            self.forget(next(iter(self.waiting)))
+            self.dropped += 1
         return whole
+
+    def forget(self, key: bytes) -> None:
+        self.held -= self.waiting.pop(key).held
 
 
 class Pieces:
-    """The fragments of one packet. `size` is known when the last one came."""
+    """The fragments of one packet. `size` is known when the last one came, `held` is what they take."""
 
     def __init__(self) -> None:
         self.parts: dict[int, bytes] = {}
+        self.held = 0
         self.size = -1
 
     def join(self) -> bytes | None:

@@ -2,12 +2,14 @@
 
 Each packet is unwrapped to the IP packet (or Ethernet frame) inside and given back to the decoder, under the outer packet's
 number and time. dpkt reads the common wrappings; scapy those that dpkt does not know, and is imported only when one is met.
-Both are given hostile bytes and may raise anything, which then counts as a cut packet.
+Both are given hostile bytes and may raise anything, which then counts as a damaged packet. What the decoder does with the inner
+packet is done outside of that guard: a fault of our own must not pass for damage.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.packets import Decoder
@@ -16,11 +18,19 @@ from wsaudit.net.fragments import Fragments
 from wsaudit.net.icmp import read_icmp
 
 DEEPEST = 6  # tunnels in tunnels
-ETHERNET = 1
+ETHERNET, RAW_IP = 1, 101
+ICMP6 = -1  # an `Inner` that is ICMP behind extension headers
 EXPORTED_PDU = 252
 RADIO = {105: "Dot11", 119: "PrismHeader", 127: "RadioTap", 192: "PPI"}  # link type -> scapy's class
 VXLAN_PORTS = (4789, 8472)
 GENEVE_PORT = 6081
+
+
+class Inner(NamedTuple):
+    """What was inside: an Ethernet frame or an IP packet, as `linktype` says."""
+
+    linktype: int
+    data: bytes
 
 
 class Unwrapper:
@@ -34,21 +44,48 @@ class Unwrapper:
         self.failed = 0
         self.unknown: dict[str, int] = {}
 
-    # -- back to the decoder -------------------------------------------------------------
+    # -- what the decoder hands over -------------------------------------------------------------
 
-    def give_ip(self, data: bytes, time: int, packet: int) -> None:
-        if self.depth >= DEEPEST or not data:
-            return
-        self.depth += 1
-        self.decoder.network(Buffer(data), 0, len(data), 0, time, packet)
-        self.depth -= 1
+    def packet(self, data: bytes, linktype: int, time: int, packet: int) -> None:
+        """A link-layer packet that the fast decoder left."""
+        self.give(self.guarded(self.open_link, data, linktype), time, packet)
 
-    def give_ethernet(self, data: bytes, time: int, packet: int) -> None:
-        if self.depth >= DEEPEST or not data:
+    def network(self, data: bytes, version: int, time: int, packet: int) -> None:
+        """An IP packet that is a fragment, has extension headers, or carries a tunnel."""
+        self.give(self.guarded(self.version4 if version == 4 else self.version6, data), time, packet)
+
+    def icmp(self, data: bytes, version: int, time: int, packet: int) -> None:
+        """ICMP errors about a followed flow become part of its history."""
+        read = self.guarded(read_icmp, data, version)
+        if read is None:
             return
+        words, source, sport, target, dport = read
+        flow = self.decoder.lookup(source, sport, target, dport)
+        if flow is not None and flow.owner is not None:
+            flow.owner.icmp(time, packet, words)
+
+    def guarded(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return read(*arguments)
+        except Exception:
+            self.failed += 1
+            return None
+
+    def give(self, inner: Inner | None, time: int, packet: int) -> None:
+        """Back to the decoder."""
+        if inner is None or not inner.data or self.depth >= DEEPEST:
+            return
+        linktype, data = inner
         self.depth += 1
-        self.decoder.packet(Buffer(data), 0, len(data), len(data), time, packet, ETHERNET)
-        self.depth -= 1
+        try:
+            if linktype == ICMP6:
+                self.icmp(data, 6, time, packet)
+            elif linktype == ETHERNET:
+                self.decoder.packet(Buffer(data), 0, len(data), len(data), time, packet, ETHERNET)
+            else:
+                self.decoder.network(Buffer(data), 0, len(data), 0, time, packet)
+        finally:
+            self.depth -= 1
 
     def count_unknown(self, what: str) -> None:
         if len(self.unknown) < 100 or what in self.unknown:
@@ -56,49 +93,40 @@ class Unwrapper:
 
     # -- link types and Ethernet types -------------------------------------------------------------
 
-    def packet(self, data: bytes, linktype: int, time: int, packet: int) -> None:
-        """A link-layer packet that the fast decoder left."""
-        try:
-            if linktype == EXPORTED_PDU:
-                if self.exported is None:
-                    self.exported = ExportedPdus()
-                inner = self.exported.segment(data)
-                if inner:
-                    self.give_ip(inner, time, packet)
-            elif linktype in RADIO:
-                self.radio(data, RADIO[linktype], time, packet)
-            elif linktype == ETHERNET:
-                self.ethernet(data, time, packet)
-            elif linktype in (113, 276):
-                self.ethertype(
-                    data,
-                    16 if linktype == 113 else 20,
-                    int.from_bytes(data[14:16] if linktype == 113 else data[:2], "big"),
-                    time,
-                    packet,
-                )
-            else:
-                self.count_unknown(f"link type {linktype}")
-        except Exception:
-            self.failed += 1
+    def open_link(self, data: bytes, linktype: int) -> Inner | None:
+        if linktype == EXPORTED_PDU:
+            if self.exported is None:
+                self.exported = ExportedPdus()
+            inner = self.exported.segment(data)
+            return Inner(RAW_IP, inner) if inner else None
+        if linktype in RADIO:
+            return self.radio(data, RADIO[linktype])
+        if linktype == ETHERNET:
+            return self.ethernet(data)
+        if linktype == 113:
+            return self.ethertype(data, 16, int.from_bytes(data[14:16], "big"))
+        if linktype == 276:
+            return self.ethertype(data, 20, int.from_bytes(data[:2], "big"))
+        self.count_unknown(f"link type {linktype}")
+        return None
 
-    def ethernet(self, data: bytes, time: int, packet: int) -> None:
+    def ethernet(self, data: bytes) -> Inner | None:
         pos = 12
         kind = int.from_bytes(data[pos : pos + 2], "big")
         while kind in (0x8100, 0x88A8, 0x9100) and pos + 6 <= len(data):
             pos += 4
             kind = int.from_bytes(data[pos : pos + 2], "big")
-        self.ethertype(data, pos + 2, kind, time, packet)
+        return self.ethertype(data, pos + 2, kind)
 
-    def ethertype(self, data: bytes, pos: int, kind: int, time: int, packet: int) -> None:
+    def ethertype(self, data: bytes, pos: int, kind: int) -> Inner | None:
         """What follows an Ethernet type: PPPoE session, MPLS; anything else is not ours."""
         body = data[pos:]
         if kind == 0x8864:
             import dpkt
 
             inner = dpkt.pppoe.PPPoE(body)
-            self.inner_ip(inner.data, body[8:], time, packet)
-        elif kind in (0x8847, 0x8848):
+            return self.inner_ip(inner.data, body[6:])
+        if kind in (0x8847, 0x8848):
             labels = 0
             while len(body) >= 4 and labels < 16:
                 bottom = body[2] & 1
@@ -107,22 +135,22 @@ class Unwrapper:
                 if bottom:
                     break
             if body[:1] and body[0] >> 4 in (4, 6):
-                self.give_ip(body, time, packet)
-            elif body[:4] == bytes(4):  # pseudowire control word (RFC 4448), then Ethernet
-                self.give_ethernet(body[4:], time, packet)
-        else:
-            self.count_unknown(f"Ethernet type 0x{kind:04x}")
+                return Inner(RAW_IP, body)
+            # A pseudowire control word (RFC 4448), then Ethernet.
+            return Inner(ETHERNET, body[4:]) if body[:4] == bytes(4) else None
+        self.count_unknown(f"Ethernet type 0x{kind:04x}")
+        return None
 
-    def inner_ip(self, parsed: Any, raw: bytes, time: int, packet: int) -> None:
+    def inner_ip(self, parsed: Any, raw: bytes) -> Inner | None:
         """The IP packet in what dpkt parsed; `raw` still has its PPP protocol field."""
         skip = 1 if raw[:1] and raw[0] & 1 else 2  # a compressed protocol field has one byte
         body = raw[skip:]
         if body[:1] and body[0] >> 4 in (4, 6):
-            self.give_ip(body, time, packet)
-        else:
-            self.count_unknown(type(parsed).__name__)
+            return Inner(RAW_IP, body)
+        self.count_unknown(type(parsed).__name__)
+        return None
 
-    def radio(self, data: bytes, name: str, time: int, packet: int) -> None:
+    def radio(self, data: bytes, name: str) -> Inner | None:
         """802.11 data frames."""
         from scapy.layers import dot11, ppi
         from scapy.layers.inet import IP
@@ -132,32 +160,20 @@ class Unwrapper:
         frame = parsed(data)
         for layer in (IP, IPv6):
             if frame.haslayer(layer):
-                self.give_ip(bytes(frame[layer].original or bytes(frame[layer])), time, packet)
-                return
+                return Inner(RAW_IP, bytes(frame[layer].original or bytes(frame[layer])))
+        return None
 
     # -- IP -------------------------------------------------------------
 
-    def network(self, data: bytes, version: int, time: int, packet: int) -> None:
-        """An IP packet that is a fragment, has extension headers, or carries a tunnel."""
-        try:
-            if version == 4:
-                self.version4(data, time, packet)
-            else:
-                self.version6(data, time, packet)
-        except Exception:
-            self.failed += 1
-
-    def version4(self, data: bytes, time: int, packet: int) -> None:
+    def version4(self, data: bytes) -> Inner | None:
         if int.from_bytes(data[6:8], "big") & 0x3FFF:
             whole = self.fragments.version4(data)
-            if whole is not None:
-                self.give_ip(whole, time, packet)
-            return
+            return None if whole is None else Inner(RAW_IP, whole)
         header = (data[0] & 15) << 2
         total = int.from_bytes(data[2:4], "big") or len(data)
-        self.payload(data[9], data[header:total], time, packet)
+        return self.payload(data[9], data[header:total])
 
-    def version6(self, data: bytes, time: int, packet: int) -> None:
+    def version6(self, data: bytes) -> Inner | None:
         import dpkt
 
         protocol = data[6]
@@ -167,80 +183,63 @@ class Unwrapper:
             following = data[pos]
             if protocol == dpkt.ip.IP_PROTO_FRAGMENT:
                 whole = self.fragments.version6(data[:end], pos)
-                if whole is not None:
-                    self.give_ip(whole, time, packet)
-                return
+                return None if whole is None else Inner(RAW_IP, whole)
             size = (data[pos + 1] + 2) * 4 if protocol == dpkt.ip.IP_PROTO_AH else (data[pos + 1] + 1) * 8
             protocol = following
             pos += size
         if protocol == dpkt.ip.IP_PROTO_TCP:
             rest = data[pos:end]
             plain = data[:4] + (end - pos).to_bytes(2, "big") + bytes((protocol,)) + data[7:40] + rest
-            self.give_ip(plain, time, packet)
-        elif protocol in (1, 58):
-            self.icmp(data, 6, time, packet)
-        else:
-            self.payload(protocol, data[pos:end], time, packet)
+            return Inner(RAW_IP, plain)
+        if protocol in (1, 58):
+            return Inner(ICMP6, data[:40] + data[pos:])
+        return self.payload(protocol, data[pos:end])
 
-    def payload(self, protocol: int, body: bytes, time: int, packet: int) -> None:
+    def payload(self, protocol: int, body: bytes) -> Inner | None:
         """What an IP packet carries: other IP packets, GRE, VXLAN, Geneve."""
         if protocol in (4, 41):
-            self.give_ip(body, time, packet)
-        elif protocol == 47:
-            self.gre(body, time, packet)
-        elif protocol == 17 and len(body) > 8:
+            return Inner(RAW_IP, body)
+        if protocol == 47:
+            return self.gre(body)
+        if protocol == 17 and len(body) > 8:
             port = int.from_bytes(body[2:4], "big")
             if port in VXLAN_PORTS:
                 from scapy.layers.vxlan import VXLAN
 
                 inner = VXLAN(body[8:]).payload
-                self.give_ethernet(bytes(inner.original), time, packet)
-            elif port == GENEVE_PORT:
+                return Inner(ETHERNET, bytes(inner.original))
+            if port == GENEVE_PORT:
                 from scapy.contrib.geneve import GENEVE
 
                 tunnel = GENEVE(body[8:])
-                give = self.give_ethernet if tunnel.proto == 0x6558 else self.give_ip
-                give(bytes(tunnel.payload.original), time, packet)
+                return Inner(ETHERNET if tunnel.proto == 0x6558 else RAW_IP, bytes(tunnel.payload.original))
+        return None
 
-    def gre(self, body: bytes, time: int, packet: int) -> None:
+    def gre(self, body: bytes) -> Inner | None:
         import dpkt
 
         tunnel = dpkt.gre.GRE(body)
         size = 4 + 4 * sum(body[0] >> bit & 1 for bit in (7, 5, 4)) + (4 if body[1] & 0x80 else 0)
         inner = body[size:]
         if tunnel.p in (0x0800, 0x86DD):
-            self.give_ip(inner, time, packet)
-        elif tunnel.p == 0x6558:
-            self.give_ethernet(inner, time, packet)
-        elif tunnel.p == 0x88BE:  # ERSPAN: type I has no header of its own, type II has 8 bytes when GRE has a sequence number
-            self.give_ethernet(inner[8:] if body[0] & 0x10 else inner, time, packet)
-        elif tunnel.p == 0x22EB:  # ERSPAN type III: 12 bytes and an optional platform header of 8
-            self.give_ethernet(inner[20:] if len(inner) > 11 and inner[11] & 1 else inner[12:], time, packet)
-        elif tunnel.p == 0x880B:  # PPP (PPTP)
-            if inner[:2] == b"\xff\x03":
-                inner = inner[2:]
-            self.inner_ip(tunnel, inner, time, packet)
-        else:
-            self.count_unknown(f"GRE protocol 0x{tunnel.p:04x}")
-
-    def icmp(self, data: bytes, version: int, time: int, packet: int) -> None:
-        """ICMP errors about a followed flow become part of its history."""
-        try:
-            read = read_icmp(data, version)
-            if read is None:
-                return
-            words, source, sport, target, dport = read
-            flow = self.decoder.lookup(source, sport, target, dport)
-            if flow is not None and flow.owner is not None:
-                flow.owner.icmp(time, packet, words)
-        except Exception:
-            self.failed += 1
+            return Inner(RAW_IP, inner)
+        if tunnel.p == 0x6558:
+            return Inner(ETHERNET, inner)
+        if tunnel.p == 0x88BE:  # ERSPAN: type I has no header of its own, type II has 8 bytes when GRE has a sequence number
+            return Inner(ETHERNET, inner[8:] if body[0] & 0x10 else inner)
+        if tunnel.p == 0x22EB:  # ERSPAN type III: 12 bytes and an optional platform header of 8
+            return Inner(ETHERNET, inner[20:] if len(inner) > 11 and inner[11] & 1 else inner[12:])
+        if tunnel.p == 0x880B:  # PPP (PPTP)
+            return self.inner_ip(tunnel, inner[2:] if inner[:2] == b"\xff\x03" else inner)
+        self.count_unknown(f"GRE protocol 0x{tunnel.p:04x}")
+        return None
 
     def notices(self) -> list[str]:
         """What was left out, in words."""
         said = [f"{count} packets with {what} were not looked into" for what, count in sorted(self.unknown.items())]
         if self.failed:
             said.append(f"{self.failed} packets with tunnels, fragments or extension headers were damaged")
-        if self.fragments.dropped:
-            said.append(f"{self.fragments.dropped} IP fragments stayed incomplete")
+        incomplete = self.fragments.dropped + len(self.fragments.waiting)
+        if incomplete:
+            said.append(f"{incomplete} IP packets of which not all fragments were captured were left out")
         return said
