@@ -11,8 +11,8 @@ import click
 from wsaudit.cli.options import FAIL_ON, make_options, reading_options
 
 if TYPE_CHECKING:
-    from wsaudit.report.redact import ReportLike
     from wsaudit.report.records import Records
+    from wsaudit.report.redact import ReportLike
 
 FORMATS = ("text", "json", "html", "markdown", "csv", "parquet", "sarif", "junit")
 FOLDERS = ("csv", "parquet")  # several tables: -o names a folder
@@ -44,8 +44,8 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     from wsaudit.cli.progress import progress
     from wsaudit.engine import run
     from wsaudit.errors import InputError, UsageError
-    from wsaudit.report.redact import redacted
     from wsaudit.report.records import Records
+    from wsaudit.report.redact import redacted
 
     if format_ in FOLDERS and output == "-":
         raise click.UsageError(f"-f {format_} writes several tables: name a folder with -o")

@@ -170,7 +170,7 @@ def data_frame(columns: tuple[Column, ...], tables: list[dict[str, Any]]) -> pan
         if one.kind == "time":
             series[one.name] = pd.Series(pd.to_datetime(values, unit="ns", utc=True))
         elif one.kind == "word":
-            series[one.name] = pd.Categorical.from_codes(values, categories=list(WORDS[one.name]))
+            series[one.name] = pd.Categorical.from_codes(values, dtype=pd.CategoricalDtype(list(WORDS[one.name])))
         elif one.kind == "bool":
             series[one.name] = pd.array(values.astype(bool), dtype="boolean")
         else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Kind = str
-"""One of "int", "float", "bool", "text", "word" (one of few), "time" (RFC 3339 UTC text with nanoseconds) and "texts" (a list)."""
+"""One of "int", "float", "bool", "text", "word" (one of few), "time" (RFC 3339 UTC text with nanoseconds), "texts" (a list)."""
 
 
 @dataclass(frozen=True)
