@@ -38,6 +38,12 @@ GRAMMAR = {
     "unterminated-quote": "a quoted value has no end",
     "quoted-not-token": "a quoted value is no token when its quotes are taken off",
 }
+HANDSHAKE_FIELDS = frozenset(
+    {
+        *("connection", "host", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-key"),
+        *("sec-websocket-protocol", "sec-websocket-version", "upgrade"),
+    }
+)
 OCTETS = {"nul": "NUL", "bare-cr": "CR without LF", "control-character": "a control character"}
 
 
@@ -86,12 +92,7 @@ def malformed_request(request: Head) -> str | None:
 
     What to do: let an HTTP library write the request.
     """
-    told = [
-        f"{words} (line {line + 1})"
-        for oddity, line in zip(request.oddities, request.odd_lines, strict=False)
-        if (words := SYNTAX.get(oddity))
-    ]
-    return "; ".join(told) or None
+    return "; ".join(SYNTAX[oddity] for oddity in request.oddities if oddity in SYNTAX) or None
 
 
 @request_rule("HS-C04", "RFC 6455 §4.1", MUST, "error")
@@ -433,20 +434,17 @@ def bad_octets(handshake: Handshake, session: Session) -> list[tuple[int, Fault]
     found = told_oddities(handshake, OCTETS)
     for side, head in enumerate((handshake.request, handshake.response)):
         if head is not None and "non-ascii-field" in head.oddities:
-            names = {name for name, value in head.fields if not value.isascii()}
-            bad = sorted(name for name in names if name.startswith("sec-websocket-") or name in ("host", "upgrade", "connection"))
-            found += [(side, Fault(f"{name} is not ASCII", place_of(head))) for name in bad]
+            bad = {name for name, value in head.fields if name in HANDSHAKE_FIELDS and not value.isascii()}
+            found += [(side, Fault(f"{name} is not ASCII", place_of(head))) for name in sorted(bad)]
     return found
 
 
 def told_oddities(handshake: Handshake, told: dict[str, str]) -> list[tuple[int, Fault]]:
     """One fault for each oddity of either head that `told` has words for."""
-    found = []
+    found: list[tuple[int, Fault]] = []
     for side, head in ((CLIENT, handshake.request), (SERVER, handshake.response)):
         if head is not None and head.oddities:
-            for oddity, line in zip(head.oddities, head.odd_lines, strict=False):
-                if oddity in told:
-                    found.append((side, Fault(f"{told[oddity]} (line {line + 1})", place_of(head))))
+            found += [(side, Fault(told[oddity], place_of(head))) for oddity in head.oddities if oddity in told]
     return found
 
 
