@@ -8,11 +8,14 @@ from typing import Any, Self
 import wire
 from wire import C, S
 
-from wsaudit.engine import run
+from wsaudit.capture.reader import open_capture
+from wsaudit.engine import Pass, run
 from wsaudit.model import SIDES, Finding
 from wsaudit.options import Options
 from wsaudit.rules.judge import VERDICTS
 from wsaudit.rules.rule import CATALOGUE
+from wsaudit.session import Session
+from wsaudit.tls.keylog import KeyStore
 
 DEFLATE = {"Sec-WebSocket-Extensions": "permessage-deflate"}
 CHROME = {
@@ -53,6 +56,16 @@ def judged(capture: bytes, **options: Any) -> list[Finding]:
     return run([capture], Options(**options)).findings
 
 
+def history(capture: bytes) -> Session:
+    """The history of the only connection of a capture, as rules get it."""
+    kept: list[Session] = []
+    work = Pass(Options(), KeyStore())
+    work.session_over = kept.append  # type: ignore[method-assign]
+    work.run([open_capture(capture, 0)])
+    (session,) = kept
+    return session
+
+
 def told(findings: list[Finding]) -> list[str]:
     """The rules that are certainly broken, with who is at fault: "FR-01 client"."""
     return [f"{each.rule} {each.at_fault}" for each in findings if each.verdict != "unverifiable"]
@@ -81,6 +94,20 @@ def name(value: object) -> str:
 
 
 __all__ = [
-    *("CHROME", "DEFLATE", "C", "Case", "S", "Talk", "assert_fires", "assert_silent", "deflated", "judged", "name", "talk"),
+    *(
+        "CHROME",
+        "DEFLATE",
+        "C",
+        "Case",
+        "S",
+        "Talk",
+        "assert_fires",
+        "assert_silent",
+        "deflated",
+        "history",
+        "judged",
+        "name",
+        "talk",
+    ),
     *("told", "wire"),
 ]
