@@ -9,8 +9,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from operator import lt
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.kernel.constants import IN_MESSAGE, MASKED
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-FIN, CLOSE = 0x80, 8
-RSV = ((0x40, "RSV1"), (0x20, "RSV2"), (0x10, "RSV3"))
+FIN, RSV1, CLOSE = 0x80, 0x40, 8
+RSV = ((RSV1, "RSV1"), (0x20, "RSV2"), (0x10, "RSV3"))
 # Within a packet: what comes before its frames, and what behind them.
 BEFORE, BEHIND = 0, 1
 CONTEXT = 2
@@ -45,10 +46,13 @@ MOST_FIELDS = 24
 class Mark:
     """What is no frame: when, where, whether before or behind the frames of its packet, and what happened."""
 
-    __slots__ = ("event", "key")
+    __slots__ = ("event", "key", "packet", "rank", "time")
 
     def __init__(self, time: int, packet: int, rank: int, side: int | None, kind: str, **facts: Any) -> None:
-        self.key = (time, packet, rank)
+        self.time = time
+        self.packet = packet
+        self.rank = rank
+        self.key: tuple[int, ...] = ()  # for the order of the wire
         self.event: Record = {**where(time, packet), "side": None if side is None else SIDES[side], "event": kind, **facts}
         self.event["findings"] = []
 
@@ -74,6 +78,8 @@ class Ladder:
         self.closes = {(close.side, close.place.offset): close for close in frames.closes} if frames is not None else {}
         self.message = array("q")  # of each frame: which message of its side it belongs to, from 1; 0: to none that is known
         self.fragment = array("q")  # and which fragment of it, from 1; 0: it is all of it
+        self.compressed = array("b")  # whether that message is
+        self.order: Sequence[int] = range(self.count)
         self.rows = (array("q"), array("q"))  # the frames of each side
         self.first_of_shape: list[int] = []
         self.ends: list[int] = []  # Close frames
@@ -82,32 +88,62 @@ class Ladder:
         self.marks = list(marks(session, redactor))
         for finding in findings:
             self.place(finding)
-        self.marks.sort(key=lambda mark: mark.key)
+        self.sort()
 
     def number_messages(self) -> None:
         """One pass over all frames: to which message each belongs, and which are worth showing."""
         if self.log is None:
             return
-        message, fragment = [0, 0], [0, 0]
+        log = self.log
+        message, fragment, compressed = [0, 0], [0, 0], [0, 0]
         seen = set()
-        for row, (side, shape) in enumerate(zip(self.log.side, self.log.shape, strict=True)):
+        for row, (side, shape) in enumerate(zip(log.side, log.shape, strict=True)):
             opcode = shape & 15
             number = part = 0
             if opcode in (1, 2):
                 message[side] += 1
                 fragment[side] = part = 0 if shape & FIN else 1
+                compressed[side] = shape & RSV1 != 0
                 number = message[side]
             elif opcode == 0 and shape & IN_MESSAGE and fragment[side]:
                 fragment[side] = part = fragment[side] + 1
                 number = message[side]
             self.message.append(number)
             self.fragment.append(part)
+            self.compressed.append(compressed[side] if number else 0)
             self.rows[side].append(row)
             if opcode == CLOSE:
                 self.ends.append(row)
             if (side, shape) not in seen:
                 seen.add((side, shape))
                 self.first_of_shape.append(row)
+
+    def sort(self) -> None:
+        """Everything in the order of the wire.
+
+        That is the order of packets: the time of a frame that waited for lost bytes is when it could be read. In several captures
+        packet numbers say nothing, so there it is the order of time.
+        """
+        log = self.log
+        one_capture = packet_input(self.session.first_packet) == packet_input(self.session.last_packet)
+        if log is not None:
+            keys = log.packet if one_capture else list(zip(log.time, log.packet, strict=True))
+            if any(map(lt, keys[1:], keys)):
+                self.order = sorted(self.order, key=keys.__getitem__)
+        for mark in self.marks:
+            if one_capture:
+                mark.key = (mark.packet or self.packet_before(mark.time), mark.rank)
+            else:
+                mark.key = (mark.time, mark.packet, mark.rank)
+        self.marks.sort(key=lambda mark: mark.key)
+        self.one_capture = one_capture
+
+    def packet_before(self, time: int) -> int:
+        """The last packet of this connection known to be not later than `time`, for what the kernel dates without a packet."""
+        packets = [mark.packet for mark in self.marks if mark.time <= time]
+        if self.log is not None:
+            packets += [packet for packet, at in zip(self.log.packet, self.log.time, strict=True) if at <= time]
+        return max(packets, default=0)
 
     def place(self, finding: Record) -> None:
         """Put a finding to the frame it is about, else to what else was in its packet, else on a line of its own."""
@@ -117,7 +153,7 @@ class Ladder:
             self.found.setdefault(row, []).append(finding)
             return
         for mark in self.marks:
-            if mark.key[1] == packet and mark.event["side"] in (finding["direction"], None):
+            if mark.packet == packet and mark.event["side"] in (finding["direction"], None):
                 mark.event["findings"].append(finding)
                 return
         time = nanoseconds(finding["time"]) if finding["time"] else self.session.ended
@@ -140,19 +176,19 @@ class Ladder:
     def chosen(self, limit: int) -> set[int]:
         """At most `limit` frames: Closes, those with findings, the end, the beginning, the first of each kind, and then more of
         the end: it is why people look."""
-        n = self.count
+        n, order = self.count, self.order
         if n <= limit:
             return set(range(n))
-        broken = sorted(self.found)
+        broken = [row for row in order if row in self.found]
         around = (at for row in broken for at in range(row - CONTEXT, row + CONTEXT + 1))
         by_worth = chain(
             self.ends[:8],
             broken[: limit // 3],
-            range(n - 1, n - 1 - limit // 3, -1),
-            range(limit // 6),
+            order[n - limit // 3 :],
+            order[: limit // 6],
             self.first_of_shape,
             around,
-            range(n - 1, -1, -1),
+            reversed(order),
         )
         found: set[int] = set()
         for row in by_worth:
@@ -166,10 +202,10 @@ class Ladder:
         """The `limit` frames nearest to the packet with this number, in the order of the wire."""
         if self.log is None or not self.count:
             return set()
-        numbers = [abs(packet_number(packet) - number) for packet in self.log.packet]
-        middle = numbers.index(min(numbers))
+        away = [abs(packet_number(self.log.packet[row]) - number) for row in self.order]
+        middle = away.index(min(away))
         first = max(0, min(middle - limit // 2, self.count - limit))
-        return set(range(first, min(first + limit, self.count)))
+        return set(self.order[first : first + limit])
 
     # -- events -------------------------------------------------------------
 
@@ -177,20 +213,18 @@ class Ladder:
         """All events in the order of the wire; frames that are not in `shown` (None: all are) folded, run by run."""
         waiting = iter(self.marks)
         mark = next(waiting, None)
-        hidden: list[int] = [0, 0]  # the run of frames not shown: first, behind the last
-        for row in range(self.count):
+        first = 0  # of the run of frames not shown, as an index of `order`
+        for at, row in enumerate(self.order):
             while mark is not None and self.precedes(mark, row):
-                yield from self.fold(*hidden)
-                hidden = [row, row]
+                yield from self.fold(first, at)
+                first = at
                 yield mark.event
                 mark = next(waiting, None)
             if shown is None or row in shown:
-                yield from self.fold(*hidden)
+                yield from self.fold(first, at)
+                first = at + 1
                 yield self.frame(row)
-                hidden = [row + 1, row + 1]
-            else:
-                hidden[1] = row + 1
-        yield from self.fold(*hidden)
+        yield from self.fold(first, self.count)
         while mark is not None:
             yield mark.event
             mark = next(waiting, None)
@@ -198,9 +232,8 @@ class Ladder:
     def precedes(self, mark: Mark, row: int) -> bool:
         if self.log is None:
             return False
-        time, packet, rank = mark.key
-        mine = (self.log.time[row], self.log.packet[row])
-        return (time, packet) < mine or (rank == BEFORE and (time, packet) == mine)
+        packet = self.log.packet[row]
+        return mark.key < ((packet, BEHIND) if self.one_capture else (self.log.time[row], packet, BEHIND))
 
     def frame(self, row: int) -> Record:
         """One frame as an event."""
@@ -226,9 +259,23 @@ class Ladder:
         if shape & 15 == CLOSE:
             event |= self.close(side, log.offset[row])
         if log.payloads is not None and self.redactor.show_payload:
-            event["payload"] = log.payloads[row].decode("utf-8", "backslashreplace") if shape & 15 != CLOSE else None
+            event["payload"] = self.payload(row, log.payloads[row])
         event["findings"] = self.found.get(row, [])
         return event
+
+    def payload(self, row: int, data: bytes) -> str | None:
+        """The beginning of a frame's payload as text, or in hexadecimal. A compressed message is inflated, and then all of it
+        stands at its last frame; where it could not be inflated there is nothing to read."""
+        shape = self.shape_of(row)
+        last = shape & FIN
+        if shape & 15 == CLOSE or not data or (self.compressed[row] and (self.session.deflate is None or not last)):
+            return None
+        if shape & 15 in (0, 1):
+            return data.decode("utf-8", "backslashreplace")
+        return data.decode("ascii") if data.isascii() and data.decode("ascii").isprintable() else data.hex(" ")
+
+    def shape_of(self, row: int) -> int:
+        return 0 if self.log is None else int(self.log.shape[row])
 
     def close(self, side: int, offset: int) -> Record:
         """What a Close frame says."""
@@ -241,26 +288,27 @@ class Ladder:
         return {"code": close.code, "name": describe(close.code), "reason": reason}
 
     def fold(self, first: int, behind: int) -> Iterator[Record]:
-        """The frames of rows `first` to `behind` - 1 as one event, if there are any: how many of which kind, how many bytes."""
+        """The frames of `order[first:behind]` as one event, if there are any: how many of which kind, how many bytes."""
         log = self.log
         if log is None or first >= behind:
             return
         counts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         sizes: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
-        for row in range(first, behind):
+        rows = self.order[first:behind]
+        for row in rows:
             name, side = OPCODE_NAMES[log.shape[row] & 15], log.side[row]
             counts[side][name] += 1
             sizes[side][name] += log.length[row]
         yield {
-            **where(log.time[first], log.packet[first]),
-            "last_packet": packet_number(log.packet[behind - 1]),
+            **where(log.time[rows[0]], log.packet[rows[0]]),
+            "last_packet": packet_number(log.packet[rows[-1]]),
             "side": None,
             "event": "folded",
             "frames": behind - first,
-            "duration": (log.time[behind - 1] - log.time[first]) / SECOND,
+            "duration": (log.time[rows[-1]] - log.time[rows[0]]) / SECOND,
             "counts": {SIDES[side]: dict(counts[side]) for side in (CLIENT, SERVER)},
             "bytes": {SIDES[side]: dict(sizes[side]) for side in (CLIENT, SERVER)},
-            "findings": [finding for row in range(first, behind) for finding in self.found.get(row, ())],
+            "findings": [finding for row in rows for finding in self.found.get(row, ())],
         }
 
 
@@ -270,9 +318,9 @@ class Ladder:
 def marks(session: Session, redactor: Redactor) -> Iterator[Mark]:
     """Everything in a connection's history but its frames, in no order."""
     client, server = session.parties
+    yield from handshake_marks(session, redactor)
     yield from tcp_marks(client, server)
     yield from tcp_marks(server, client)
-    yield from handshake_marks(session, redactor)
     if session.tls is not None:
         for alert in session.tls.alerts:
             yield Mark(alert.time, alert.packet, BEHIND, alert.side, "tls-alert", name=alert.name, fatal=alert.is_fatal)
@@ -293,13 +341,13 @@ def tcp_marks(party: Party, peer: Party) -> Iterator[Mark]:
         yield Mark(gap.time, gap.packet, BEFORE, side, "gap", length=gap.length, offset=gap.offset, reason=gap.reason)
     if stream.tail_retransmissions > 1 or (stream.tail_retransmissions and stream.acked < stream.offset):
         yield Mark(
-            stream.tail_last_time,
+            stream.tail_first_time,
             0,
             BEHIND,
             side,
             "retransmissions",
             count=stream.tail_retransmissions,
-            duration=(stream.tail_last_time - stream.last_data_time) / SECOND,
+            duration=(stream.tail_last_time - stream.tail_first_time) / SECOND,
             answered=stream.acked >= stream.offset,
         )
     if stream.keepalives_unanswered:

@@ -76,7 +76,7 @@ def write_head(page: Page, name: str, connection: Record, count: int) -> None:
     ending = connection["termination"]
     page.write(page.paint(fit(terminal(name), page.width), "bold"))
     title = f"connection {connection['id']:,} of {count:,}: {ending['class']}"
-    if ending["cause"] not in ("none", "unknown", "normal") or ending["class"] != "closed":
+    if ending["cause"] not in ("none", "unknown", "normal"):
         title += f", {story.cause_words(ending['cause'])}"
     page.write(page.paint(title, CLASS_STYLES.get(ending["class"], "")))
     page.write()
@@ -92,7 +92,7 @@ def write_head(page: Page, name: str, connection: Record, count: int) -> None:
     if tls:
         opened = "decrypted" if tls["decrypted"] else f"not decrypted ({tls['why_not'] or 'no keys'})"
         known = (tls["version"], tls["cipher"], tls["sni"] and f"for {terminal(tls['sni'], 80)}", tls["alpn"], opened)
-        page.paragraph(", ".join(filter(None, known)), 11, first="  TLS")
+        page.paragraph(", ".join(filter(None, known)), 11, first="  over")
 
 
 def nothing_inside(connection: Record) -> str:
@@ -119,7 +119,7 @@ def write_events(page: Page, connection: Record, events: Sequence[Record]) -> No
         at = story.nanoseconds(event["time"]) if event["time"] else before
         if at - before >= silence:
             page.write(" " * columns.text + page.paint(f"({story.seconds((at - before) / 1e9)} of silence)", "yellow"))
-        before = at + round(event.get("duration", 0) * 1e9) if event["event"] == "folded" else at
+        before = at + round(event["duration"] * 1e9) if "duration" in event else at
         if event["input"] not in (source, None):
             source = event["input"]
             page.paragraph(f"(from here on in capture {source + 1}, whose packets count anew)", columns.text, "dim")
@@ -217,8 +217,8 @@ def words(event: Record) -> str:
     if kind == "response":
         return f"{event['status']} {terminal(event['reason'])}".rstrip()
     if kind == "gap":
-        size = "an unknown number of bytes" if event["length"] is None else story.many(event["length"], "byte")
-        return f"{size} by the {side} missing: {event['reason']}"
+        size = "bytes" if event["length"] is None else story.many(event["length"], "byte")
+        return f"{size} of the {side} missing: {event['reason']}"
     if kind == "retransmissions":
         outcome = "answered at last" if event["answered"] else "never acknowledged"
         times = story.many(event["count"], "time")
@@ -231,7 +231,7 @@ def words(event: Record) -> str:
         return f"TLS alert: {event['name'].replace('_', ' ')}" + (" (fatal)" if event["fatal"] else "")
     if kind == "icmp":
         return f"ICMP: {terminal(event['text'])}"
-    return {"syn": "SYN", "syn-ack": "SYN, ACK", "fin": "FIN", "capture-end": "the capture ends, the connection is open"}[kind]
+    return {"syn": "SYN", "syn-ack": "SYN, ACK", "fin": "FIN", "capture-end": "(the capture ends)"}[kind]
 
 
 def write_finding(page: Page, indent: int, finding: Record) -> None:
@@ -261,7 +261,7 @@ def write_ending(page: Page, connection: Record, findings: Sequence[Record]) -> 
     if ending["confirm"]:
         page.paragraph(terminal(ending["confirm"], 400), 11, "cyan", first="  be sure")
     evidence = connection["evidence"]
-    if not evidence["complete"]:
+    if not evidence["complete"] and connection["websocket"] == "confirmed":
         page.paragraph("part of this connection was not captured: what rests on that is uncertain", 11, "yellow", "  gaps")
     rules = list(dict.fromkeys(finding["rule"] for finding in findings if finding["verdict"] in ("violation", "non-strict")))
     page.heading(("Next", 0))
