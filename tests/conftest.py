@@ -70,6 +70,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden reports anew instead of comparing")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes by their size: the default id spells them out, and those with a time inside (gzip's) differ from worker to worker."""
+    return f"{argname}={len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def pure_kernel() -> SimpleNamespace:
     """The kernel's modules as plain Python."""
