@@ -223,7 +223,7 @@ class Pipeline:
 
     def gap_in(self, i: int, offset: int, length: int | None, time: int, packet: int) -> None:
         session = self.session
-        if session is not None:
+        if session is not None and self.tunnel is not None:  # of cleartext the kernel keeps the list
             session.parties[i ^ self.client].gaps.append(Gap(offset, length, time, packet, "never captured"))
         if self.state == OPEN:
             resync = self.resync[i]
@@ -571,6 +571,7 @@ class Pipeline:
                 if known:
                     party.gaps.sort(key=gap_offset)
         session.ongoing = ongoing
+        self.flow.settle()
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
         self.sink.session_over(session)

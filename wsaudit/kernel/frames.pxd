@@ -35,30 +35,16 @@ cdef class FrameLog:
     cdef public list payloads
 
 
+# What every frame touches stands together, as in streams.pxd.
 cdef class Scanner:
-    cdef readonly int side
-    cdef public object listener
-    cdef public bint inflate
-    cdef public FrameLog log
-    cdef public long long log_row
-    cdef public long long preview
-    cdef public long long offset
-    cdef public bint lost
     cdef readonly bytes head
+    cdef public FrameLog log
+    cdef public bint lost
     cdef readonly int b0
     cdef readonly int shape
-    cdef readonly long long length
-    cdef readonly long long remaining
-    cdef readonly unsigned long long key
-    cdef readonly long long phase
     cdef readonly int kind
-    cdef readonly bytes control
-    cdef readonly long long frame_offset
-    cdef readonly long long frame_packet
-    cdef readonly long long frame_time
     cdef readonly bint incomplete
     cdef public int message
-    cdef readonly long long message_length
     cdef readonly bint message_deflated
     cdef public bint closed
     cdef int need
@@ -66,27 +52,54 @@ cdef class Scanner:
     cdef int hi
     cdef readonly bint text_bad
     cdef public bint text_tainted
-    cdef long long counts[16]
-    cdef readonly long long headers
+    cdef public bint inflate
     cdef readonly int shapes
+    cdef readonly int side
+    cdef readonly unsigned long long key
+    cdef unsigned long long last_key
+    cdef readonly long long remaining
+    cdef public long long offset
+    cdef readonly long long length
+    cdef readonly long long phase
+    cdef readonly long long frame_offset
+    cdef readonly long long frame_packet
+    cdef readonly long long frame_time
+    cdef readonly long long headers
+    cdef readonly long long largest
+    cdef readonly long long recent_n
+    cdef readonly long long last_time
+    cdef readonly long long last_packet
+    cdef readonly long long last_data_time
+    cdef readonly long long last_data_packet
+    cdef readonly long long first_time
+    cdef readonly long long message_length
+    cdef readonly long long message_bytes
+    cdef readonly long long payload_bytes
+    cdef readonly long long text_messages
+    cdef readonly long long binary_messages
+    cdef readonly long long masked_frames
+    cdef readonly long long zero_keys
+    cdef readonly long long same_keys
     cdef int shape_id[12]
     cdef long long shape_count[12]
+    cdef long long shape_last[12]
+    cdef long long counts[16]
+    cdef long long recent[32]
     cdef long long shape_packet[12]
     cdef long long shape_time[12]
     cdef long long shape_offset[12]
     cdef long long shape_length[12]
-    cdef long long shape_last[12]
+    cdef public object listener
+    cdef readonly bytes control
     cdef readonly dict more_shapes
+    cdef readonly list first_keys
+    cdef public long long preview
+    cdef public long long log_row
     cdef readonly long long shapes_dropped
-    cdef readonly long long text_messages
-    cdef readonly long long binary_messages
-    cdef readonly long long message_bytes
-    cdef readonly long long payload_bytes
     cdef readonly long long deflated_messages
     cdef readonly long long deflated_bytes
     cdef readonly long long fragmented_messages
     cdef readonly long long aborted_messages
-    cdef readonly long long largest
     cdef readonly long long largest_packet
     cdef readonly long long tiny_fragments
     cdef readonly long long bad_text
@@ -95,21 +108,6 @@ cdef class Scanner:
     cdef readonly long long bad_text_offset
     cdef readonly long long bad_text_message
     cdef readonly long long unverified_text
-    cdef readonly long long first_time
-    cdef readonly long long last_time
-    cdef readonly long long last_packet
-    cdef readonly long long last_data_time
-    cdef readonly long long last_data_packet
-    cdef readonly long long zero_keys
-    cdef readonly long long same_keys
-    cdef readonly long long masked_frames
-    cdef unsigned long long last_key
-    cdef readonly list first_keys
-    cdef readonly long long recent_n
-    cdef long long recent_time[8]
-    cdef long long recent_packet[8]
-    cdef int recent_shape[8]
-    cdef long long recent_length[8]
 
     @cython.locals(base="long long", n="long long", left="long long", b1="int", length="int", need="int")
     cpdef feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet)

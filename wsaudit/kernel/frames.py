@@ -174,11 +174,8 @@ class Scanner:
         "payload_bytes",
         "phase",
         "preview",
-        "recent_length",
+        "recent",
         "recent_n",
-        "recent_packet",
-        "recent_shape",
-        "recent_time",
         "remaining",
         "same_keys",
         "shape",
@@ -280,10 +277,7 @@ class Scanner:
             self.shape_offset = zeros(MAX_SHAPES)
             self.shape_length = zeros(MAX_SHAPES)
             self.shape_last = zeros(MAX_SHAPES)
-            self.recent_time = zeros(RECENT)
-            self.recent_packet = zeros(RECENT)
-            self.recent_shape = zeros(RECENT)
-            self.recent_length = zeros(RECENT)
+            self.recent = zeros(4 * RECENT)
 
     # -- bytes in -------------------------------------------------------------
 
@@ -434,12 +428,12 @@ class Scanner:
             self.largest = length
             self.largest_packet = self.frame_packet
         self.count_shape(shape, length)
-        row = self.recent_n & (RECENT - 1)
+        row = (self.recent_n & (RECENT - 1)) << 2
         self.recent_n += 1
-        self.recent_time[row] = self.frame_time
-        self.recent_packet[row] = self.frame_packet
-        self.recent_shape[row] = shape
-        self.recent_length[row] = length
+        self.recent[row] = self.frame_time
+        self.recent[row + 1] = self.frame_packet
+        self.recent[row + 2] = shape
+        self.recent[row + 3] = length
         if self.log is not None:
             self.log_row = self.log.add(self.side, self.frame_packet, self.frame_time, self.frame_offset, shape, length)
 
@@ -750,6 +744,6 @@ class Scanner:
         n = self.recent_n if self.recent_n < RECENT else RECENT
         rows = []
         for i in range(self.recent_n - n, self.recent_n):
-            j = i & (RECENT - 1)
-            rows.append((self.recent_time[j], self.recent_packet[j], self.recent_shape[j], self.recent_length[j]))
+            j = (i & (RECENT - 1)) << 2
+            rows.append((self.recent[j], self.recent[j + 1], self.recent[j + 2], self.recent[j + 3]))
         return rows

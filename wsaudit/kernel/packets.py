@@ -280,8 +280,7 @@ class Decoder:
             return
         if e >= 0 and self.state[e] == ACTIVE and not flags & SYN:
             stream: Stream = self.streams[e]
-            flow = stream.flow
-            if flow.ended == 0 or time - flow.ended <= LINGER:
+            if stream.ended == 0 or time - stream.ended <= LINGER:
                 n = total
                 if n > 0 and stop > end:
                     n = end - start
@@ -289,11 +288,11 @@ class Decoder:
                         n = 0
                     self.truncated += 1
                 stream.segment(buffer, start, n, total - n, seq, ack, flags, window, ttl, ident, time, packet)
-                if flow.ended and flow.ended == time:
-                    self.closing.append(flow)
+                if stream.ended and stream.ended == time:
+                    self.closing.append(stream.flow)
                     self.sweep()
                 return
-            self.finish_flow(flow)
+            self.finish_flow(stream.flow)
             e = -1
         if total == 0 and not flags & (SYN | FIN | RST):
             return
@@ -359,6 +358,8 @@ class Decoder:
         flow = self.open_flow(buffer, addresses, words, pos, e, time, packet)
         if flow is None:
             return
+        if stop > end:
+            self.truncated += 1
         stream: Stream = self.streams[e]
         if not stream.peer.started and flags & ACK:
             stream.peer.start(ack)
@@ -511,6 +512,7 @@ class Decoder:
         self.drop_entry(flow.entry_a)
         self.drop_entry(flow.entry_b)
         flow.entry_a = flow.entry_b = -1
+        flow.settle()
         flow.a.flush(flow.last_time)
         flow.b.flush(flow.last_time)
         flow.owner.finish(flow, False)
@@ -549,6 +551,7 @@ class Decoder:
             flow.entry_a = flow.entry_b = -1
             self.drop_entry(a)
             self.drop_entry(b)
+            flow.settle()
             flow.a.flush(flow.last_time)
             flow.b.flush(flow.last_time)
             flow.owner.finish(flow, flow.ended == 0)
@@ -826,4 +829,5 @@ def first_packet_of(flow: Flow) -> int:
 
 
 def last_time_of(flow: Flow) -> int:
+    flow.settle()
     return flow.last_time

@@ -73,11 +73,10 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         decoder.tcp_packets += 1
         decoder.now = time
         return True
-    flow = stream.flow
     peer = stream.peer
     n = stop - start
     if (
-        flow.ended
+        stream.ended
         or not peer.started
         or not flags & ACK
         or stream.pending is not None
@@ -92,8 +91,6 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
     decoder.packets += 1
     decoder.tcp_packets += 1
     decoder.now = time
-    flow.last_time = time
-    flow.last_packet = packet
     stream.packets += 1
     stream.last_time = time
     stream.last_packet = packet
@@ -112,21 +109,23 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         peer.keepalives_unanswered = 0
     if not n:
         return True
-    quiet = time - flow.last_data_time
-    if quiet > flow.silence and flow.last_data_time:
-        flow.silence = quiet
-    flow.last_data_time = time
+    quiet = stream.last_data_time
+    if peer.last_data_time > quiet:
+        quiet = peer.last_data_time
+    if quiet and time - quiet > stream.silence:
+        stream.silence = time - quiet
     stream.tail_retransmissions = 0
     at = stream.offset
-    i = stream.sample_n & 7
+    i = (stream.sample_n & 7) << 2
     stream.sample_n += 1
-    stream.sample_offset[i] = at
-    stream.sample_len[i] = n
+    sample = stream.sample
+    sample[i] = at
+    sample[i + 1] = n
     if n >= 8:
-        stream.sample_first[i] = int.from_bytes(raw[start : start + 8], "big")
-        stream.sample_last[i] = int.from_bytes(raw[stop - 8 : stop], "big")
+        sample[i + 2] = int.from_bytes(raw[start : start + 8], "big")
+        sample[i + 3] = int.from_bytes(raw[stop - 8 : stop], "big")
     else:
-        stream.sample_first[i] = stream.sample_last[i] = int.from_bytes(raw[start:stop], "big")
+        sample[i + 2] = sample[i + 3] = int.from_bytes(raw[start:stop], "big")
     if not stream.first_data_time:
         stream.first_data_time = time
     stream.last_data_time = time
@@ -217,12 +216,9 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
         if length > scanner.largest:
             scanner.largest = length
             scanner.largest_packet = packet
-        row = scanner.recent_n & (RECENT - 1)
+        row = (scanner.recent_n & (RECENT - 1)) << 2
         scanner.recent_n += 1
-        scanner.recent_time[row] = time
-        scanner.recent_packet[row] = packet
-        scanner.recent_shape[row] = shape
-        scanner.recent_length[row] = length
+        scanner.recent[row : row + 4] = (time, packet, shape, length)
         counts[b0 & 15] += 1
         scanner.payload_bytes += length
         scanner.message_bytes += length

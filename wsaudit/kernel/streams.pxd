@@ -26,7 +26,6 @@ cdef class Flow:
     cdef public long long first_packet
     cdef public long long last_time
     cdef public long long last_packet
-    cdef public long long last_data_time
     cdef public long long silence
     cdef public long long ended
     cdef public long long buffer_limit
@@ -34,49 +33,62 @@ cdef class Flow:
     cdef readonly Stream a
     cdef readonly Stream b
 
+    cpdef settle(self)
 
+
+# What every packet touches stands together: with thousands of open connections the cache lines of a flow are what a packet costs.
 cdef class Stream:
-    cdef public Flow flow
     cdef public Stream peer
-    cdef public int mode
-    cdef public long long skip
     cdef public Scanner scanner
+    cdef readonly list pending
+    cdef public int mode
     cdef public bint started
+    cdef readonly bint fin_taken
+    cdef public bint syn_seen
+    cdef public long long ended
     cdef public long long next_seq
     cdef public long long offset
     cdef public long long acked
-    cdef readonly list pending
-    cdef public bint syn_seen
-    cdef readonly bint fin_taken
-    cdef readonly list gaps
     cdef public long long acked_time
     cdef public long long acked_packet
+    cdef public long long last_time
+    cdef public long long last_packet
+    cdef public long long last_data_time
+    cdef public long long last_data_packet
+    cdef public long long packets
+    cdef public long long segments
+    cdef public long long bytes
+    cdef public long long small_segments
+    cdef public long long zero_since
+    cdef public long long fin_seq
+    cdef public long long silence
+    cdef public long long seg_seq
+    cdef public long long seg_len
+    cdef public long long seg_time
+    cdef public long long seg_ident
+    cdef public long long ttl
+    cdef public long long ident
+    cdef public long long sample_n
+    cdef public long long tail_retransmissions
+    cdef public long long keepalives_unanswered
+    cdef public long long skip
+    cdef unsigned long long sample[32]
+    cdef public Flow flow
+    cdef readonly list gaps
     cdef public long long pending_bytes
     cdef public long long hole_packets
     cdef public long long syn_time
     cdef public long long syn_packet
     cdef public long long fin_time
     cdef public long long fin_packet
-    cdef public long long fin_seq
     cdef public long long rst_time
     cdef public long long rst_packet
     cdef public long long rst_ttl
     cdef public long long rst_ident
     cdef public long long rst_offset
     cdef public long long rsts
-    cdef public long long packets
-    cdef public long long segments
-    cdef public long long bytes
-    cdef public long long small_segments
     cdef public long long first_data_time
-    cdef public long long last_time
-    cdef public long long last_packet
-    cdef public long long last_data_time
-    cdef public long long last_data_packet
-    cdef public long long ttl
-    cdef public long long ident
     cdef public long long retransmissions
-    cdef public long long tail_retransmissions
     cdef public long long tail_first_time
     cdef public long long tail_last_time
     cdef public long long tail_last_gap
@@ -85,21 +97,10 @@ cdef class Stream:
     cdef public long long conflicts
     cdef public long long conflict_packet
     cdef public long long keepalives
-    cdef public long long keepalives_unanswered
     cdef public long long zero_windows
-    cdef public long long zero_since
     cdef public long long zero_total
     cdef public long long truncated
     cdef public long long gap_count
-    cdef public long long seg_seq
-    cdef public long long seg_len
-    cdef public long long seg_time
-    cdef public long long seg_ident
-    cdef public long long sample_n
-    cdef long long sample_offset[8]
-    cdef long long sample_len[8]
-    cdef unsigned long long sample_first[8]
-    cdef unsigned long long sample_last[8]
 
     cpdef start(self, long long seq)
 

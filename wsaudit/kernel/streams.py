@@ -42,7 +42,6 @@ class Flow:
         "entry_b",
         "first_packet",
         "first_time",
-        "last_data_time",
         "last_packet",
         "last_time",
         "limit_hits",
@@ -64,7 +63,6 @@ class Flow:
         self.first_packet = 0
         self.last_time = 0
         self.last_packet = 0
-        self.last_data_time = 0
         self.silence = 0  # ns: longest time between two segments with new data, either side
         self.ended = 0  # time of the RST or of the second FIN
         self.buffer_limit = 1 << 20
@@ -73,6 +71,14 @@ class Flow:
         self.b = Stream(self)
         self.a.peer = self.b
         self.b.peer = self.a
+
+    def settle(self) -> None:
+        """Bring what both sides know together; the sides keep it themselves, so that a packet touches one object less."""
+        a, b = self.a, self.b
+        self.silence = a.silence if a.silence > b.silence else b.silence
+        later = b if b.last_time > a.last_time or (b.last_time == a.last_time and b.last_packet > a.last_packet) else a
+        self.last_time = later.last_time
+        self.last_packet = later.last_packet
 
 
 class Stream:
@@ -86,6 +92,7 @@ class Stream:
         "conflict_packet",
         "conflicts",
         "duplicates",
+        "ended",
         "fin_packet",
         "fin_seq",
         "fin_taken",
@@ -117,17 +124,15 @@ class Stream:
         "rst_time",
         "rst_ttl",
         "rsts",
-        "sample_first",
-        "sample_last",
-        "sample_len",
+        "sample",
         "sample_n",
-        "sample_offset",
         "scanner",
         "seg_ident",
         "seg_len",
         "seg_seq",
         "seg_time",
         "segments",
+        "silence",
         "skip",
         "small_segments",
         "started",
@@ -162,6 +167,8 @@ class Stream:
         self.pending_bytes = 0
         self.hole_packets = 0
 
+        self.ended = 0  # time of the RST or of the second FIN: the flow's, kept here too
+        self.silence = 0  # ns: longest time without data of either side before data of this side
         self.syn_time = 0
         self.syn_packet = 0
         self.syn_seen = False
@@ -210,10 +217,7 @@ class Stream:
         self.seg_ident = 0
         self.sample_n = 0
         if not COMPILED:  # compiled, these are C arrays and start as zeros
-            self.sample_offset = zeros(SAMPLES)
-            self.sample_len = zeros(SAMPLES)
-            self.sample_first = zeros(SAMPLES)
-            self.sample_last = zeros(SAMPLES)
+            self.sample = zeros(4 * SAMPLES)
 
     def start(self, seq: int) -> None:
         """The byte with sequence number `seq` is offset 0."""
@@ -236,10 +240,7 @@ class Stream:
         packet: int,
     ) -> None:
         """One TCP segment of this side: `n` payload bytes captured at buffer[pos:], `lost` more cut off by the capture."""
-        flow = self.flow
         peer = self.peer
-        flow.last_time = time
-        flow.last_packet = packet
         self.packets += 1
         self.last_time = time
         self.last_packet = packet
@@ -276,11 +277,9 @@ class Stream:
             if d >= HALF:
                 d -= M32 + 1
             if d == 0 and not self.fin_taken:
-                if flow.last_data_time:
-                    quiet = time - flow.last_data_time
-                    if quiet > flow.silence:
-                        flow.silence = quiet
-                flow.last_data_time = time
+                quiet = self.last_data_time if self.last_data_time > peer.last_data_time else peer.last_data_time
+                if quiet and time - quiet > self.silence:
+                    self.silence = time - quiet
                 self.tail_retransmissions = 0
                 self.remember(buffer, pos, n)
                 self.deliver(buffer, pos, n, time, packet)
@@ -320,7 +319,7 @@ class Stream:
                     d -= M32 + 1
                 self.rst_offset = self.offset + d if self.started else -1
             if flow.ended == 0:
-                flow.ended = time
+                flow.ended = self.ended = self.peer.ended = time
             return
         if self.fin_time == 0:
             self.fin_time = time
@@ -329,7 +328,7 @@ class Stream:
             if not self.started:
                 self.start(self.fin_seq)
         if flow.ended == 0 and self.peer.fin_time:
-            flow.ended = time
+            flow.ended = self.ended = self.peer.ended = time
 
     def take_fin(self) -> None:
         self.fin_taken = True
@@ -398,7 +397,6 @@ class Stream:
                 if skip < n:
                     self.remember(buffer, pos + skip, n - skip)
                     self.deliver(buffer, pos + skip, n - skip, time, packet)
-                    self.flow.last_data_time = time
                     if lost:
                         self.truncated += 1
                         self.gap(lost, time, packet, "snaplen")
@@ -529,26 +527,29 @@ class Stream:
         """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""
         if n <= 0:
             return
-        i = self.sample_n & (SAMPLES - 1)
+        i = (self.sample_n & (SAMPLES - 1)) << 2
         self.sample_n += 1
-        self.sample_offset[i] = self.offset
-        self.sample_len[i] = n
-        self.sample_first[i] = load(buffer, pos, n if n < 8 else 8)
-        self.sample_last[i] = load(buffer, pos + n - 8, 8) if n >= 8 else self.sample_first[i]
+        self.sample[i] = self.offset
+        self.sample[i + 1] = n
+        if n >= 8:
+            self.sample[i + 2] = load(buffer, pos, 8)
+            self.sample[i + 3] = load(buffer, pos + n - 8, 8)
+        else:
+            self.sample[i + 2] = self.sample[i + 3] = load(buffer, pos, n)
 
     def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
         """Old bytes came again: do they equal what is remembered of the first copy?"""
-        for i in range(SAMPLES):
-            length = self.sample_len[i]
+        for i in range(0, 4 * SAMPLES, 4):
+            length = self.sample[i + 1]
             if length == 0:
                 continue
-            at = self.sample_offset[i]
+            at = self.sample[i]
             width = length if length < 8 else 8
-            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample_first[i]:
+            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample[i + 2]:
                 self.note_conflict(packet)
                 return
             at = at + length - width
-            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample_last[i]:
+            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample[i + 3]:
                 self.note_conflict(packet)
                 return
 
