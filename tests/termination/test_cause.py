@@ -16,7 +16,9 @@ def asked() -> wire.Conversation:
     return wire.Conversation().open().send(C, wire.request())
 
 
-@pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden", "404 Not Found", "302 Found", "502 Bad Gateway", "200 OK"])
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "403 Forbidden", "404 Not Found", "302 Found", "502 Bad Gateway", "200 OK"]
+)
 def test_refused(status: str) -> None:
     found = ending(gone(asked().send(S, wire.response(status)).ack(C), S))
     assert (found.kind, found.cause) == ("refused", "handshake-refused")

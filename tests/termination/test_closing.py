@@ -13,7 +13,8 @@ from wire import C, S
     ("code", "cause"),
     [
         (1000, "normal"), (1001, "going-away"), (1003, "invalid-data"), (1008, "policy"), (1011, "internal-error"),
-        (1012, "restart"), (1013, "overload"), (1014, "bad-gateway"), (3000, "unauthorized"), (4401, "application"), (None, "normal"),
+        (1012, "restart"), (1013, "overload"), (1014, "bad-gateway"), (3000, "unauthorized"),
+        (4401, "application"), (None, "normal"),
     ],
 )  # fmt: skip
 def test_a_code_says_why(code: int | None, cause: str) -> None:
@@ -42,7 +43,8 @@ def test_words_outweigh_the_code() -> None:
 def test_users_words_count(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text(
-        '[[text]]\nname = "drain"\nwhere = "reason"\ntext = "node drain"\ncause = "restart"\nproduct = "our mesh"\nconfirm = "ask"\n'
+        '[[text]]\nname = "drain"\nwhere = "reason"\ntext = "node drain"\n'
+        'cause = "restart"\nproduct = "our mesh"\nconfirm = "ask"\n'
     )
     said = gone(talk().close(S, 1001, "node drain").close(C, 1001), S)
     assert ending(said).cause == "going-away"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
-from wsaudit.model import SERVER, Connection, address
+from wsaudit.model import Connection, address
 from wsaudit.termination.edge import cloudflare
 from wsaudit.termination.words import CONFIRM
 
@@ -120,8 +120,3 @@ def name_of(end: Endpoint) -> str:
 
 def by_server(row: Connection) -> Endpoint:
     return row.server
-
-
-def left_by_server(row: Connection) -> bool:
-    """Did the server's side end TCP, without being asked?"""
-    return row.termination.kind == "dropped" and row.termination.by == SERVER

@@ -50,6 +50,8 @@ def who_gave_up(each: Ended) -> int | None:
 
 def bad_releases(rows: list[Ended]) -> list[Incident]:
     """One User-Agent that breaks the protocol where others do not."""
+    if sum(map(accused, rows)) < STORM:
+        return []
     agents: dict[str, list[Ended]] = defaultdict(list)
     for each in rows:
         if each.row.user_agent and each.row.outcome == "accepted":

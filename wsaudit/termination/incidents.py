@@ -37,7 +37,7 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
     ]
     found = find_masses(everything, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
-    found += find_limits(ended, taken, known)
+    found += find_limits(everything, taken, known)
     found += heartbeat_storms(ended)
     found += bad_releases(ended)
     found.sort(key=order)

@@ -12,6 +12,7 @@ from wsaudit.termination.words import CONFIRM, seconds
 
 SHARED = 3  # connections with one value make a limit
 PAIR = 2
+UNLIKELY = 5  # times as many as chance would have it
 FRACTION = 0.01
 SLACK = SECOND // 33
 SHORTEST = SECOND * 98 // 100
@@ -45,22 +46,23 @@ def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | No
 
 
 def idle_limits(free: list[Ended], rows: list[Ended], signatures: Signatures) -> list[Incident]:
+    """Silences that several ends have in common."""
     groups: dict[Hashable, list[tuple[int, Ended]]] = {}
     for each in free:
-        idle = each.row.idle[0]
-        if (
-            each.row.termination.kind == "dropped"
-            and each.row.termination.how in ("fin", "rst")
-            and idle is not None
-            and idle >= SHORTEST
-        ):
+        idle, end = each.row.idle[0], each.row.termination
+        if end.kind == "dropped" and end.how in ("fin", "rst") and idle is not None and idle >= SHORTEST:
             groups.setdefault(ender(each.row), []).append((idle, each))
+    if not groups:
+        return []
+    outlived: dict[Endpoint, int] = {}  # the longest silence that a connection of each server has seen
+    for each in rows:
+        outlived[each.row.server] = max(outlived.get(each.row.server, 0), each.row.silence)
     found = []
     for members in groups.values():
         members.sort(key=value_and_id)
         for run in equal_values(members, FRACTION, SLACK):
-            if len(run) >= PAIR:
-                found += shared_idle(run, rows, signatures)
+            if stands_out(run, members):
+                found += shared_idle(run, outlived[run[0][1].row.server], signatures)
     return found
 
 
@@ -68,7 +70,16 @@ def value_and_id(item: tuple[int, Ended]) -> tuple[int, int]:
     return item[0], item[1].id
 
 
-def shared_idle(run: list[tuple[int, Ended]], rows: list[Ended], signatures: Signatures) -> list[Incident]:
+def stands_out(run: list[tuple[int, Ended]], members: list[tuple[int, Ended]]) -> bool:
+    """Are there more equal values than chance would put so near to each other, given how the others are spread?"""
+    others = len(members) - len(run)
+    width = max(run[0][0] * FRACTION, SLACK)
+    spread = max(members[-1][0] - members[0][0], width)
+    expected = others * width / spread
+    return len(run) >= PAIR + UNLIKELY * expected if len(run) >= SHARED else len(run) == PAIR and expected < 0.1
+
+
+def shared_idle(run: list[tuple[int, Ended]], outlived: int, signatures: Signatures) -> list[Incident]:
     """T21 for several: surer, unless another connection of that server outlived a longer silence."""
     value = run[len(run) // 2][0]
     members = [each for _, each in run]
@@ -78,21 +89,26 @@ def shared_idle(run: list[tuple[int, Ended]], rows: list[Ended], signatures: Sig
     known = [limit for limit in signatures.limits_at(value / SECOND, "idle") if limit.clock == "any"]
     if together and not is_round(value) and not known:
         return []  # one event that hit all of them
-    outlived = any(each.row.server == server and each.row.silence > value + value // 20 + SECOND // 10 for each in rows)
-    confidence = (0.92 if len(run) >= SHARED else 0.78) - (0.1 if together else 0.0) - (0.25 if outlived else 0.0)
+    confidence = 0.92 if len(run) >= SHARED else 0.78
+    if together:
+        confidence -= 0.1
+    if outlived > value + value // 20 + SECOND // 10:
+        confidence -= 0.25
+    confidence = round(confidence, 2)
     fact = f"{len(run)} connections of this server ended after the same silence of {seconds(value)}"
     for each in members:
-        explain(each, "idle-timeout", round(confidence, 2), fact, (("abrupt-exit", 0.2),))
+        explain(each, "idle-timeout", confidence, fact, (("abrupt-exit", 0.2),))
     if len(run) < SHARED:
         return []
     detail = f"{len(run)} connections to {name_of(server)} ended after {seconds(value)} without a byte, whatever their age"
     if known:
         detail += f": {known[0].where}"
     ids = tuple(sorted(each.id for each in members))
+    confirm = known[0].confirm if known else CONFIRM["idle-timeout"]
+    alternatives = (("abrupt-exit", 0.2),)
     return [
-        Incident("idle-limit", server, min(times), max(times), ids, detail, "idle-timeout", round(confidence, 2),
-                 (("abrupt-exit", 0.2),), known[0].confirm if known else CONFIRM["idle-timeout"])
-    ]  # fmt: skip
+        Incident("idle-limit", server, min(times), max(times), ids, detail, "idle-timeout", confidence, alternatives, confirm)
+    ]
 
 
 def lifetime_caps(free: list[Ended], signatures: Signatures) -> list[Incident]:
@@ -111,7 +127,12 @@ def lifetime_caps(free: list[Ended], signatures: Signatures) -> list[Incident]:
             times = [each.time for _, each in run]
             idles = [each.row.idle[0] or 0 for _, each in run]
             age = run[len(run) // 2][0]
-            if len(run) < SHARED or max(times) - min(times) < ONE_INSTANT or min(idles) > age - age // 10:
+            if (
+                len(run) < SHARED
+                or not stands_out(run, members)
+                or max(times) - min(times) < ONE_INSTANT
+                or min(idles) > age - age // 10
+            ):
                 continue
             known = signatures.limits_at(age / SECOND, "lifetime")
             confidence = 0.93 if known else 0.9

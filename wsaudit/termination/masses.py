@@ -16,7 +16,6 @@ from wsaudit.termination.clusters import (
     end_time,
     explain,
     group,
-    left_by_server,
     name_of,
 )
 from wsaudit.termination.dropping import is_round
@@ -24,12 +23,16 @@ from wsaudit.termination.words import CONFIRM, seconds
 
 TOGETHER = SECOND // 4  # the FINs of one dying process leave its host within this time of one another
 DRAINED = 2 * SECOND  # between two goodbyes of a server that drains
+AT_MOST = 10 * SECOND  # ends that go on for longer are the everyday rate of a bad service, no event
+DRAIN_AT_MOST = 600 * SECOND
 NETWORK = 10 * SECOND  # between two clients that notice that the network is gone
 MANY = 5
 PART = 0.1  # of the server's open connections
+PAIR = 2
+DRAINING = (1001, 1012)
 FEW = 3  # enough when they were all that was open
 LEGS = 4  # enough when a proxy ends as many on one side as on the other
-SAME_SILENCE = SECOND // 33  # idle clocks that differ by less stand at one limit
+SAME_SILENCE = SECOND // 200  # timers of one limit differ by a few ms; the last bytes of connections seldom do
 ROLLING = 900 * SECOND  # from one server to the next in a deploy
 RETURN = 60 * SECOND
 STORM = 10
@@ -39,50 +42,85 @@ INDIVIDUAL = ("keepalive-timeout", "message-too-big", "protocol-error", "invalid
 
 def find_masses(rows: list[Ended], signatures: Signatures) -> list[Incident]:
     """Mass ends, with the rows' causes refined, and what followed them."""
-    servers = {server: [each.row for each in members] for server, members in group(rows, by_server).items()}
-    abrupt = abrupt_ends(rows, servers, signatures)
-    graceful = graceful_ends(rows, servers)
-    silent = silent_ends(rows)
-    found = [*abrupt, *graceful, *silent]
-    return [*merge_deploys(found), *returns(rows, found)]
+    gone, left, said, silent = candidates(rows)
+    if max(len(gone), len(left), len(said), len(silent)) < FEW:
+        return []
+    servers = group(rows, by_server)
+    found = silent_ends(silent)
+    used: set[int] = set()
+    from_clients = group(left, client_host)
+    for server, members in sorted(group(gone, by_server).items()):
+        found += abrupt_ends(server, members, servers[server], from_clients, used, signatures)
+    if any(len(members) >= FEW for members in from_clients.values()):
+        found += client_ends(from_clients, group(rows, client_host), used)
+    for server, members in sorted(group(said, by_server).items()):
+        found += graceful_ends(server, members, servers[server])
+    return [*merge_deploys(found), *(returns(rows, found) if found else ())]
+
+
+def candidates(rows: list[Ended]) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended]]:
+    """Ends that may belong to a mass: left by the server, left by the client, closed by the server, silent."""
+    gone: list[Ended] = []
+    left: list[Ended] = []
+    said: list[Ended] = []
+    silent: list[Ended] = []
+    for each in rows:
+        end = each.row.termination
+        if end.kind == "dropped":
+            if end.how == "silent":
+                silent.append(each)
+            elif end.cause not in INDIVIDUAL and end.by in (CLIENT, SERVER):
+                (gone if end.by == SERVER else left).append(each)
+        elif end.initiator == SERVER:
+            close = each.row.close[SERVER]
+            if close is not None and close.code in DRAINING:
+                said.append(each._replace(time=close.place.time))
+    return gone, left, said, silent
 
 
 # -- without a Close -----------------------------------------------------------------------------------------
 
 
-def abrupt_ends(rows: list[Ended], servers: dict[Endpoint, list[Connection]], signatures: Signatures) -> list[Incident]:
-    """FIN or RST without a Close for everything a process held."""
+def abrupt_ends(
+    server: Endpoint,
+    members: list[Ended],
+    neighbours: list[Ended],
+    from_clients: dict[bytes, list[Ended]],
+    used: set[int],
+    signatures: Signatures,
+) -> list[Incident]:
+    """FIN or RST without a Close for everything a process held. `used` takes the ids of a proxy's other legs."""
     found = []
-    gone = [each for each in rows if left_by_server(each.row) and each.row.termination.cause not in INDIVIDUAL]
-    left = [
-        each
-        for each in rows
-        if each.row.termination.kind == "dropped"
-        and each.row.termination.by == CLIENT
-        and each.row.termination.cause not in INDIVIDUAL
-    ]
-    from_clients = group(left, client_host)
-    used: set[int] = set()
-    for server, members in sorted(group(gone, by_server).items()):
-        census = Census(servers[server])
-        for burst in bursts(members, TOGETHER):
-            if same_limit(burst):
-                continue
-            other = other_legs(from_clients.get(server[0], []), burst)
-            opened = census.open_at(burst[0].time)
-            if other:
-                used.update(each.id for each in other)
-                found.append(proxy_gone(server, burst, other))
-            elif enough(len(burst), opened):
-                found.append(server_gone(server, burst, opened, servers[server], signatures))
-    clients = group(rows, client_host)
+    census = Census(each.row for each in neighbours)
+    for burst in bursts(members, TOGETHER):
+        if len(burst) < PAIR or lasts(burst) > AT_MOST or same_limit(burst):
+            continue
+        legs = other_legs(from_clients.get(server[0], []), burst)
+        opened = census.open_at(burst[0].time)
+        if legs:
+            used.update(each.id for each in legs)
+            found.append(proxy_gone(server, burst, legs))
+        elif enough(len(burst), opened):
+            found.append(server_gone(server, burst, opened, [each.row for each in neighbours], signatures))
+    return found
+
+
+def client_ends(from_clients: dict[bytes, list[Ended]], hosts: dict[bytes, list[Ended]], used: set[int]) -> list[Incident]:
+    """The same at a host with many clients; `used` ids are explained already."""
+    found = []
     for host, members in sorted(from_clients.items()):
-        census = Census([each.row for each in clients[host]])
+        if len(members) < FEW:
+            continue
+        census = Census(each.row for each in hosts[host])
         for burst in bursts([each for each in members if each.id not in used], TOGETHER):
             opened = census.open_at(burst[0].time)
-            if not same_limit(burst) and enough(len(burst), opened):
+            if enough(len(burst), opened) and lasts(burst) <= AT_MOST and not same_limit(burst):
                 found.append(client_host_gone(host, burst, opened))
     return found
+
+
+def lasts(burst: list[Ended]) -> int:
+    return burst[-1].time - burst[0].time
 
 
 def client_host(row: Connection) -> bytes:
@@ -97,7 +135,7 @@ def same_limit(burst: list[Ended]) -> bool:
     """Do these end together only because their silence began together? Then it is a limit's doing."""
     idle = [each.row.idle[0] for each in burst]
     known = [value for value in idle if value is not None]
-    if len(known) < len(burst) or max(known) - min(known) > SAME_SILENCE:
+    if len(known) < len(burst) or max(known) - min(known) > max(SAME_SILENCE, known[0] // 500):
         return False
     return is_round(known[0]) or all(each.row.termination.cause == "idle-timeout" for each in burst)
 
@@ -186,16 +224,14 @@ def time_of(each: Ended) -> tuple[int, int]:
     return each.time, each.id
 
 
-def silent_ends(rows: list[Ended]) -> list[Incident]:
+def silent_ends(silent: list[Ended]) -> list[Incident]:
     """T24 for many: nobody answers any more."""
-    silent = [each for each in rows if each.row.termination.kind == "dropped" and each.row.termination.how == "silent"]
     found = []
     for server, members in sorted(group(silent, by_server).items()):
         for burst in bursts(members, NETWORK):
             if len(burst) >= FEW:
-                detail = (
-                    f"{len(burst)} connections to {name_of(server)} fell silent within {seconds(burst[-1].time - burst[0].time)}"
-                )
+                span = seconds(burst[-1].time - burst[0].time)
+                detail = f"{len(burst)} connections to {name_of(server)} fell silent within {span}"
                 found.append(settle("mass-silent-end", server, burst, detail, "network-loss", 0.88, (("endpoint-killed", 0.2),)))
     return found
 
@@ -203,24 +239,18 @@ def silent_ends(rows: list[Ended]) -> list[Incident]:
 # -- with a Close --------------------------------------------------------------------------------------------
 
 
-def graceful_ends(rows: list[Ended], servers: dict[Endpoint, list[Connection]]) -> list[Incident]:
+def graceful_ends(server: Endpoint, members: list[Ended], neighbours: list[Ended]) -> list[Incident]:
     """T31: a server says goodbye to many at a time."""
-    said = []
-    for each in rows:
-        close = each.row.close[SERVER]
-        if close is not None and each.row.termination.initiator == SERVER and close.code in (1001, 1012):
-            said.append(each._replace(time=close.place.time))
     found = []
-    for server, members in sorted(group(said, by_server).items()):
-        census = Census(servers[server])
-        for burst in bursts(members, DRAINED):
-            opened = census.open_at(burst[0].time)
-            if enough(len(burst), opened):
-                span = seconds(burst[-1].time - burst[0].time)
-                detail = f"{name_of(server)} closed {len(burst)} connections within {span} with 1001 or 1012"
-                if len(burst) >= opened:
-                    detail += ", all that it had"
-                found.append(settle("mass-graceful-end", server, burst, detail, "restart", 0.9, (("going-away", 0.3),)))
+    census = Census(each.row for each in neighbours)
+    for burst in bursts(members, DRAINED):
+        opened = census.open_at(burst[0].time)
+        if enough(len(burst), opened) and lasts(burst) <= DRAIN_AT_MOST:
+            span = seconds(burst[-1].time - burst[0].time)
+            detail = f"{name_of(server)} closed {len(burst)} connections within {span} with 1001 or 1012"
+            if len(burst) >= opened:
+                detail += ", all that it had"
+            found.append(settle("mass-graceful-end", server, burst, detail, "restart", 0.9, (("going-away", 0.3),)))
     return found
 
 

@@ -22,8 +22,10 @@ REACTION = 5 * SECOND  # a failure answers what came before it within this time
 # Breaches that a receiver notices and answers by failing the connection. Bad Closes are told apart by `acceptable`; what nobody
 # checks while he reads (masking keys that repeat, say) is not among them.
 FAULTS = frozenset(
-    ("FR-01", "FR-02", "FR-04", "FR-05", "FR-06", "FR-07", "FR-13", "FG-01", "FG-02", "FG-03", "CT-01", "CT-02", "TX-01")
-    + tuple(f"PMD-{number:02}" for number in range(1, 10))
+    (
+        *("FR-01", "FR-02", "FR-04", "FR-05", "FR-06", "FR-07", "FR-13", "FG-01", "FG-02", "FG-03", "CT-01", "CT-02", "TX-01"),
+        *(f"PMD-{number:02}" for number in range(1, 10)),
+    )
 )
 LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
@@ -120,6 +122,8 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, sent and sent.code)
     code = NO_CODE if got.code is None else got.code
     certain = close_acked(peer, got) and not overtaken(session, side, got, sent)
+    if may_hide_close(party) or (sent is not None and sent.code in FAILURES and end.initiator == side and peer.gaps):
+        certain = False  # what it said itself, or what it complains of, may be among the lost bytes
     return with_note(
         Reported(code, was_clean(party, peer, end, got), certain), library, side, conditions, got.code, sent and sent.code
     )
