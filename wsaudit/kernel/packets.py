@@ -88,7 +88,7 @@ class Decoder:
         self.free: list[int] = []
         self.state = array("B", bytes(self.capacity))
         self.size = array("B", bytes(self.capacity))
-        self.words = array("I", bytes(4 * KEY * self.capacity))
+        self.words = array("I", bytes(4 * KEY * self.capacity if COMPILED else 0))
         self.other = array("i", [-1]) * self.capacity  # the opposite direction's entry
         self.probes = array("B", bytes(self.capacity))
         self.syn_seq = array("q", [-1]) * self.capacity
@@ -779,7 +779,7 @@ class Decoder:
         self.capacity = 2 * old
         self.state = array("B", self.state) + array("B", bytes(old))
         self.size = array("B", self.size) + array("B", bytes(old))
-        self.words = array("I", self.words) + array("I", bytes(4 * KEY * old))
+        self.words = array("I", self.words) + array("I", bytes(4 * KEY * old if COMPILED else 0))
         self.other = array("i", self.other) + array("i", [-1]) * old
         self.probes = array("B", self.probes) + array("B", bytes(old))
         self.syn_seq = array("q", self.syn_seq) + array("q", [-1]) * old
