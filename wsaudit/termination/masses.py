@@ -29,6 +29,7 @@ NETWORK = 10 * SECOND  # between two clients that notice that the network is gon
 MANY = 5
 PART = 0.1  # of the server's open connections
 PAIR = 2
+UNUSUAL = 5  # times the everyday rate
 DRAINING = (1001, 1012)
 FEW = 3  # enough when they were all that was open
 LEGS = 4  # enough when a proxy ends as many on one side as on the other
@@ -43,7 +44,7 @@ INDIVIDUAL = ("keepalive-timeout", "message-too-big", "protocol-error", "invalid
 def find_masses(rows: list[Ended], signatures: Signatures) -> list[Incident]:
     """Mass ends, with the rows' causes refined, and what followed them."""
     gone, left, said, silent = candidates(rows)
-    if max(len(gone), len(left), len(said), len(silent)) < FEW:
+    if max(len(gone), len(left), len(said), len(silent)) < FEW and len(gone) + len(left) < LEGS:
         return []
     servers = group(rows, by_server)
     found = silent_ends(silent)
@@ -93,7 +94,7 @@ def abrupt_ends(
     found = []
     census = Census(each.row for each in neighbours)
     for burst in bursts(members, TOGETHER):
-        if len(burst) < PAIR or lasts(burst) > AT_MOST or same_limit(burst):
+        if len(burst) < PAIR or lasts(burst) > AT_MOST or everyday(burst, members) or same_limit(burst):
             continue
         legs = other_legs(from_clients.get(server[0], []), burst)
         opened = census.open_at(burst[0].time)
@@ -114,13 +115,21 @@ def client_ends(from_clients: dict[bytes, list[Ended]], hosts: dict[bytes, list[
         census = Census(each.row for each in hosts[host])
         for burst in bursts([each for each in members if each.id not in used], TOGETHER):
             opened = census.open_at(burst[0].time)
-            if enough(len(burst), opened) and lasts(burst) <= AT_MOST and not same_limit(burst):
+            if enough(len(burst), opened) and lasts(burst) <= AT_MOST and not (everyday(burst, members) or same_limit(burst)):
                 found.append(client_host_gone(host, burst, opened))
     return found
 
 
 def lasts(burst: list[Ended]) -> int:
     return burst[-1].time - burst[0].time
+
+
+def everyday(burst: list[Ended], members: list[Ended]) -> bool:
+    """Does the host lose as many in any such span of time?"""
+    span = lasts(burst)
+    others = len(members) - len(burst)
+    total = max(lasts(members) - span, SECOND)
+    return len(burst) < UNUSUAL * others * max(span, TOGETHER) / total
 
 
 def client_host(row: Connection) -> bytes:
