@@ -57,13 +57,12 @@ def judged(capture: bytes, **options: Any) -> list[Finding]:
 
 
 def history(capture: bytes) -> Session:
-    """The history of the only connection of a capture, as rules get it."""
+    """The history of the first connection of a capture, as rules get it."""
     kept: list[Session] = []
     work = Pass(Options(), KeyStore())
     work.session_over = kept.append  # type: ignore[method-assign]
     work.run([open_capture(capture, 0)])
-    (session,) = kept
-    return session
+    return kept[0]
 
 
 def told(findings: list[Finding]) -> list[str]:

@@ -331,8 +331,8 @@ def reset_while_closing(session: Session, party: Party, peer: Party, offences: O
     stream = party.stream
     if not stream.rst_time or stream.fin_time or not ended_first(party, peer):
         return None
-    if (party.closes and peer.closes) or offences[peer.side]:
-        return None
+    if bool(party.closes) == bool(peer.closes) or offences[peer.side]:
+        return None  # both: harmless; none: CL-19
     return Fault("RST before both Closes were exchanged", Place(stream.rst_packet, stream.rst_time, max(stream.rst_offset, 0)))
 
 
