@@ -148,3 +148,13 @@ def test_midstream_takes_off_confidence() -> None:
     unsure = ending(whole)
     assert unsure.cause == sure.cause
     assert unsure.confidence < sure.confidence
+
+
+def test_a_heartbeat_that_is_too_slow_for_the_limit() -> None:
+    """The race of mattermost issue 8929: the Ping is due when the limit is reached."""
+    conversation = talk()
+    for i in range(3):
+        conversation.wait(59.9).ping(C, b"%d" % i).pong(S, b"%d" % i).ack(C)
+    found = ending(gone(conversation.wait(60.01), S))
+    assert found.cause == "idle-timeout"
+    assert "too seldom for that limit" in found.evidence

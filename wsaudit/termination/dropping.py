@@ -129,11 +129,11 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
         named = is_named(limit, server)
         confidence = 0.6 + (0.1 if named else 0.0) + (0.05 if is_round(clock) else 0.0)
         fact = f"{quiet(limit.clock)} for {seconds(clock)} when it ended: {limit.where}"
-        found.append(Cause("idle-timeout", confidence, (fact,), limit.confirm))
+        found.append(Cause("idle-timeout", confidence, (fact, *margin(session, clock)), limit.confirm))
     elif idle is not None and idle >= SHORTEST_IDLE and is_round(idle) and not refuted(session, "any", idle):
         confidence = 0.65 if server is not None and "nginx" in server.lower() else 0.6
         fact = f"{quiet('any')} for {seconds(idle)} when it ended, a whole number of seconds as in a configured limit"
-        found.append(Cause("idle-timeout", confidence, (fact,)))
+        found.append(Cause("idle-timeout", confidence, (fact, *margin(session, idle))))
     age = end.time - session.started
     for limit in signatures.limits_at(age / SECOND, "lifetime"):
         if end.how in limit.wire and (idle is None or idle < age // 2):
@@ -141,6 +141,17 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
             found.append(Cause("lifetime-limit", 0.5, (fact,), limit.confirm))
             break
     return found
+
+
+def margin(session: Session, limit: int) -> tuple[str, ...]:
+    """How far the heartbeat, if there is one, is from keeping the connection alive."""
+    interval = session.heartbeat().interval
+    if interval is None:
+        return ()
+    left = limit - interval
+    if left <= limit // 20:
+        return (f"Pings came every {seconds(interval)}: too seldom for that limit",)
+    return (f"Pings had come every {seconds(interval)}, {seconds(left)} within that limit, and stopped",)
 
 
 def refuted(session: Session, clock: str, value: int) -> bool:
