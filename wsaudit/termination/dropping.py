@@ -101,7 +101,7 @@ def stalled_causes(session: Session, end: Wire) -> list[Cause]:
     for party in session.parties:
         stream = party.stream
         stuck = end.time - stream.zero_since if stream.zero_since else stream.zero_total
-        waited = end.time - stream.peer.last_data_time
+        waited = end.time - session.parties[1 - party.side].stream.last_data_time
         if stuck >= STUCK and stuck * 10 >= waited * 9:
             fact = f"the {SIDES[party.side]}'s receive window had been zero for {seconds(stuck)}"
             found.append(Cause("slow-consumer", 0.88, (fact,)))

@@ -136,11 +136,11 @@ def fin_acked(stream: Stream) -> bool:
 
 def silenced(a: Stream, b: Stream) -> int | None:
     """The side that repeated its last bytes again and again, backing off, while nothing at all came from its peer."""
-    for side, stream in ((CLIENT, a), (SERVER, b)):
+    for side, stream, peer in ((CLIENT, a, b), (SERVER, b, a)):
         if (
             stream.tail_retransmissions >= GIVEN_UP
             and stream.acked < stream.offset
-            and stream.peer.last_time < stream.tail_first_time
+            and peer.last_time < stream.tail_first_time
             and stream.tail_last_gap * stream.tail_retransmissions >= stream.tail_last_time - stream.tail_first_time
         ):
             return side
