@@ -37,12 +37,14 @@ class Judge:
         self.chosen = frozenset(rule.id for rule in CATALOGUE.values() if is_chosen(rule, options))
         self.all_chosen = len(self.chosen) == len(CATALOGUE)
         self.shape_rules = rules_of("shape")
-        self.close_rules = rules_of("close")
+        self.close_rules = tuple(
+            tuple(rule for rule in rules_of("close") if rule.at_fault != SIDES[1 - side]) for side in (CLIENT, SERVER)
+        )
         self.handshake_rules = rules_of("handshake")
         self.offences = frozenset(rule.id for rule in CATALOGUE.values() if is_offence(rule))
         self.plans: dict[int, Plan] = {}
         self.clean_shapes: dict[tuple[int, int], set[int]] = {}  # by side and extensions
-        self.clean_closes: set[CloseBody] = set()
+        self.clean_closes: set[tuple[Any, ...]] = set()
         self.handshakes: dict[tuple[Any, ...], list[Finding]] = {}
 
     def session(self, session: Session) -> list[Finding]:
@@ -126,28 +128,24 @@ class Judge:
 
     def judge_closes(self, session: Session, found: list[Finding]) -> None:
         handshake = session.handshake
-        browser = handshake is not None and is_browser(handshake.user_agent)
-        subprotocol = handshake.subprotocol if handshake is not None else None
-        host = handshake.host if handshake is not None else None
-        for party in session.parties:
+        about = (handshake.user_agent, handshake.subprotocol, handshake.host) if handshake is not None else (None, None, None)
+        for party, peer in ((session.client, session.server), (session.server, session.client)):
             folded: dict[str, Finding] = {}
-            first = session.parties[1 - party.side].close
+            first = peer.closes[0] if peer.closes else None
             for close in party.closes:
                 echo = first is not None and first.code == close.code and close.acked >= first.end
-                body = CloseBody(close.side, close.code, close.reason, close.length, close.lost, echo, browser, subprotocol, host)
-                if body in self.clean_closes:
+                seen = (party.side, close.code, close.reason, close.length, close.lost, echo)
+                if (seen, about) in self.clean_closes:
                     continue
-                clean = True
-                for rule in self.close_rules:
-                    if rule.at_fault == SIDES[1 - close.side]:
-                        continue
-                    detail = rule.body(body)
-                    if detail is not None:
-                        clean = False
-                        fold(folded, self.one(rule, session, close.side, Fault(detail, close.place)))
-                if clean:
-                    remember(self.clean_closes, body)
-            found += folded.values()
+                user_agent, subprotocol, host = about
+                body = CloseBody(*seen, is_browser(user_agent), subprotocol, host)
+                hits = [(rule, detail) for rule in self.close_rules[party.side] if (detail := rule.body(body)) is not None]
+                if not hits:
+                    remember(self.clean_closes, (seen, about))
+                for rule, detail in hits:
+                    fold(folded, self.one(rule, session, close.side, Fault(detail, close.place)))
+            if folded:
+                found += folded.values()
 
     def judge_reactions(self, session: Session, rules: tuple[Rule, ...], found: list[Finding]) -> None:
         """What one side did, given what is proven about the other."""
