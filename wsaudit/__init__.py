@@ -59,7 +59,8 @@ def audit(
 
     `captures`: a path, a folder, `-` (standard input), bytes, an open binary file, a list of scapy packets, or a list of any of
     these but the last (audited as one, in packet-time order). `keylog`: NSS key log files. `ports`: server ports to look at,
-    all by default. `frames`: keep every frame, for `report.frames`. `payload`: keep payloads, for `report.messages` and `show`.
+    all by default. `frames`: keep every frame, for `report.frames` and `report.messages`. `payload`: show in the tables what is
+    redacted otherwise: tokens, cookies, query values.
 
     Raises InputError if nothing could be read; an input of several that could not be read is named in `report.inputs`.
     """

@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import nlargest
 from itertools import chain
 from operator import lt
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ FIELDS = (
 )
 """Header fields of the handshake that a postmortem asks for, in lower case."""
 MOST_FIELDS = 24
+SILENCES = 3
 
 
 class Mark:
@@ -174,8 +176,8 @@ class Ladder:
     # -- which frames to show -------------------------------------------------------------
 
     def chosen(self, limit: int) -> set[int]:
-        """At most `limit` frames: Closes, those with findings, the end, the beginning, the first of each kind, and then more of
-        the end: it is why people look."""
+        """At most `limit` frames: Closes, those with findings, both sides of a long silence, the end, the beginning, the first of
+        each kind, and then more of the end: it is why people look."""
         n, order = self.count, self.order
         if n <= limit:
             return set(range(n))
@@ -184,6 +186,7 @@ class Ladder:
         by_worth = chain(
             self.ends[:8],
             broken[: limit // 3],
+            self.silences(),
             order[n - limit // 3 :],
             order[: limit // 6],
             self.first_of_shape,
@@ -197,6 +200,15 @@ class Ladder:
             if 0 <= row < n:
                 found.add(row)
         return found
+
+    def silences(self) -> Iterator[int]:
+        """The frames on both sides of the longest times without any."""
+        if self.log is None:
+            return
+        times = [self.log.time[row] for row in self.order]
+        for at in nlargest(SILENCES, range(1, self.count), key=lambda at: times[at] - times[at - 1]):
+            if times[at] - times[at - 1] >= SECOND:
+                yield from (self.order[at - 1], self.order[at])
 
     def around(self, number: int, limit: int) -> set[int]:
         """The `limit` frames nearest to the packet with this number, in the order of the wire."""

@@ -237,7 +237,7 @@ def words(event: Record) -> str:
 def write_finding(page: Page, indent: int, finding: Record) -> None:
     """What a rule said, below the line it is about."""
     by = "" if finding["verdict"] == "informational" else f" ({finding['severity']}, {finding['at_fault']})"
-    times = f", {finding['count']:,} times" if finding["count"] > 1 else ""
+    times = f", {finding['count']:,} times" if finding["count"] > 1 and f"{finding['count']:,}" not in finding["detail"] else ""
     text = f"{finding['rule']} {finding['name']}{by}: {terminal(finding['detail'], 300)}{times}"
     style = SEVERITY_STYLES.get(finding["severity"], "") if finding["verdict"] in ("violation", "non-strict") else "dim"
     page.paragraph(text, indent + 2, style, first=" " * indent + SIGNS[finding["verdict"]])
