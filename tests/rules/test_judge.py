@@ -13,6 +13,7 @@ from wsaudit.options import Limits, Options
 from wsaudit.rules import occasions
 from wsaudit.rules.judge import Judge, make_plan, rules_of
 from wsaudit.rules.occasions import BIT, occasions_of
+from wsaudit.rules.rule import CATALOGUE
 
 FAULTY = talk().text(C, "a", mask=None).text(C, "b", mask=None).ping(C, mask=None).frame(S, 3).close(C, 1006).close(S, 1006)
 CAPTURE = FAULTY.fin(S).fin(C).pcap()
@@ -174,6 +175,24 @@ def test_no_occasion_hides_a_finding(steps: list[tuple[str, int]]) -> None:
     hidden = everything & ~given_occasions
     judge.plans[given_occasions] = make_plan(given_occasions | hidden & ~BIT["dropped"])  # the one occasion that rules rely on
     assert judge.session(session) == usual
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([C, S]), st.binary(min_size=1, max_size=60)), max_size=6), st.booleans())
+def test_any_bytes_can_be_judged(pieces: list[tuple[int, bytes]], compressed: bool) -> None:
+    """And who sent nothing but a handshake did nothing wrong, except by what it did not do."""
+    conversation = talk(DEFLATE, DEFLATE) if compressed else talk()
+    for side, data in pieces:
+        conversation.send(side, data)
+    found = judged(conversation.fin(S).fin(C).pcap())
+    senders = {("client", "server")[side] for side, _ in pieces}
+    blamed = {each.at_fault for each in found if each.verdict == "violation" and CATALOGUE[each.rule].at_fault != "receiver"}
+    assert blamed <= senders
+
+
+def test_weak_keys_excuse_no_reaction() -> None:
+    conversation = wire.Conversation().open().upgrade("/chat").text(C, "a").text(C, "b").close(C, 1000).ack(S)
+    assert told(judged(conversation.wait(1).fin(S).fin(C).pcap())) == ["FR-08 client", "CL-12 server"]
 
 
 def test_every_rule_can_be_asked() -> None:

@@ -270,8 +270,9 @@ def frames_lost_from_sight(session: Session, party: Party, peer: Party) -> Fault
     if not party.gaps or not (scanner.lost or party.resyncs):
         return None
     gap = party.gaps[0]
-    found = "found again later" if not scanner.lost else "not found again"
-    detail = f"after lost bytes the next frame was {found}; {frames.size(party.skipped)} were skipped"
+    detail = "frames were lost from sight" + ("" if scanner.lost else " and found again")
+    if party.skipped:
+        detail += f"; {frames.size(party.skipped)} in between could not be read"
     return Fault(detail, Place(gap.packet, gap.time, gap.offset))
 
 

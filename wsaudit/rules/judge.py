@@ -290,8 +290,9 @@ def of_side(proven: Iterable[Finding], side: int) -> tuple[Finding, ...]:
 
 
 def is_offence(rule: Rule) -> bool:
-    """Whether breaking it is a reason for the peer to give up: a MUST about frames, or another fault that it must fail for."""
-    return rule.kind in ("shape", "close", "session") and (rule.level == MUST or rule.must_fail)
+    """Whether breaking it is a reason for the peer to give up: when it must, and for any MUST about frames, compression and
+    Closes. Nobody gives up for weak masking keys or a wrong Pong."""
+    return rule.must_fail or (rule.level == MUST and (rule.kind in ("shape", "close") or rule.when == "deflate"))
 
 
 def shifted(finding: Finding, head: Place, direction: int, key: int) -> Finding:
