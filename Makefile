@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n auto
 demo: .venv/installed          ## audit a sample capture
 	$(BIN)/wsaudit audit sample_pcaps/killed-server.pcap
 
-test: lint kernel              ## all checks; the tests twice, with the compiled kernel and without
+test: lint kernel node_modules/axe-core ## all checks; the tests twice, with the compiled kernel and without
 	$(PYTEST)
 	WSAUDIT_PURE=1 $(PYTEST) -m "not browser"
 
@@ -25,6 +25,11 @@ golden: kernel                 ## write the golden reports anew; look at the dif
 
 bench: kernel                  ## the benchmark table; make bench ARGS="--scale 0.1"
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# The accessibility checks of the HTML report; without npm they are skipped.
+node_modules/axe-core:
+	@if command -v npm >/dev/null; then npm install --silent --no-save --no-package-lock --no-audit --no-fund axe-core; \
+	    else echo "no npm: the accessibility checks will be skipped"; fi
 
 clean:
 	rm -rf .venv build dist .*_cache wsaudit/kernel/*.so
