@@ -432,7 +432,7 @@ def test_skipping_bytes() -> None:
         for at in range(0, len(data), size):
             told.send(C, at, data[at : at + size])
         assert told.bytes == b"ghijk"
-        assert [event[2] for event in told.owner.events][0] == 6
+        assert next(event[2] for event in told.owner.events) == 6
         assert told.flow.a.mode == PYTHON
 
 

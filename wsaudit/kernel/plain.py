@@ -55,7 +55,7 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         stop = at + 42 + total
     else:
         return False
-    if stop > pos + caplen or start > stop or flags & FIN_SYN_RST or decoder.shards > 1:
+    if stop > pos + caplen or start > stop or offset < 0x50 or flags & FIN_SYN_RST or decoder.shards > 1:
         return False
     e = decoder.index.get(key)
     if e is None:
@@ -84,7 +84,6 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         or not window
         or stream.zero_since
         or stream.fin_seq >= 0
-        or offset < 0x50
         or (n and (seq != stream.next_seq or stream.mode != FRAMES or not stream.started))
     ):
         return False
@@ -94,8 +93,9 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
     stream.packets += 1
     stream.last_time = time
     stream.last_packet = packet
-    stream.ttl = ttl
-    stream.ident = ident
+    if ttl:
+        stream.ttl = ttl
+        stream.ident = ident
     d = (ack - peer.next_seq) & M32
     if d >= HALF:
         d -= M32 + 1
@@ -105,7 +105,7 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         peer.acked_time = time
         peer.acked_packet = packet
         peer.keepalives_unanswered = 0
-    elif peer.keepalives_unanswered and not n:
+    elif peer.keepalives_unanswered and not n and d < 1 << 30:
         peer.keepalives_unanswered = 0
     if not n:
         return True
