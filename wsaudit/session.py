@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wsaudit.guard import guarded
-from wsaudit.kernel.frames import FrameLog, Scanner
+from wsaudit.kernel.frames import FrameLog, Scanner, header_size
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SERVER, CloseFrame, Heartbeat, Place
 
@@ -351,8 +351,3 @@ class Inflaters(Protocol):
     def take(self, scanner: Scanner, data: bytes, last: bool) -> None: ...
 
     def lose(self) -> None: ...
-
-
-def header_size(shape: int) -> int:
-    """Bytes of the frame header with this shape (RFC 6455 §5.2)."""
-    return 2 + (2 if shape & 1 << 9 else 8 if shape & 1 << 10 else 0) + (4 if shape & 1 << 8 else 0)

@@ -473,3 +473,11 @@ def test_a_gap_of_the_largest_size() -> None:
     scanner = scan([wire.frame(wire.BINARY, b"", length=2**63 - 1, length_form=64)])
     assert scanner.gap(2**40)
     assert scanner.remaining == 2**63 - 1 - 2**40
+
+
+@pytest.mark.parametrize("before", [b"", wire.frame(wire.PING, b"1")])
+def test_text_that_ends_within_a_character_is_bad_at_its_end(before: bytes) -> None:
+    """Not at the end of the segment, which may hold more frames."""
+    text = before + wire.frame(wire.TEXT, "né".encode()[:-1], mask=wire.MASK)
+    scanner = scan([text + wire.frame(wire.BINARY, b"more")])
+    assert (scanner.bad_text, scanner.bad_text_offset) == (1, len(text))

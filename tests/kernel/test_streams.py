@@ -474,3 +474,10 @@ def test_the_longest_silence_between_data_of_either_side() -> None:
 def test_a_syn_is_no_data() -> None:
     told = Wire(syn=False).send(C, -1, b"", SYN)
     assert not told.flow.a.started
+
+
+def test_nothing_lies_behind_a_fin() -> None:
+    """Bytes that claim to were held back, as early segments are; the FIN's own number is no byte, so they must not follow it."""
+    told = Wire().send(C, 6, b"behind").send(C, 2, b"", FIN | ACK).send(C, 0, b"ab").over()
+    assert told.bytes == b"ab"
+    assert (told.flow.a.offset, told.flow.a.gap_count) == (3, 0)

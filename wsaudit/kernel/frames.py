@@ -63,6 +63,11 @@ def unmask(data: bytes | bytearray, key: int, phase: int) -> bytes:
     return (int.from_bytes(data, "little") ^ mask).to_bytes(n, "little")
 
 
+def header_size(shape: int) -> int:
+    """Bytes of the frame header with this shape (RFC 6455 §5.2)."""
+    return 2 + (2 if shape & FORM_16 else 8 if shape & FORM_64 else 0) + (4 if shape & MASKED else 0)
+
+
 class FrameLog:
     """Every frame as a row of typed columns; only for those who ask (`show`, `report.frames`)."""
 
@@ -564,7 +569,7 @@ class Scanner:
             if self.text_tainted:
                 self.unverified_text += 1
             elif self.need and not self.text_bad and not self.message_deflated:
-                self.note_bad_text(time, packet, self.offset)
+                self.note_bad_text(time, packet, self.frame_offset + header_size(self.shape) + self.length)
             self.text_messages += 1
         else:
             self.binary_messages += 1

@@ -334,6 +334,8 @@ class Stream:
         self.fin_taken = True
         self.offset += 1
         self.next_seq = (self.next_seq + 1) & M32
+        self.pending = None  # nothing of the stream lies behind its end (RFC 9293 §3.10.7.4)
+        self.pending_bytes = 0
 
     def deliver(self, buffer: Buffer, pos: int, n: int, time: int, packet: int) -> None:
         """Bytes in order, to whoever takes them."""
