@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import wire
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from wire import ACK, FIN, PSH, RST, SYN, C, S
 
@@ -130,9 +130,11 @@ def test_arbitrary_conversations(
 
 
 @quick
-@given(at=st.integers(0, 79), value=st.integers(0, 255), which=st.integers(0, 30), cut=st.integers(0, 60))
-def test_damaged_packets(pure_kernel: SimpleNamespace, at: int, value: int, which: int, cut: int) -> None:
-    talk = wire.Conversation().open().upgrade().text(C, "hello").text(S, "x" * 200).ack(C).binary(S, b"123").ack(C)
+@example(v6=True, at=14, value=0x45, which=6, cut=0)
+@given(v6=st.booleans(), at=st.integers(0, 79), value=st.integers(0, 255), which=st.integers(0, 30), cut=st.integers(0, 60))
+def test_damaged_packets(pure_kernel: SimpleNamespace, v6: bool, at: int, value: int, which: int, cut: int) -> None:
+    ends = {"client": ("fd00::1", 4000), "server": ("fd00::2", 80)} if v6 else {}
+    talk = wire.Conversation(**ends).open().upgrade().text(C, "hello").text(S, "x" * 200).ack(C).binary(S, b"123").ack(C)
     packets = [packet.data for packet in talk.packets]
     packets += [wire.link(wire.tcp(("10.0.0.9", 7), ("10.0.0.2", 80), 1, 1, ACK))]
     which %= len(packets)

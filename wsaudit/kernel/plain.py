@@ -48,7 +48,7 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         if at + 62 > pos + caplen:
             return False
         kind, total, protocol, ttl, key, seq, ack, offset, flags, window = VERSION6(raw, at)
-        if protocol != 6 or not total:
+        if raw[at + 2] >> 4 != 6 or protocol != 6 or not total:
             return False
         ident = 0
         start = at + 42 + (offset >> 4 << 2)
