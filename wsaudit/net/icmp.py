@@ -24,6 +24,8 @@ UNREACHABLE6 = {
 
 def read_icmp(data: bytes, version: int) -> tuple[str, bytes, int, bytes, int] | None:
     """An IP packet with ICMP in it → (words, source, source port, target, target port) of the TCP packet it is about, or None."""
+    if not data:
+        return None
     start = (data[0] & 15) << 2 if version == 4 else 40
     if len(data) < start + 8:
         return None
