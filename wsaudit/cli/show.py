@@ -68,11 +68,12 @@ def show(
     view = RedactedReport(records, redactor)
     findings = [finding for finding in view.findings if finding["connection"] == number]
     ladder = ladder_of(kept, findings, redactor)
+    shown = frames_shown(ladder, around, lines, everything=format_ == "json")
     if format_ == "json":
-        write_json(view, number, findings, ladder, frames_shown(ladder, around, lines))
+        write_json(view, number, findings, ladder, shown)
     else:
         name = captures[0] if len(captures) == 1 else f"{len(captures)} captures"
-        write_text(name, view, number, findings, ladder, frames_shown(ladder, around, lines or LINES), given["no_color"])
+        write_text(name, view, number, findings, ladder, shown, given["no_color"])
     sys.exit(3 if records.unread else 0)
 
 
@@ -145,13 +146,15 @@ def ladder_of(kept: Audit, findings: list[dict[str, Any]], redactor: Redactor) -
     return Ladder(kept.kept, kept.frames[0] if kept.frames else None, findings, redactor)
 
 
-def frames_shown(ladder: Ladder | None, around: int | None, lines: int | None) -> set[int] | None:
-    """Which frames are not folded; None: none is."""
+def frames_shown(ladder: Ladder | None, around: int | None, lines: int | None, everything: bool) -> set[int] | None:
+    """Which frames are not folded; None: none is. `everything`: unless --around or --lines choose."""
     if ladder is None:
         return None
     if around is not None:
-        return ladder.around(around, lines if lines is not None and lines != LINES else AROUND)
-    return None if lines is None else ladder.chosen(lines)
+        return ladder.around(around, lines or AROUND)
+    if everything and lines is None:
+        return None
+    return ladder.chosen(lines or LINES)
 
 
 def write_text(
