@@ -338,7 +338,7 @@ def acceptance_with_body(handshake: Handshake, response: Head) -> str | None:
     return f"the 101 has {' and '.join(told)}" if told else None
 
 
-@rule("HS-S17", "RFC 6455 §4.2.2", MUST, "error", "server", "reaction")
+@rule("HS-S17", "RFC 6455 §4.2.2", MUST, "error", "server", "reaction", when="handshake")
 def bytes_before_acceptance(session: Session, party: Party, peer: Party, offences: Any) -> str | None:
     """The server sends other bytes before its 101.
 
@@ -423,7 +423,7 @@ def unauthorized_without_challenge(handshake: Handshake, session: Session) -> st
     return "401 without WWW-Authenticate" if missing else None
 
 
-@rule("HS-S23", "RFC 6455 §4.2.2", INFO, "warning", "server", "session", whole=True)
+@rule("HS-S23", "RFC 6455 §4.2.2", INFO, "warning", "server", "session", when="handshake", whole=True)
 def handshake_unanswered(session: Session, party: Party, peer: Party) -> Fault | None:
     """The handshake gets no answer.
 
@@ -448,7 +448,7 @@ def handshake_unanswered(session: Session, party: Party, peer: Party) -> Fault |
     return Fault(detail, place, doubt="bytes of the server lost to the capture" if party.gaps else None)
 
 
-@rule("HS-S24", "RFC 6455 §4.1", MUST, "error", "client", "reaction", whole=True)
+@rule("HS-S24", "RFC 6455 §4.1", MUST, "error", "client", "reaction", when="handshake", whole=True)
 def invalid_acceptance_taken(session: Session, party: Party, peer: Party, offences: Any) -> Fault | None:
     """The client goes on although the 101 is not valid.
 
@@ -473,7 +473,7 @@ def invalid_acceptance_taken(session: Session, party: Party, peer: Party, offenc
     return Fault(f"{going_on:,} {frames} after a 101 {' and '.join(why)}", place, going_on)
 
 
-@rule("HS-S25", "RFC 6455 §4.2.2", INFO, "info", "server", "session")
+@rule("HS-S25", "RFC 6455 §4.2.2", INFO, "info", "server", "session", when="handshake")
 def frame_with_acceptance(session: Session, party: Party, peer: Party) -> Fault | None:
     """The first frame comes in the same segment as the 101.
 

@@ -298,8 +298,8 @@ def is_offence(rule: Rule) -> bool:
 def shifted(finding: Finding, head: Place, direction: int, key: int) -> Finding:
     """A finding about a head with its place made relative to that head (`direction` -1), or put back (1)."""
     rule, verdict, at_fault, side, _, place, last_packet, count, detail = finding
-    packet, time, offset = (direction * each for each in head)
-    moved = Place(place.packet + packet, place.time + time, place.offset + offset)
+    packet = direction * head.packet
+    moved = Place(place.packet + packet, place.time + direction * head.time, place.offset + direction * head.offset)
     return Finding(rule, verdict, at_fault, side, key, moved, last_packet + packet, count, detail)
 
 

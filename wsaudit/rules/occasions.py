@@ -15,7 +15,9 @@ from wsaudit.rules.timing import FAILING, GRACE, end_of
 from wsaudit.session import Party, Session
 
 BIT = {when: 1 << index for index, when in enumerate(WHENS)}
-ALWAYS, OPENED, CLOSED, DROPPED, CUT, LOST = (BIT[name] for name in ("always", "opened", "closed", "dropped", "cut", "lost"))
+ALWAYS, HANDSHAKE, CLOSED, DROPPED, CUT, LOST = (
+    BIT[name] for name in ("always", "handshake", "closed", "dropped", "cut", "lost")
+)
 KEYS, HEARTBEAT, SILENT, FRAGMENTED = (BIT[name] for name in ("keys", "heartbeat", "silent", "fragmented"))
 SUBPROTOCOL, TEXT, DEFLATE, COMPRESSED, ENCRYPTED = (
     BIT[name] for name in ("subprotocol", "text", "deflate", "compressed", "encrypted")
@@ -33,12 +35,17 @@ def occasions_of(session: Session) -> int:
     """The occasions that `session` gives, as bits (BIT has them by name)."""
     client, server = session.client, session.server
     a, b = client.frames, server.frames
-    was_open = session.midstream or a.headers > 0 or b.headers > 0 or is_accepted(session)
-    found = ALWAYS | OPENED if was_open else ALWAYS
+    handshake = session.handshake
+    found = ALWAYS
+    if handshake is not None:
+        if handshake.outcome != "accepted" or session.coalesced is not None or session.notices:
+            found |= HANDSHAKE
+        if handshake.subprotocol is not None:
+            found |= SUBPROTOCOL
     if client.closes or server.closes:
         if not is_by_the_book(client, server):
             found |= CLOSED
-    elif not session.ongoing and was_open:
+    elif not session.ongoing and was_open(session):
         found |= DROPPED
     if a.incomplete or b.incomplete or a.message > 0 or b.message > 0:
         found |= CUT
@@ -48,25 +55,24 @@ def occasions_of(session: Session) -> int:
         found |= KEYS
     if (client.pings or server.pings or client.pongs or server.pongs) and not is_regular(session, client, server):
         found |= HEARTBEAT
-    if session.flow.silence >= QUIET and was_open:
+    if session.flow.silence >= QUIET and was_open(session):
         found |= SILENT
     if a.tiny_fragments >= TINY or b.tiny_fragments >= TINY:
         found |= FRAGMENTED
-    handshake = session.handshake
-    if handshake is not None and handshake.subprotocol is not None:
-        found |= SUBPROTOCOL
     if a.bad_text or b.bad_text or a.unverified_text or b.unverified_text:
         found |= TEXT
     if session.deflate is not None:
         found |= compression(session, client, server)
-    if session.tls is not None and was_open:
+    if session.tls is not None and was_open(session):
         found |= ENCRYPTED
     return found
 
 
-def is_accepted(session: Session) -> bool:
-    """A 101 was sent."""
-    return session.handshake is not None and session.handshake.status == 101
+def was_open(session: Session) -> bool:
+    """A 101 was sent, or frames were seen."""
+    if session.handshake is not None and session.handshake.status == 101:
+        return True
+    return session.midstream or session.client.frames.headers > 0 or session.server.frames.headers > 0
 
 
 def is_by_the_book(client: Party, server: Party) -> bool:

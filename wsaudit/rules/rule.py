@@ -31,7 +31,20 @@ SEVERITIES = ("error", "warning", "info")
 AT_FAULT = ("sender", "receiver", "client", "server", "intermediary", "capture")
 KINDS = ("shape", "close", "handshake", "session", "reaction", "report")
 WHENS = (
-    *("always", "opened", "closed", "dropped", "cut", "lost", "keys", "heartbeat", "silent", "fragmented", "subprotocol", "text"),
+    *(
+        "always",
+        "handshake",
+        "closed",
+        "dropped",
+        "cut",
+        "lost",
+        "keys",
+        "heartbeat",
+        "silent",
+        "fragmented",
+        "subprotocol",
+        "text",
+    ),
     *("deflate", "compressed", "encrypted", "offended"),
 )  # what each means: occasions.py
 
