@@ -472,6 +472,23 @@ def test_a_full_table_forgets_the_idle() -> None:
     assert lookup(decoder, (packed(1, False), 1), server) is not None
 
 
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_a_flow_that_makes_room_for_itself_is_the_right_one(before: int) -> None:
+    """Making room looks at other keys and may not take the entry of the flow it is made for."""
+    decoder = Decoder(Listener(), max_flows=4)
+    server = (packed(9, False), 80)
+    for i in range(before):
+        give(decoder, quick_tcp((packed(3, False), 7 + i), server, 1, SYN, b""), 5, i)
+    for i in range(30):
+        client = (packed(2, False), 100 + i)
+        give(decoder, quick_tcp(client, server, 1, PSH | ACK, b"GET /"), 5, 10 + i)
+        flow = lookup(decoder, client, server)
+        assert flow is not None
+        assert (flow.port_a, flow.entry_a != flow.entry_b) == (100 + i, True)
+        assert lookup(decoder, server, client) is flow
+        assert decoder.live <= 4
+
+
 def test_a_table_full_of_followed_flows_ends_the_oldest() -> None:
     listener = Listener()
     decoder = Decoder(listener, max_flows=10)
@@ -479,7 +496,7 @@ def test_a_table_full_of_followed_flows_ends_the_oldest() -> None:
     for i in range(20):
         give(decoder, quick_tcp((packed(1, False), 1 + i), server, 1, PSH | ACK, b"GET /"), i, i)
     assert decoder.live <= 10
-    assert listener.over[0] == (1, False)
+    assert listener.over[0] == (1, True)  # followed no longer, which is not its end
 
 
 # -- shards --------------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ cdef class Decoder:
     cdef adopt(self, Stream stream, long long e, Flow flow)
     @cython.locals(r="long long", first="bint")
     cdef ignore(self, long long e, Buffer buffer, long long pos)
-    cpdef finish_flow(self, Flow flow)
+    cpdef finish_flow(self, Flow flow, bint ongoing=*)
     cpdef sweep(self)
     cpdef forget(self, Flow flow)
 
@@ -118,5 +118,7 @@ cdef class Decoder:
     @cython.locals(r="long long")
     cdef release_pair(self, long long e)
     cdef grow(self)
+
+    @cython.locals(e="long long", before="long long", oldest="long long")
     cdef evict(self)
     cdef tell_failed(self, long long e, str how, long long time, long long packet)

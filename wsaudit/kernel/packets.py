@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from heapq import nsmallest
 from struct import Struct
 from typing import Any
 
@@ -23,6 +24,8 @@ MIX = 0x9E3779B97F4A7C15
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
 KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses three
+SAMPLE = 4096  # entries looked at to find which flows were silent longest
+BATCH = 64  # of so many followed flows one is ended when the table is full of them
 PROBES = 12  # data segments of a flow without SYN that may show frames before it is ignored
 
 # States of a table entry.
@@ -456,6 +459,7 @@ class Decoder:
         if self.ports and sport not in self.ports and dport not in self.ports:
             self.ignore(e, buffer, pos)
             return None
+        self.state[e] = ACTIVE  # so that making room for the other direction does not take it
         r = self.find_reverse(buffer, addresses, words, pos)
         if r < 0:
             r = self.insert_reverse(buffer, addresses, words, pos)
@@ -505,8 +509,8 @@ class Decoder:
 
     # -- ends -------------------------------------------------------------
 
-    def finish_flow(self, flow: Flow) -> None:
-        """The flow is over: flush both sides, tell the owner, free the entries."""
+    def finish_flow(self, flow: Flow, ongoing: bool = False) -> None:
+        """The flow is over, or (`ongoing`) followed no longer: flush both sides, tell the owner, free the entries."""
         if flow.entry_a < 0:
             return
         self.drop_entry(flow.entry_a)
@@ -515,7 +519,7 @@ class Decoder:
         flow.settle()
         flow.a.flush(flow.last_time)
         flow.b.flush(flow.last_time)
-        flow.owner.finish(flow, False)
+        flow.owner.finish(flow, ongoing)
         cut_ties(flow)
 
     def sweep(self) -> None:
@@ -683,7 +687,10 @@ class Decoder:
     def add(self, key: bytes, n: int) -> int:
         """A new entry for the key in `self.word` (plain: `key`)."""
         if self.live >= self.max_flows:
+            saved = [self.word[i] for i in range(n)]
             self.evict()
+            for i in range(n):
+                self.word[i] = saved[i]
         if self.free:
             e = self.free.pop()
         else:
@@ -800,16 +807,24 @@ class Decoder:
             self.word[i] = saved[i]
 
     def evict(self) -> None:
-        """The table is full: forget the half of the flows not followed that were silent longest; if there are none, end the
-        oldest followed."""
-        idle = [(self.seen_time[e], e) for e in range(self.top) if self.state[e] == FRESH or self.state[e] == IGNORED]
-        idle.sort()
-        for _, e in idle[: len(idle) // 2 + 1]:
-            self.drop_entry(e)
-        self.evicted += len(idle) // 2 + 1
-        if not idle:
-            oldest = min((s.flow for s in self.streams if s is not None), key=last_time_of)
-            self.finish_flow(oldest)
+        """The table is full: forget about half of the flows not followed, those silent longest; if there are none, end some of
+        those followed. Samples and batches: the table has a million entries, and a list of them would be as big as the table."""
+        sample = []
+        for e in range(0, self.top, self.top // SAMPLE + 1):
+            if self.state[e] == FRESH or self.state[e] == IGNORED:
+                sample.append(self.seen_time[e])
+        before = self.live
+        if sample:
+            sample.sort()
+            oldest = sample[len(sample) // 2]
+            for e in range(self.top):
+                if self.seen_time[e] <= oldest and (self.state[e] == FRESH or self.state[e] == IGNORED):
+                    self.drop_entry(e)
+        else:
+            flows = {id(s.flow): s.flow for s in self.streams if s is not None}
+            for flow in nsmallest(len(flows) // BATCH + 1, flows.values(), key=last_time_of):
+                self.finish_flow(flow, flow.ended == 0)
+        self.evicted += before - self.live
 
 
 METHODS = frozenset((b"GET ", b"HEAD", b"HTTP", b"POST", b"PUT ", b"PATC", b"OPTI", b"DELE", b"CONN", b"TRAC"))
