@@ -16,9 +16,9 @@ from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_lik
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import DROP, FRAMES, PYTHON
-from wsaudit.kernel.streams import Flow, Stream
-from wsaudit.model import CLIENT, SERVER, Place
-from wsaudit.options import Options
+from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
+from wsaudit.model import CLIENT, SERVER, SIDES, Place
+from wsaudit.options import Limits, Options
 from wsaudit.session import Gap, Session
 from wsaudit.websocket.resync import Chunk, Resync
 
@@ -50,6 +50,7 @@ class Sink(Protocol):
     def internal_error(self, flow: Flow, error: Exception) -> None: ...
     def count_request(self) -> None: ...
     def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None: ...
+    def limit_hit(self, packet: int, text: str) -> None: ...
 
 
 class Pipeline:
@@ -275,14 +276,14 @@ class Pipeline:
     def http_side(self, i: int) -> HttpSide | None:
         http = self.http[i]
         if http is None and self.client >= 0:
-            http = self.http[i] = HttpSide(i ^ self.client)
+            http = self.http[i] = HttpSide(i ^ self.client, self.sink.options.limits.head)
         return http
 
     def http_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
         http = self.http_side(i)
         if http is None:
             self.client = i if looks_like_request(data) and not looks_like_response(data) else 1 - i
-            http = self.http[i] = HttpSide(i ^ self.client)
+            http = self.http[i] = HttpSide(i ^ self.client, self.sink.options.limits.head)
         events = http.feed(data, offset, time, packet)
         if http.stopped and i == self.client and self.request is not None and not events:
             self.note_held(data, offset, time, packet)
@@ -291,7 +292,11 @@ class Pipeline:
     def heads(self, i: int, http: HttpSide, events: list[Event]) -> None:
         for event in events:
             if not isinstance(event, Head):
-                if event.name == "not-http" and self.request is not None and i != self.client and self.session is not None:
+                if event.name == "head-too-large":
+                    self.sink.limit_hit(
+                        event.packet, f"an HTTP head of more than {http.max_head} bytes (limit head) was not read"
+                    )
+                elif event.name == "not-http" and self.request is not None and i != self.client and self.session is not None:
                     self.session.notices.append("the server answered the upgrade request with bytes that are not HTTP")
                 continue
             if event.kind == "request":
@@ -367,12 +372,23 @@ class Pipeline:
             self.search(self.client)
         elif held:
             session.client.frames.offset = held[0][1]
-        for chunk in held:
-            self.frames_in(self.client, *chunk)
+        self.take_held(client)
         session.server.frames.offset = self.response_end
         if rest[0]:
             session.coalesced = Place(rest[3], rest[2], rest[1])
             self.frames_in(i, *rest)
+
+    def take_held(self, client: HttpSide | None) -> None:
+        """The client's bytes behind its request are frames; what was not kept of them, or lost, is a gap."""
+        if client is None:
+            return
+        for chunk in client.held:
+            self.frames_in(self.client, *chunk)
+        if client.held_lost:
+            flow, length = self.flow, client.held_lost
+            self.gap_in(self.client, client.offset - length, length, flow.last_time, flow.last_packet)
+            if self.session is not None:
+                self.session.notices.append(f"{length} bytes of the client, sent before the answer to its request, were not read")
 
     def new_session(self, head: Head) -> Session:
         c = self.client
@@ -394,7 +410,7 @@ class Pipeline:
         server = self.streams[1 - self.client]
         if len(self.early) < EARLY:
             self.early.append((len(data), server.acked, Place(packet, time, offset)))
-        if server.packets == 0 and masked_frame(data):
+        if server.packets == 0 and not server.syn_seen and masked_frame(data):
             self.assume_accepted()  # only this direction was captured
 
     # -- frames -------------------------------------------------------------
@@ -486,8 +502,7 @@ class Pipeline:
         self.search(1 - c)
         if held:
             session.client.frames.offset = held[0][1]
-        for chunk in held:
-            self.frames_in(c, *chunk)
+        self.take_held(client)
         if self.tunnel is None:
             for i in (0, 1):
                 self.set_mode(i, self.streams[i])
@@ -514,6 +529,10 @@ class Pipeline:
         if found is None:
             if self.chunks_seen > MIDSTREAM_CHUNKS:
                 self.give_up()
+            return
+        other = self.resync[1 - i]
+        if other is not None and other.chunks and not any(masked(piece.data) != resync.masked_found for piece in other.chunks):
+            self.give_up()  # one side of a WebSocket masks, and the other does not (RFC 6455 §5.1)
             return
         self.client = i if resync.masked_found else 1 - i
         session = self.session = Session(self.flow, self.streams[self.client], self.streams[1 - self.client])
@@ -571,12 +590,36 @@ class Pipeline:
                 if known:
                     party.gaps.sort(key=gap_offset)
         session.ongoing = ongoing
+        session.notices += limits_hit(session, self.sink.options.limits)
         self.flow.settle()
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
         self.sink.session_over(session)
         for party in session.parties:  # a ring of references: cut it, so that memory is freed at once
             party.frames.listener = None
+
+
+def limits_hit(session: Session, limits: Limits) -> list[str]:
+    """What a limit kept out of the history of a connection."""
+    said = []
+    hits = session.flow.limit_hits
+    if hits:
+        said.append(
+            f"{hits} times more than {limits.segment_buffer} bytes (limit segment_buffer) or 4096 segments "
+            "waited for a lost one, which was given up"
+        )
+    for party in session.parties:
+        name, frames, inflation = SIDES[party.side], party.frames, party.inflation
+        if frames.shapes_dropped:
+            said.append(f"{frames.shapes_dropped} frames of the {name} were not judged: too many kinds of frames")
+        if party.stream.gap_count > GAPS_KEPT and not session.in_tls:
+            said.append(f"{party.stream.gap_count - GAPS_KEPT} more gaps of the {name} are not listed")
+        large = inflation.faults.get("over_limit") if inflation is not None else None
+        if large is not None:
+            said.append(f"{large.count} messages of the {name} were inflated up to {limits.message} bytes only (limit message)")
+    if session.tls is not None and session.tls.why_not == "waiting-limit":
+        said.append(f"more than {limits.tls_buffer} bytes (limit tls_buffer) of TLS records waited for a key: the rest is lost")
+    return said
 
 
 def gap_offset(gap: Gap) -> int:
@@ -586,6 +629,11 @@ def gap_offset(gap: Gap) -> int:
 def masked_frame(data: bytes) -> bool:
     """May these be the first bytes of a client's frame? No HTTP method begins so."""
     return data[0] & 0x30 == 0 and data[0] & 15 in (0, 1, 2, 8, 9, 10) and (len(data) < 2 or data[1] & 0x80 != 0)
+
+
+def masked(data: bytes) -> bool | None:
+    """The mask bit of the frame that `data` may begin; None if it is not there yet."""
+    return data[1] & 0x80 != 0 if len(data) > 1 else None
 
 
 def in_networks(address: bytes, networks: tuple[str, ...]) -> bool:

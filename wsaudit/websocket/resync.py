@@ -13,6 +13,7 @@ from typing import NamedTuple
 from wsaudit.kernel.frames import unmask
 
 ENOUGH = 3
+ENOUGH_BARE = 5  # without a mask and without text
 LONGEST = 16 << 20  # a longer frame is not believed here
 MAX_CANDIDATES = 64
 
@@ -73,8 +74,19 @@ class Resync:
 
 
 def plausible(data: bytes, pos: int, masked: bool | None, ends: set[int], strict: bool) -> bool:
-    """Does a believable chain of frames begin at `pos`? `ends`: positions where segments end."""
+    """Does a believable chain of frames begin at `pos`? `ends`: positions where segments end.
+
+    `strict`: nothing but these bytes says that this is a WebSocket. Then a chain may not begin inside a message nor have empty
+    fragments (with them every length-prefixed protocol is a chain: `00 00 00 1c`), whole text must be UTF-8, and without a mask
+    or readable text it must be longer (MQTT's SUBSCRIBE, `82 0a`, is the header of a binary frame).
+    """
     seen = aligned = 0
+    enough = ENOUGH
+    if strict and pos + 2 <= len(data):
+        if data[pos] & 15 == 0:
+            return False
+        if not data[pos + 1] & 0x80:
+            enough = ENOUGH_BARE
     open_message: bool | None = None
     while pos + 2 <= len(data):
         b0, b1 = data[pos], data[pos + 1]
@@ -119,8 +131,17 @@ def plausible(data: bytes, pos: int, masked: bool | None, ends: set[int], strict
         seen += 1
         body = pos + head
         pos = body + length
+        if strict and opcode < 8:
+            if not b0 & 0x80 and length == 0:
+                return False
+            if b0 == 0x81 and length and pos <= len(data):
+                text = unmask(data[body:pos], key, 0)
+                if not is_utf8(text):
+                    return False
+                if min(text) >= 0x20:
+                    enough = ENOUGH
         aligned += pos in ends
-        if seen >= ENOUGH and (aligned or not strict):
+        if seen >= enough and (aligned or not strict):
             return True
         if opcode == 8 and pos in ends and length >= 2:
             return believable_close(unmask(data[body:pos], key, 0))
@@ -131,8 +152,12 @@ def believable_close(payload: bytes) -> bool:
     code = int.from_bytes(payload[:2], "big")
     if not ((1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999):
         return False
+    return is_utf8(payload[2:])
+
+
+def is_utf8(data: bytes) -> bool:
     try:
-        payload[2:].decode()
+        data.decode()
     except UnicodeDecodeError:
         return False
     return True

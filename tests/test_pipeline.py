@@ -1,0 +1,356 @@
+"""One connection from its first packet to its end: which layer takes its bytes, and what is made of captures that lack some."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wire
+from wire import ACK, PSH, C, S
+
+import wsaudit
+from wsaudit.engine import Pass
+from wsaudit.session import Session
+
+TLS = Path(__file__).resolve().parent.parent / "sample_pcaps" / "tls"
+PLAIN = wire.head("GET /page HTTP/1.1", {"Host": "example.com"})
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
+    """Every session that ends during the test."""
+    ended: list[Session] = []
+    judge = Pass.session_over
+
+    def over(self: Pass, session: Session) -> None:
+        ended.append(session)
+        judge(self, session)
+
+    monkeypatch.setattr(Pass, "session_over", over)
+    return ended
+
+
+def rows(capture: bytes, **how: Any) -> list[dict[str, Any]]:
+    document = wsaudit.audit(capture, **how).to_dict()
+    assert not [notice for notice in document["notices"] if "internal error" in notice["text"]]
+    found: list[dict[str, Any]] = document["connections"]
+    return found
+
+
+def talk_on(talk: wire.Conversation) -> wire.Conversation:
+    """A little of everything, and an orderly end."""
+    talk.text(C, "one").text(S, "two").ping(S, b"p").pong(C, b"p")
+    return talk.close(C, 1000).close(S, 1000).fin(S).fin(C)
+
+
+def whole(row: dict[str, Any]) -> bool:
+    """Was `talk_on` seen entirely?"""
+    counts = row["frames"]
+    return bool(
+        (counts["client"]["text"], counts["server"]["text"], counts["server"]["ping"], counts["client"]["pong"]) == (1, 1, 1, 1)
+        and row["close"]["client"]["code"] == row["close"]["server"]["code"] == 1000
+    )
+
+
+# -- before the frames ---------------------------------------------------------------------------------------------------
+
+
+def test_requests_before_the_upgrade() -> None:
+    talk = wire.Conversation().open()
+    for _ in range(3):
+        talk.send(C, PLAIN).send(S, OK)
+    before = len(talk.packets)
+    [row] = rows(talk_on(talk.upgrade("/ws")).pcap())
+    assert whole(row)
+    assert row["first_packet"] == before + 1
+    assert row["handshake"]["target"] == "/ws"
+
+
+def test_pipelined_requests() -> None:
+    talk = wire.Conversation().open().send(C, PLAIN + PLAIN + wire.request("/ws")).send(S, OK).send(S, OK + wire.response())
+    [row] = rows(talk_on(talk).pcap())
+    assert whole(row)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+def test_heads_in_pieces(size: int) -> None:
+    talk = wire.Conversation().open().send(C, wire.request(), size=size).send(S, wire.response(), size=size)
+    [row] = rows(talk_on(talk).pcap())
+    assert whole(row)
+    assert row["handshake"]["outcome"] == "accepted"
+
+
+def test_answers_on_the_way_to_the_101() -> None:
+    hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, hints + wire.response())
+    [row] = rows(talk_on(talk).pcap())
+    assert whole(row)
+    assert row["handshake"]["status"] == 101
+
+
+@pytest.mark.parametrize("cut", range(12))
+def test_frames_in_the_segment_of_the_101(cut: int) -> None:
+    """However the segment borders fall around the end of the head."""
+    after = wire.frame(wire.TEXT, b"at once") + wire.frame(wire.PING, b"")
+    data = wire.response() + after
+    at = len(wire.response()) - 4 + cut
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, data[:at]).send(S, data[at:]).ack(C)
+    [row] = rows(talk.text(C, "x").pcap())
+    assert (row["frames"]["server"]["text"], row["frames"]["server"]["ping"], row["frames"]["client"]["text"]) == (1, 1, 1)
+
+
+def test_client_bytes_before_the_answer_can_have_been_read(sessions: list[Session]) -> None:
+    early = wire.frame(wire.TEXT, b"early", mask=wire.MASK)
+    talk = wire.Conversation().open().send(C, wire.request() + early).ack(S).send(S, wire.response())
+    [row] = rows(talk.text(C, "later").pcap())
+    assert row["frames"]["client"]["text"] == 2
+    [session] = sessions
+    assert session.early_client_bytes == len(early)
+    assert session.early_place is not None
+    assert session.early_place.offset == len(wire.request())
+
+
+def test_frames_sent_while_the_answer_was_on_its_way(sessions: list[Session]) -> None:
+    """Captured before the 101, but also when captured after it: what it acknowledges tells."""
+    frame = wire.frame(wire.TEXT, b"early", mask=wire.MASK)
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, wire.response())
+    talk.segment(C, frame, PSH | ACK, ack=2001)._advance(C, len(frame))
+    rows(talk.text(C, "later").pcap())
+    assert sessions[0].early_client_bytes == len(frame)
+
+
+def test_frames_after_the_answer_are_not_early(sessions: list[Session]) -> None:
+    rows(talk_on(wire.Conversation().open().upgrade()).pcap())
+    assert sessions[0].early_client_bytes == 0
+
+
+@pytest.mark.parametrize(
+    "status", ["401 Unauthorized", "403 Forbidden", "426 Upgrade Required", "503 Busy", "200 OK", "302 Found"]
+)
+def test_refused_and_then_accepted_on_the_same_connection(status: str) -> None:
+    talk = wire.Conversation().open().send(C, wire.request("/no")).send(S, wire.response(status))
+    found = rows(talk_on(talk.upgrade("/yes")).pcap())
+    assert [row["handshake"]["target"] for row in found] == ["/no", "/yes"]
+    assert [row["handshake"]["outcome"] for row in found] == ["refused", "accepted"]
+    assert whole(found[1])
+    assert found[0]["frames"]["client"]["text"] == 0
+
+
+def test_bodies_between_requests_are_not_taken_for_heads() -> None:
+    body = wire.request("/in-the-body") + wire.response()
+    post = wire.head("POST /a HTTP/1.1", {"Host": "x", "Content-Length": str(len(body))}) + body
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    talk = wire.Conversation().open().send(C, post, size=100).send(S, chunked, size=77)
+    found = rows(talk_on(talk.upgrade("/real")).pcap())
+    assert [row["handshake"]["target"] for row in found] == ["/real"]
+    assert whole(found[0])
+
+
+def test_no_answer_at_all() -> None:
+    [row] = rows(wire.Conversation().open().send(C, wire.request()).ack(S).wait(30).fin(C).fin(S).pcap())
+    assert row["handshake"]["outcome"] == "unanswered"
+    assert row["reported"]["client"]["code"] in (1006, None)
+
+
+# -- one side, lost answers ----------------------------------------------------------------------------------------------
+
+
+def without(talk: wire.Conversation, side: int) -> bytes:
+    ports = (40000, 80)
+    kept = [packet for packet in talk.packets if int.from_bytes(packet.data[34:36], "big") != ports[side]]
+    return wire.pcap(kept)
+
+
+def test_only_the_client_was_captured() -> None:
+    [row] = rows(without(talk_on(wire.Conversation().open().upgrade("/half")), S))
+    assert row["handshake"]["target"] == "/half"
+    assert row["frames"]["client"]["text"] == 1
+    assert row["close"]["client"]["code"] == 1000
+    assert row["close"]["server"] is None
+    assert not row["evidence"]["complete"]
+
+
+def test_only_the_server_was_captured() -> None:
+    [row] = rows(without(talk_on(wire.Conversation().open().upgrade("/half")), C))
+    assert row["frames"]["server"]["text"] == 1
+    assert row["close"]["server"]["code"] == 1000
+    assert row["close"]["client"] is None
+    assert not row["evidence"]["complete"]
+
+
+def test_the_answer_was_lost() -> None:
+    talk = wire.Conversation().open().upgrade("/lost").drop().ack(C)
+    [row] = rows(talk_on(talk).pcap())
+    assert row["handshake"]["outcome"] == "not-captured"
+    assert row["close"]["client"]["code"] == 1000
+    assert not row["evidence"]["complete"]
+
+
+def test_the_request_was_lost() -> None:
+    talk = wire.Conversation().open().send(C, wire.request("/lost")).drop().send(S, wire.response()).ack(C)
+    [row] = rows(talk_on(talk).pcap())
+    assert row["handshake"]["status"] == 101
+    assert row["close"]["server"]["code"] == 1000
+    assert row["frames"]["server"]["text"] == 1
+    assert not row["evidence"]["complete"]
+
+
+# -- midstream -----------------------------------------------------------------------------------------------------------
+
+
+def chatter(first: int) -> wire.Conversation:
+    talk = wire.Conversation()
+    for i in range(4):
+        talk.text(first, f"message {i}").text(1 - first, f"answer {i}")
+    return talk_on(talk)
+
+
+@pytest.mark.parametrize("first", [C, S])
+def test_a_capture_that_begins_in_the_middle(first: int) -> None:
+    [row] = rows(chatter(first).pcap())
+    assert (row["client"]["port"], row["server"]["port"]) == (40000, 80)
+    assert row["evidence"]["midstream"]
+    assert row["handshake"]["outcome"] == "not-captured"
+    assert (row["frames"]["client"]["text"], row["frames"]["server"]["text"]) == (5, 5)
+    assert row["close"]["client"]["code"] == row["close"]["server"]["code"] == 1000
+
+
+def test_midstream_can_be_switched_off() -> None:
+    assert rows(chatter(C).pcap(), midstream=False) == []
+
+
+def test_masks_tell_the_client_and_not_ports() -> None:
+    talk = wire.Conversation(("10.0.0.1", 80), ("10.0.0.2", 40000))
+    for i in range(4):
+        talk.text(S, f"answer {i}").text(C, f"message {i}")
+    [row] = rows(talk.pcap())
+    assert row["client"]["port"] == 80
+
+
+@pytest.mark.parametrize("side", [C, S])
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_gap_and_frames_again(side: int, lost: int) -> None:
+    """Frames lost at a segment border, proven by an acknowledgement: the rest is found again, the other side goes on."""
+    talk = wire.Conversation().open().upgrade()
+    talk.text(side, "before").ack(1 - side)
+    talk.send(side, wire.frame(wire.TEXT, b"l" * 20 * lost, mask=wire.MASK if side == C else None) + b"\x81").drop()
+    for i in range(30):
+        if i == 2:
+            talk._advance(side, 7)  # the rest of a frame that was never captured
+        talk.text(1 - side, f"other {i}")
+        talk.text(side, f"after {i}").ack(1 - side)
+    [row] = rows(talk.pcap())
+    names = ("client", "server")
+    assert row["frames"][names[1 - side]]["text"] == 30
+    assert 20 <= row["frames"][names[side]]["text"] <= 31
+    assert row["evidence"]["gaps"] >= 1
+
+
+def test_what_was_skipped_is_counted(sessions: list[Session]) -> None:
+    talk = wire.Conversation().open().upgrade().text(S, "a" * 100).drop().ack(C)
+    for i in range(20):
+        talk.text(S, f"after {i}").ack(C)
+    rows(talk.pcap())
+    [session] = sessions
+    party = session.server
+    assert (party.resyncs, party.skipped) == (1, 0)
+    assert session.client.resyncs == 0
+
+
+# -- TLS -----------------------------------------------------------------------------------------------------------------
+
+
+EXPECTED: dict[str, int] = json.loads((TLS / "expected.json").read_text(encoding="utf-8"))["connections"]
+
+
+@pytest.mark.parametrize("name", list(EXPECTED))
+def test_decrypted_connections(name: str) -> None:
+    """With the keys a WebSocket is found as in cleartext; without them nothing is claimed."""
+    data = (TLS / f"{name}.pcap").read_bytes()
+    found = [row for row in rows(data, keylog=TLS / f"{name}.keys.log") if row["websocket"] == "confirmed"]
+    assert [row["transport"] for row in found] == ["tls"] * len(found)
+    assert all(row["tls"]["decrypted"] for row in found)
+    assert {row["websocket"] for row in rows(data)} <= {"probable"}
+
+
+def test_tls_and_cleartext_tell_the_same() -> None:
+    """Above the tunnel nothing can tell that there was TLS."""
+    name = "tls13-node"
+    [row] = rows((TLS / f"{name}.pcap").read_bytes(), keylog=TLS / f"{name}.keys.log")
+    assert row["handshake"]["outcome"] == "accepted"
+    assert sum(row["frames"]["client"].values()) > 0
+    assert row["close"]["client"] is not None
+
+
+# -- no WebSocket --------------------------------------------------------------------------------------------------------
+
+
+def random_bytes(chance: random.Random) -> bytes:
+    return chance.randbytes(chance.choice((1, 5, 40, 300, 1400)))
+
+
+def ascii_text(chance: random.Random) -> bytes:
+    words = ("LOGIN", "250 OK", "select * from t", '{"a":1}', "\r\n", "user=x&y=z", "<html>", "PING", "- - [")
+    return " ".join(chance.choice(words) for _ in range(chance.randint(1, 40))).encode()
+
+
+def tls_records(chance: random.Random) -> bytes:
+    made = b""
+    for _ in range(chance.randint(1, 3)):
+        body = chance.randbytes(chance.randint(16, 600))
+        made += bytes((chance.choice((0x15, 0x17, 0x17, 0x17)), 3, 3)) + len(body).to_bytes(2, "big") + body
+    return made
+
+
+def small_binary(chance: random.Random) -> bytes:
+    """A binary protocol: types, small lengths, counters: the likeliest to be taken for frames."""
+    made = b""
+    for _ in range(chance.randint(1, 4)):
+        body = bytes(chance.choice((0, 0, 0, 1, 2, 65)) for _ in range(chance.randint(0, 30)))
+        made += bytes((chance.choice((1, 2, 3, 129, 130)), len(body))) + body
+    return made
+
+
+def mqtt(chance: random.Random) -> bytes:
+    body = chance.randbytes(chance.randint(2, 60))
+    return bytes((chance.choice((0x30, 0x40, 0x82, 0x90)), len(body))) + body
+
+
+def ssh_packets(chance: random.Random) -> bytes:
+    body = chance.randbytes(chance.choice((12, 28, 44, 300)))
+    return len(body).to_bytes(4, "big") + body
+
+
+PROTOCOLS = [random_bytes, ascii_text, tls_records, mqtt, ssh_packets]
+
+
+def confirmed(capture: bytes) -> list[dict[str, Any]]:
+    return [row for row in rows(capture) if row["websocket"] == "confirmed"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_other_protocols_seen_from_the_middle_are_no_websocket(protocol: Any) -> None:
+    chance = random.Random(1)
+    talks = []
+    for i in range(150):
+        talk = wire.Conversation(("10.0.0.1", 1025 + i), ("10.0.0.2", 5000), start=wire.START + i)
+        for _ in range(20):
+            talk.send(chance.choice((C, S)), protocol(chance))
+        talks.append(talk)
+    assert confirmed(wire.pcap(wire.merge(*talks))) == []
+
+
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, small_binary])
+def test_other_protocols_behind_a_handshake_are_no_websocket(protocol: Any) -> None:
+    chance = random.Random(2)
+    talks = []
+    for i in range(100):
+        talk = wire.Conversation(("10.0.0.1", 1025 + i), ("10.0.0.2", 5000), start=wire.START + i).open()
+        for _ in range(10):
+            talk.send(chance.choice((C, S)), protocol(chance))
+        talks.append(talk)
+    assert confirmed(wire.pcap(wire.merge(*talks))) == []

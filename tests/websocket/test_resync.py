@@ -1,0 +1,154 @@
+"""Where do the frames begin? Believed only when three in a row are plausible, or a whole Close ends a segment."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+import wire
+from wire import MASK
+
+from wsaudit.websocket.resync import MAX_CANDIDATES, Chunk, Resync
+
+
+def search(segments: Sequence[bytes], masked: bool | None = None, strict: bool = False) -> tuple[int | None, Resync]:
+    """The index of the segment that the first believed frame begins, or None."""
+    resync = Resync(masked, 64 << 10, strict)
+    offset = 0
+    for number, data in enumerate(segments):
+        found = resync.feed(Chunk(data, offset, number, number))
+        offset += len(data)
+        if found is not None:
+            return found[0].packet, resync
+    return None, resync
+
+
+def text(payload: bytes = b"hello", mask: bytes | None = None) -> bytes:
+    return wire.frame(wire.TEXT, payload, mask=mask)
+
+
+NOISE = bytes((0x33, 0x44)) * 20  # the rest of a frame that began before
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("together", [False, True])
+def test_three_frames_behind_noise(mask: bytes | None, strict: bool, together: bool) -> None:
+    frames = [text(mask=mask), wire.frame(wire.PING, b"1", mask=mask), text(mask=mask)]
+    segments = [NOISE, b"".join(frames)] if together else [NOISE, *frames]
+    found, resync = search(segments, strict=strict)
+    assert found == 1
+    assert resync.dropped == len(NOISE)
+    assert resync.masked_found == (mask is not None)
+
+
+def test_two_frames_are_not_enough() -> None:
+    assert search([NOISE, text(), text()])[0] is None
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_polarity_must_fit(masked: bool) -> None:
+    assert search([text(mask=None if masked else MASK)] * 5, masked=masked)[0] is None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xb1\x05hello",  # RSV2, RSV3
+        b"\x83\x05hello",  # reserved opcode
+        b"\x8b\x00",
+        b"\x89\x7e\x00\x80" + bytes(128),  # a Ping of 128 bytes
+        b"\x09\x00",  # a Ping in fragments
+        b"\xc9\x00",  # a compressed Ping
+        b"\x81\x7e\x00\x05hello",  # 16 bits for a length of 5
+        b"\x82\x7f" + (65535).to_bytes(8, "big") + bytes(65535),  # 64 bits for 65,535
+        b"\x88\x01\x03",  # a Close of one byte
+        b"\x80\x00",  # a continuation where no message is open
+    ],
+)
+def test_a_chain_breaks_at_what_nobody_sends(bad: bytes) -> None:
+    assert search([text() + bad + text()])[0] is None
+
+
+def test_fragments_in_their_order() -> None:
+    first = wire.frame(wire.TEXT, b"a", fin=False)
+    assert search([first + wire.frame(0, b"b", fin=False) + wire.frame(wire.PING) + wire.frame(0, b"c")])[0] == 0
+    assert search([first + first + text()])[0] is None
+    assert search([wire.frame(0, b"b") + text() + text()])[0] == 0  # the end of a message that began in the gap
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_a_close_at_the_end_of_a_segment_is_believed(mask: bytes | None) -> None:
+    close = wire.frame(wire.CLOSE, b"\x03\xe9going away", mask=mask)
+    assert search([NOISE, close])[0] == 1
+    assert search([NOISE, text(mask=mask) + close])[0] == 1
+    assert search([NOISE, close + b"x"])[0] is None
+
+
+@pytest.mark.parametrize("payload", [b"\x03\xee", b"\x00\x00", b"\x07\xd0", b"\x13\x88", b"\x03\xe8\xff"])
+def test_a_close_that_nobody_sends_is_not(payload: bytes) -> None:
+    assert search([NOISE, wire.frame(wire.CLOSE, payload)])[0] is None
+
+
+def test_every_cut_of_the_chain() -> None:
+    chain = text(b"x" * 130) + text(b"y" * 7, None) + text(b"z")
+    for cut in range(1, len(chain)):
+        found, resync = search([NOISE, chain[:cut], chain[cut:]])
+        assert found == 1
+        assert resync.dropped == len(NOISE)
+
+
+def test_a_gap_forgets_what_was_held() -> None:
+    resync = Resync(None, 64 << 10)
+    assert resync.feed(Chunk(text() + text(), 0, 0, 0)) is None
+    resync.gap()
+    assert resync.feed(Chunk(text(), 100, 0, 1)) is None
+    assert resync.dropped == len(text()) * 2
+
+
+def test_what_is_held_is_bounded() -> None:
+    resync = Resync(None, 1000)
+    for number in range(2000):
+        resync.feed(Chunk(b"\xff" * 50, 50 * number, 0, number))
+        assert resync.size <= 1000
+        assert len(resync.chunks) <= MAX_CANDIDATES
+    assert resync.dropped + resync.size == 100_000
+
+
+# -- nothing else says that this is a WebSocket --------------------------------------------------------------------------
+
+
+def test_length_prefixed_protocols_are_no_chains() -> None:
+    for body in (b"x" * 28, bytes(28), b'{"json": 1}'):
+        for width in (2, 4):
+            for order in ("big", "little"):
+                packet = len(body).to_bytes(width, order) + body  # type: ignore[arg-type]
+                assert search([packet] * 10, strict=True)[0] is None, (width, order)
+
+
+def test_binary_frames_without_masks_need_more() -> None:
+    frame = wire.frame(wire.BINARY, b"\x00\x01\x02")
+    assert search([frame] * 4, strict=True)[0] is None
+    assert search([frame] * 5, strict=True)[0] == 0
+    assert search([wire.frame(wire.BINARY, b"\x00\x01", mask=MASK)] * 3, strict=True)[0] == 0
+
+
+def test_text_must_be_text() -> None:
+    assert search([text(b"\xff\xfe")] * 10, strict=True)[0] is None
+    assert search([text(b"\xff\xfe")] * 3)[0] == 0  # after a gap of a known WebSocket it may be broken
+
+
+def test_a_frame_must_end_where_a_segment_ends() -> None:
+    chain = text() * 3
+    assert search([chain + b"\x7f"], strict=True)[0] is None
+    assert search([chain + b"\x7f"])[0] == 0
+
+
+def test_random_bytes_are_never_believed() -> None:
+    chance = random.Random(3)
+    believed = 0
+    for _ in range(2000):
+        segments = [chance.randbytes(chance.choice((2, 10, 60, 1400))) for _ in range(10)]
+        believed += search(segments, strict=True)[0] is not None
+    assert believed == 0
