@@ -39,7 +39,8 @@ def one_input(data: bytes) -> str:
     assert text.isascii()
     document = json.loads(text)
     assert len(document["connections"]) == len(records.rows) >= len(found.connections)
-    assert len(records.ids) == len(records.rows), "two connections with one first packet: findings could not tell them apart"
+    starts = {(row.first_packet, row.client, row.server) for row in records.rows}
+    assert len(starts) == len(records.ids), "two TCP connections with one first packet: findings could not tell them apart"
     assert not any("internal error" in notice["text"] for notice in document["notices"]), document["notices"]
     page = render_text(report)
     assert "\x1b" not in page

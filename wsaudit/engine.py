@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -111,6 +111,7 @@ MAX_FAILED_CONNECTS = 10_000
 MAX_PLAIN_GETS = 10_000
 MAX_PORTS = 4096
 MAX_CRASHES = 100  # that are named
+MAX_LIMIT_HITS = 100
 
 
 class Pass:
@@ -175,6 +176,7 @@ class Pass:
     ) -> None:
         if self.options.ports and server_port not in self.options.ports:
             return
+        self.audit.seen["failed_connects"] += 1
         if len(self.audit.failed_connects) < MAX_FAILED_CONNECTS:
             self.audit.failed_connects.append(
                 FailedConnect((client, client_port), (server, server_port), how, started, first, ended, last)
@@ -206,12 +208,21 @@ class Pass:
                 self.secrets_taken[reader.index] += 1
         return self.keys
 
+    def limit_hit(self, packet: int, text: str) -> None:
+        """Something that belongs to no connection (yet) was too much."""
+        self.audit.seen["limit_hits"] += 1
+        if self.audit.seen["limit_hits"] <= MAX_LIMIT_HITS:
+            self.audit.notices.append(Notice(packet_input(packet), packet_number(packet), text))
+
     def count_request(self) -> None:
         self.audit.seen["http_requests"] += 1
 
     def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None:
         gets = self.audit.plain_gets
-        if len(gets) >= MAX_PLAIN_GETS or "text/html" in (request.get("accept") or ""):  # a browser loading a page
+        if "text/html" in (request.get("accept") or ""):  # a browser loading a page
+            return
+        self.audit.seen["plain_gets"] += 1
+        if len(gets) >= MAX_PLAIN_GETS:
             return
         ends = ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
         gets.append(
@@ -278,6 +289,22 @@ class Pass:
         read[index] = total
         progress(read.total())
 
+    def overflows(self) -> Iterator[str]:
+        """What was more than is kept, in words."""
+        seen = self.audit.seen
+        if self.decoder.evicted:
+            yield (
+                f"more than {self.options.limits.flows} directions of flows at a time (limit flows): "
+                f"{self.decoder.evicted} that were silent longest were forgotten"
+            )
+        for name, most, what in (
+            ("failed_connects", MAX_FAILED_CONNECTS, "TCP connects that failed were not looked at"),
+            ("plain_gets", MAX_PLAIN_GETS, "requests without an upgrade were not compared with those that have one"),
+            ("limit_hits", MAX_LIMIT_HITS, "more HTTP heads were too large"),
+        ):
+            if seen[name] > most:
+                yield f"{seen[name] - most} {what}"
+
     def finish(self, readers: Sequence[CaptureReader]) -> None:
         decoder = self.decoder
         decoder.finish()
@@ -293,10 +320,7 @@ class Pass:
         ):
             audit.packets[name] = value
         audit.seen["flows"] += decoder.flows
-        if decoder.evicted:
-            audit.notices.append(
-                Notice(0, 0, f"more than {self.options.limits.flows} flows at a time: {decoder.evicted} idle ones were forgotten")
-            )
+        audit.notices += [Notice(0, 0, text) for text in self.overflows()]
         for reader in readers:
             for reference, text in reader.notices:
                 audit.notices.append(Notice(reader.index, reference & ((1 << PACKET_BITS) - 1), text))

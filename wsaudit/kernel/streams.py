@@ -21,6 +21,7 @@ FAR = 1 << 30  # an acknowledgement further ahead than any window is not one
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MIRROR = 1_000_000  # ns: the same segment within this time and with the same IP id came from a mirror port, not from the sender
 PATIENCE = 12  # packets that a proven hole may still be filled in: captures swap packets that the wire had in order
+GAPS_KEPT = 64  # of a side that are listed; more are counted
 SAMPLES = 8  # delivered segments whose first and last bytes are remembered, to notice a differing copy
 
 
@@ -485,7 +486,7 @@ class Stream:
         self.gap_count += 1
         if self.gaps is None:
             self.gaps = []
-        if len(self.gaps) < 64:
+        if len(self.gaps) < GAPS_KEPT:
             self.gaps.append((at, length, time, packet, reason))
         self.offset += length
         self.next_seq = (self.next_seq + length) & M32
