@@ -37,6 +37,7 @@ from wsaudit.tls.keylog import KeyStore
 if TYPE_CHECKING:
     from wsaudit.kernel.frames import FrameLog
     from wsaudit.net.link import Unwrapper
+    from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.tunnel import TlsTunnel
 
 
@@ -217,6 +218,15 @@ class Pass:
     def count_request(self) -> None:
         self.audit.seen["http_requests"] += 1
 
+    def count_tls(self, facts: TlsFacts) -> None:
+        """One TLS connection is over: was it opened, and if not, why not?"""
+        seen = self.audit.seen
+        seen["tls_connections"] += 1
+        if facts.decrypted:
+            seen["tls_opened"] += 1
+        else:
+            seen[f"tls_closed {facts.why_not or facts.handshake_failed or 'unknown'}"] += 1
+
     def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None:
         gets = self.audit.plain_gets
         if "text/html" in (request.get("accept") or ""):  # a browser loading a page
@@ -259,9 +269,6 @@ class Pass:
         """A TLS connection in which no WebSocket was seen."""
         from wsaudit.rows import closed_tls_row
 
-        self.audit.seen["tls_connections"] += 1
-        if not tunnel.facts.decrypted:
-            self.audit.seen["tls_closed"] += 1
         found = closed_tls_row(flow, client, tunnel, ongoing, self.explain)
         if found is not None:
             self.audit.connections.append(found)

@@ -23,6 +23,7 @@ from wsaudit.session import Gap, Session
 from wsaudit.websocket.resync import Chunk, Resync
 
 if TYPE_CHECKING:
+    from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.keylog import KeyStore
     from wsaudit.tls.tunnel import TlsTunnel
 
@@ -49,6 +50,7 @@ class Sink(Protocol):
     def forget(self, flow: Flow) -> None: ...
     def internal_error(self, flow: Flow, error: Exception) -> None: ...
     def count_request(self) -> None: ...
+    def count_tls(self, facts: TlsFacts) -> None: ...
     def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None: ...
     def limit_hit(self, packet: int, text: str) -> None: ...
 
@@ -152,6 +154,7 @@ class Pipeline:
         if tunnel is not None:
             for event in tunnel.finish():
                 self.tls_event(event)
+            self.sink.count_tls(tunnel.facts)
         if self.state == HTTP and self.request is not None and self.early:
             self.assume_accepted()
         if self.session is not None:

@@ -151,7 +151,9 @@ class Records:
                 str(port): count for port, count in sorted(self.audit.ports.items(), key=lambda item: (-item[1], item[0]))[:10]
             },
             "tls_connections": seen["tls_connections"],
-            "tls_without_keys": seen["tls_closed"],
+            "tls_opened": seen["tls_opened"],
+            "tls_without_keys": seen["tls_connections"] - seen["tls_opened"],
+            "tls_why_not": {name.removeprefix("tls_closed "): seen[name] for name in sorted(seen) if name.startswith("tls_closed ")},
             "http_requests": seen["http_requests"],
             "tcp_flows": seen["flows"] + sum(self.audit.ports.values()),
             "tcp_packets": packets["tcp"],

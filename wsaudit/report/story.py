@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from wsaudit.report.groups import RuleGroup
 from wsaudit.report.printable import printable
 from wsaudit.report.redact import ReportLike
 
@@ -196,9 +197,10 @@ def verdict(report: ReportLike) -> list[str]:
             sentences.append(f"{share} of them by {known[0].words} ({known[0].count:,}), as far as can be inferred.")
     if summary.get("refused"):
         sentences.append(f"{many(summary['refused'], 'handshake')} {'was' if summary['refused'] == 1 else 'were'} refused.")
-    broken = {finding["connection"] for finding in report.findings if finding["verdict"] == "violation"} - {None}
+    violations = [group for group in report.groups if group.verdict == "violation"]
+    broken = {number for group in violations for number in group.connections}
     if broken:
-        faults = Counter(finding["at_fault"] for finding in report.findings if finding["verdict"] == "violation")
+        faults: Counter[str] = sum((group.faults for group in violations), Counter())
         sentences.append(
             f"{many(len(broken), 'connection')} broke the protocol, mostly by fault of the {faults.most_common(1)[0][0]}."
             if len(faults) > 1
@@ -284,47 +286,11 @@ def _find_examples(report: ReportLike, groups: list[CauseGroup]) -> None:
                 group.example = connection
 
 
-@dataclass
-class RuleGroup:
-    """All findings of one rule."""
-
-    rule: str
-    name: str
-    verdict: str
-    severity: str
-    first: Record
-    connections: set[int] = field(default_factory=set)
-    faults: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def at_fault(self) -> str:
-        """Who is at fault, in one word: "both" when findings name the client and the server."""
-        if len(self.faults) == 1:
-            return next(iter(self.faults))
-        return "both" if set(self.faults) == {"client", "server"} else "several"
-
-    @property
-    def fault_words(self) -> str:
-        """Who is at fault: "fault of the client", "fault of client and server"."""
-        names = [name for name, _ in self.faults.most_common()]
-        return f"fault of the {names[0]}" if len(names) == 1 else f"fault of {', '.join(names[:-1])} and {names[-1]}"
-
-
 def rule_groups(report: ReportLike, verdicts: tuple[str, ...] = ("violation", "non-strict")) -> list[RuleGroup]:
     """Findings by rule, the worst first: by verdict, severity, then connections touched."""
-    groups: dict[tuple[str, str], RuleGroup] = {}
-    for finding in report.findings:
-        if finding["verdict"] not in verdicts:
-            continue
-        key = (finding["rule"], finding["verdict"])
-        if key not in groups:
-            groups[key] = RuleGroup(finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding)
-        groups[key].faults[finding["at_fault"]] += 1
-        if finding["connection"]:
-            groups[key].connections.add(finding["connection"])
     order = {name: position for position, name in enumerate(SEVERITIES)}
     return sorted(
-        groups.values(),
+        (group for group in report.groups if group.verdict in verdicts),
         key=lambda group: (verdicts.index(group.verdict), order.get(group.severity, 9), -len(group.connections), group.rule),
     )
 
@@ -359,6 +325,22 @@ def probable_words(count: int) -> str:
         f"{many(count, 'more connection')} may have been {'a WebSocket' if one else 'WebSockets'}, but nobody could look inside: "
         f"encrypted without keys, or never established. {'It is' if one else 'They are'} counted in no other figure."
     )
+
+
+def tls_words(report: ReportLike) -> str:
+    """How many TLS connections there were, how many could be opened, and why the others stayed closed; empty without TLS."""
+    from wsaudit.tls.facts import FAILURES, REASONS
+
+    seen = report.summary.get("seen") or {}
+    count, opened = seen.get("tls_connections") or 0, seen.get("tls_opened") or 0
+    if not count:
+        return ""
+    words = f"{many(count, 'TLS connection')}: {opened:,} opened, {count - opened:,} not"
+    reasons = seen.get("tls_why_not") or {}
+    if not reasons:
+        return words + "."
+    told = [f"{REASONS.get(name) or FAILURES.get(name) or name} ({number:,})" for name, number in reasons.items()]
+    return f"{words}: {'; '.join(told)}."
 
 
 def seen_instead(report: ReportLike) -> list[str]:

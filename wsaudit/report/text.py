@@ -126,6 +126,9 @@ def write_header(page: Page, report: ReportLike) -> None:
     else:
         page.write(page.paint(fit(name, page.width), "bold"))
         page.write("   ".join((packets, span, found)))
+    encrypted = story.tls_words(report)
+    if encrypted:
+        page.paragraph(encrypted)
 
 
 def write_verdict(page: Page, report: ReportLike) -> None:
