@@ -358,19 +358,25 @@ def run_shard(named: Sequence[Named], options: Options, shard: int, progress: Ca
         except OSError as error:
             raise InputError(str(path), f"the key log cannot be read: {error.strerror or error}") from None
         notices += [Notice(0, 0, f"{path.name}: {text}") for text in keys.add(text)]
-    for index, item in enumerate(named):
+    opened: list[tuple[CaptureReader, Named]] = []
+    unreadable: list[Input] = []
+    for item in named:
         try:
-            reader = open_capture(item, index)
+            opened.append((open_capture(item), item))
         except InputError as error:
-            inputs.append(
-                Input(name_of(item), error=error.reason if error.offset is None else f"byte {error.offset}: {error.reason}")
-            )
-            continue
-        inputs.append(Input(reader.path))
+            reason = error.reason if error.offset is None else f"byte {error.offset}: {error.reason}"
+            unreadable.append(Input(name_of(item), error=reason))
+    # Packet references then grow with time, so that rotated files give one report in whatever order they are named.
+    if len(opened) > 1:
+        opened.sort(key=first_time)
+    for index, (reader, item) in enumerate(opened):
+        reader.renumber(index)
         readers.append(reader)
+        inputs.append(Input(reader.path))
         if reader.format == "pcapng" and isinstance(item, (str, bytes)) and item != "-":
             for secret in prescan_secrets(item):
                 notices += [Notice(index, 0, text) for text in keys.add(secret)]
+    inputs += unreadable
     work = Pass(options, keys, shard)
     work.audit.inputs = inputs
     work.audit.notices = notices
@@ -392,3 +398,8 @@ def run_shard(named: Sequence[Named], options: Options, shard: int, progress: Ca
         entry.truncated = reader.truncated
         entry.notices = tuple(text for _, text in reader.notices)
     return work.audit
+
+
+def first_time(opened: tuple[CaptureReader, Named]) -> int:
+    """The time of its first packet; a capture without packets goes first."""
+    return opened[0].next_time or 0

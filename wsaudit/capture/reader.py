@@ -67,6 +67,11 @@ class CaptureReader:
             self._next_time = self._walker.next_time
             self.close()
 
+    def renumber(self, index: int) -> None:
+        """Become the input `index`; before the first `run`."""
+        self.index = index
+        self._walker.input_base = index << 40
+
     @property
     def packets(self) -> int:
         return self._walker.number
