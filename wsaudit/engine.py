@@ -3,7 +3,6 @@ merge."""
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wsaudit.capture.reader import CaptureReader, merge_in_time_order, open_capture, prescan_secrets
 from wsaudit.capture.source import Named, expand, name_of
+from wsaudit.collector import patient
 from wsaudit.errors import InputError
 from wsaudit.guard import where
 from wsaudit.http.head import Head
@@ -380,12 +380,10 @@ def run_shard(named: Sequence[Named], options: Options, shard: int, progress: Ca
     work = Pass(options, keys, shard)
     work.audit.inputs = inputs
     work.audit.notices = notices
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 50)  # rows are kept, not freed: looking at them again and again is the collector's main cost
     try:
-        work.run(readers, progress)
+        with patient():
+            work.run(readers, progress)
     finally:
-        gc.set_threshold(*before)
         for reader in readers:
             reader.close()
     for reader in readers:

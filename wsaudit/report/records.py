@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from wsaudit.collector import patient
 from wsaudit.engine import Audit, Input
 from wsaudit.model import (
     CLIENT,
@@ -24,6 +25,7 @@ from wsaudit.model import (
 )
 from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
+from wsaudit.report.groups import RuleGroup
 from wsaudit.rows import connection_dict, plain_get_rows
 
 SCHEMA = "wsaudit.report/1"
@@ -34,12 +36,17 @@ class Records:
     """Everything an audit found, as the records that every renderer reads. `options` are those it was made with."""
 
     def __init__(self, audit: Audit, options: Options) -> None:
+        self.options = options
+        self.audit = audit
+        with patient():
+            self.compare(audit, options)
+
+    def compare(self, audit: Audit, options: Options) -> None:
+        """Put the parts in order, and find what only shows when connections are compared."""
         from wsaudit.rules.judge import Judge
         from wsaudit.termination.incidents import find_incidents
         from wsaudit.termination.probable import with_failed_connects
 
-        self.options = options
-        self.audit = audit
         self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects)
         self.rows += plain_get_rows(self.rows, audit.plain_gets)
         self.rows.sort(key=first_packet)
@@ -52,7 +59,7 @@ class Records:
 
     @cached_property
     def inputs(self) -> list[dict[str, Any]]:
-        """One entry per capture, in the order given."""
+        """One entry per capture, in the order of their first packets; what could not be read comes last."""
         return [input_dict(entry) for entry in self.audit.inputs]
 
     @cached_property
@@ -64,33 +71,49 @@ class Records:
     @cached_property
     def findings(self) -> list[dict[str, Any]]:
         """All findings, by connection and packet."""
-        return list(self.iter_findings())
+        return list(map(self.finding, self.judged))
 
-    def iter_findings(self) -> Iterator[dict[str, Any]]:
+    @cached_property
+    def groups(self) -> list[RuleGroup]:
+        """The same by rule and verdict, without building them."""
+        groups: dict[tuple[str, str], RuleGroup] = {}
+        for found in self.judged:
+            group = groups.get((found.rule, found.verdict))
+            if group is None:
+                first = self.finding(found)
+                group = RuleGroup(found.rule, first["name"], found.verdict, first["severity"], first)
+                groups[found.rule, found.verdict] = group
+            group.faults[found.at_fault] += 1
+            number = self.ids.get(found.key)
+            if number:
+                group.connections.add(number)
+        return list(groups.values())
+
+    def finding(self, found: Finding) -> dict[str, Any]:
+        """One finding in the contract's shape."""
         from wsaudit.rules.rule import CATALOGUE
 
-        for found in self.judged:
-            rule = CATALOGUE[found.rule]
-            number = self.ids.get(found.key)
-            row = self.rows[number - 1] if number else None
-            yield {
-                "rule": found.rule,
-                "name": rule.name,
-                "verdict": found.verdict,
-                "severity": self.severity(found),
-                "at_fault": found.at_fault,
-                "connection": number,
-                "direction": SIDES[found.side],
-                "input": packet_input(found.place.packet),
-                "packet": packet_number(found.place.packet) or None,
-                "last_packet": packet_number(found.last_packet or found.place.packet) or None,
-                "time": timestamp(found.place.time),
-                "offset": found.place.offset,
-                "count": found.count,
-                "detail": found.detail,
-                "reference": rule.reference,
-                "fingerprint": fingerprint(found.rule, SIDES[found.side], found.at_fault, row.target if row else None),
-            }
+        rule = CATALOGUE[found.rule]
+        number = self.ids.get(found.key)
+        row = self.rows[number - 1] if number else None
+        return {
+            "rule": found.rule,
+            "name": rule.name,
+            "verdict": found.verdict,
+            "severity": self.severity(found),
+            "at_fault": found.at_fault,
+            "connection": number,
+            "direction": SIDES[found.side],
+            "input": packet_input(found.place.packet),
+            "packet": packet_number(found.place.packet) or None,
+            "last_packet": packet_number(found.last_packet or found.place.packet) or None,
+            "time": timestamp(found.place.time),
+            "offset": found.place.offset,
+            "count": found.count,
+            "detail": found.detail,
+            "reference": rule.reference,
+            "fingerprint": fingerprint(found.rule, SIDES[found.side], found.at_fault, row.target if row else None),
+        }
 
     def severity(self, found: Finding) -> str:
         """Of the rule, or what the policy makes of it; what cannot be verified never counts as more than information."""

@@ -12,7 +12,10 @@ import functools
 import ipaddress
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
+
+from wsaudit.report.groups import RuleGroup
 
 HIDDEN = "<redacted>"
 Record = dict[str, Any]
@@ -285,6 +288,8 @@ class ReportLike(Protocol):
     def findings(self) -> list[Record]: ...
     @property
     def notices(self) -> list[Record]: ...
+    @property
+    def groups(self) -> list[RuleGroup]: ...
 
     def connection_count(self) -> int:
         """Number of connections."""
@@ -318,8 +323,19 @@ class RedactedReport:
         ]
         self.summary = report.summary
         self.incidents = [redactor.incident(incident) for incident in report.incidents]
-        self.findings = [redactor.finding(finding) for finding in report.findings]
+        if redactor.pseudonyms:
+            self.findings  # noqa: B018  (numbers their addresses before those of the notices)
         self.notices = [redactor.notice(notice) for notice in report.notices]
+
+    @functools.cached_property
+    def findings(self) -> list[Record]:
+        """All findings, redacted."""
+        return [self._redactor.finding(finding) for finding in self._report.findings]
+
+    @functools.cached_property
+    def groups(self) -> list[RuleGroup]:
+        """All findings by rule and verdict, the first of each redacted."""
+        return [replace(group, first=self._redactor.finding(group.first)) for group in self._report.groups]
 
     def connection_count(self) -> int:
         """Number of connections."""

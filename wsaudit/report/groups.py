@@ -1,0 +1,47 @@
+"""Findings of one rule with one verdict, told together: all that most renderers want of 70,000 findings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class RuleGroup:
+    """All findings of one rule. `first`: the first of them, `connections`: the ids of all that it was found in."""
+
+    rule: str
+    name: str
+    verdict: str
+    severity: str
+    first: dict[str, Any]
+    connections: set[int] = field(default_factory=set)
+    faults: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def at_fault(self) -> str:
+        """Who is at fault, in one word: "both" when findings name the client and the server."""
+        if len(self.faults) == 1:
+            return next(iter(self.faults))
+        return "both" if set(self.faults) == {"client", "server"} else "several"
+
+    @property
+    def fault_words(self) -> str:
+        """Who is at fault: "fault of the client", "fault of client and server"."""
+        names = [name for name, _ in self.faults.most_common()]
+        return f"fault of the {names[0]}" if len(names) == 1 else f"fault of {', '.join(names[:-1])} and {names[-1]}"
+
+
+def group_findings(findings: Iterable[dict[str, Any]]) -> list[RuleGroup]:
+    """The groups of findings in the JSON report's shape, in the order in which they begin."""
+    groups: dict[tuple[str, str], RuleGroup] = {}
+    for finding in findings:
+        key = (finding["rule"], finding["verdict"])
+        if key not in groups:
+            groups[key] = RuleGroup(finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding)
+        groups[key].faults[finding["at_fault"]] += 1
+        if finding["connection"]:
+            groups[key].connections.add(finding["connection"])
+    return list(groups.values())
