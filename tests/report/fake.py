@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from wsaudit.report.groups import RuleGroup, group_findings
+
 HOSTILE = {
     "html": "</script><script>alert(1)</script><img src=x onerror=alert(2)>",
     "ansi": "\x1b[2J\x1b[31mred\x1b]0;title\x07",
@@ -45,6 +47,10 @@ class FakeReport:
         self.inputs = inputs
         self.summary = summary
         self.built = 0
+
+    @property
+    def groups(self) -> list[RuleGroup]:
+        return group_findings(self.findings)
 
     def connection_count(self) -> int:
         return len(self._connections)

@@ -16,7 +16,7 @@ from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
 from wsaudit.rules.occasions import BIT, occasions_of
-from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Offences, Rule
+from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Offences, Rule, Together
 from wsaudit.rules.signature import signature
 from wsaudit.session import Party, Session, Shape
 from wsaudit.websocket.extensions import PERMESSAGE_DEFLATE, RSV1_EXTENSIONS
@@ -81,6 +81,7 @@ class Judge:
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
         """What only shows when connections are compared."""
         found: list[Finding] = []
+        connections = Together(connections)
         for rule in rules_of("report"):
             if rule.id in self.chosen:
                 for connection, side, fault in rule.body(connections, findings):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from wsaudit.model import CLIENT, SECOND, SERVER, Connection, Fault, Finding
 from wsaudit.rules.handshake import quote
 from wsaudit.rules.handshake_request import Found, start_of
-from wsaudit.rules.rule import INFO, SHOULD, rule
+from wsaudit.rules.rule import INFO, SHOULD, Together, rule
 
 Client = tuple[bytes, str | None, tuple[bytes, int], str]
 
@@ -179,9 +179,18 @@ def runs(connections: Sequence[Connection]) -> Iterator[list[Return]]:
         yield run
 
 
-def returns(connections: Sequence[Connection]) -> Iterator[Return]:
-    """Every return of a client, client by client, in order of time. Only of addresses where something went wrong: in a healthy
-    capture there is nothing to compare."""
+def returns(connections: Sequence[Connection]) -> list[Return]:
+    """Every return of a client, client by client, in order of time; found once for all rules that ask about the same report."""
+    if not isinstance(connections, Together):
+        return list(find_returns(connections))
+    if "returns" not in connections.facts:
+        connections.facts["returns"] = list(find_returns(connections))
+    known: list[Return] = connections.facts["returns"]
+    return known
+
+
+def find_returns(connections: Sequence[Connection]) -> Iterator[Return]:
+    """Only of addresses where something went wrong: in a healthy capture there is nothing to compare."""
     suspects = {each.client[0] for each in connections if matters(each)}
     if not suspects:
         return

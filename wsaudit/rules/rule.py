@@ -19,11 +19,11 @@ A body returns a sentence, a `Fault`, a list of them, or None; where the sender 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from wsaudit.model import Finding
+from wsaudit.model import Connection, Finding
 
 MUST, SHOULD, INFO = "MUST", "SHOULD", "INFO"
 LEVELS = (MUST, SHOULD, INFO)
@@ -147,6 +147,14 @@ def ordered() -> list[Rule]:
     """The catalogue by section, then number."""
     place = {family: index for index, family in enumerate(SECTIONS)}
     return sorted(CATALOGUE.values(), key=lambda each: (place[each.family], each.id))
+
+
+class Together(list[Connection]):
+    """All connections of a report, as rules that compare them see it. `facts`: what one rule worked out and others ask too."""
+
+    def __init__(self, connections: Iterable[Connection]) -> None:
+        super().__init__(connections)
+        self.facts: dict[str, Any] = {}
 
 
 Offences = tuple[tuple[Finding, ...], tuple[Finding, ...]]
