@@ -244,7 +244,7 @@ class Pipeline:
             http = self.http[i]
             if self.request is not None and i != self.client:
                 self.assume_accepted()
-            elif http is not None:
+            if self.state == HTTP and http is not None:
                 if length is None:
                     http.gap(1)
                 else:
@@ -582,6 +582,8 @@ class Pipeline:
         self.session = None
         if session.handshake is None and not session.midstream:
             session.handshake = build_handshake(self.request, None, tuple(self.informational or ()))
+            if self.streams[1 - self.client].gap_count:  # there may have been an answer
+                session.handshake.outcome = "not-captured"
         for i, stream in enumerate(self.streams):
             party = session.parties[i ^ self.client]
             resync = self.resync[i]

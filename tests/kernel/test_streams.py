@@ -370,6 +370,19 @@ def test_bytes_acknowledged_but_never_seen_at_the_end() -> None:
     assert told.gaps == [(2, 7)]
 
 
+def test_a_fin_proves_the_bytes_before_it() -> None:
+    """Although nobody acknowledged them: the sender's last word has their number."""
+    told = Wire().send(C, 0, b"ab").send(C, 9, b"", FIN | ACK).over()
+    assert told.gaps == [(2, 7)]
+    assert told.flow.a.fin_taken
+
+
+def test_so_does_an_rst() -> None:
+    assert Wire().send(C, 0, b"ab").send(C, 9, b"", RST).over().gaps == [(2, 7)]
+    assert Wire().send(C, 0, b"ab").send(C, 3, b"", RST).over().gaps == []  # one byte: a FIN that was not captured
+    assert Wire().send(C, 0, b"ab").send(C, 1 << 22, b"", RST).over().gaps == []  # somebody's guess
+
+
 def test_one_acknowledged_byte_may_be_a_fin() -> None:
     assert Wire().send(C, 0, b"ab").send(S, 0, b"x", ack=3).over().gaps == []
 
@@ -468,7 +481,7 @@ def test_frames_go_straight_to_the_scanner() -> None:
 
 def test_the_longest_silence_between_data_of_either_side() -> None:
     told = Wire().send(C, 0, b"a").send(S, 0, ack=1, after=500 * MS).send(S, 0, b"b", ack=1, after=20 * MS)
-    assert told.flow.silence == 520 * MS
+    assert max(told.flow.a.silence, told.flow.b.silence) == 520 * MS
 
 
 def test_a_syn_is_no_data() -> None:

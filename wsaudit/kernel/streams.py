@@ -514,15 +514,22 @@ class Stream:
             self.declare_hole(time, self.last_packet, "never captured")
         if self.fin_seq >= 0 and not self.fin_taken and self.fin_seq == self.next_seq:
             self.take_fin()
+        if not self.started or self.fin_taken:
+            return
         missing = self.acked - self.offset
-        if self.started and missing > 0 and not self.fin_taken:
-            if self.fin_seq >= 0:
-                ahead = (self.fin_seq - self.next_seq) & M32
-                if 0 < ahead < FAR:
-                    self.gap(ahead, time, self.peer.acked_packet, "acknowledged, never captured")
+        if self.fin_seq >= 0:
+            ahead = (self.fin_seq - self.next_seq) & M32
+            if 0 < ahead < FAR:  # a FIN follows the last byte sent, so those before it exist, acknowledged or not
+                self.gap(ahead, time, self.fin_packet, "acknowledged, never captured" if missing > 0 else "never captured")
+            if 0 < ahead < FAR or missing > 0:
                 self.take_fin()
-            elif missing > 1:  # one byte may be a FIN that was not captured
-                self.gap(missing, time, self.acked_packet, "acknowledged, never captured")
+            return
+        reason = "acknowledged, never captured"
+        if self.rst_time and missing < self.rst_offset - self.offset < FAR >> 10:  # so does an RST, if it is not a forgery
+            missing = self.rst_offset - self.offset
+            reason = "never captured"
+        if missing > 1:  # one byte may be a FIN that was not captured
+            self.gap(missing, time, self.acked_packet or self.last_packet, reason)
 
     # -- differing copies -------------------------------------------------------------
 
