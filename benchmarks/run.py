@@ -69,13 +69,13 @@ def pure_copy(folder: Path) -> Path:
     return folder
 
 
-def lean_tshark(folder: Path) -> Path:
-    """A tshark configuration with only those protocols switched on that WebSocket needs."""
+def lean_tshark(folder: Path, more: frozenset[str] | set[str] = frozenset()) -> Path:
+    """A tshark configuration with only those protocols switched on that WebSocket needs, and `more`."""
     folder.mkdir()
     if shutil.which("tshark"):
         table = subprocess.run(["tshark", "-G", "protocols"], capture_output=True, text=True, check=True).stdout
         names = {line.split("\t")[2] for line in table.splitlines()}
-        (folder / "disabled_protos").write_text("\n".join(sorted(names - TSHARK_NEEDS)) + "\n")
+        (folder / "disabled_protos").write_text("\n".join(sorted(names - TSHARK_NEEDS - more)) + "\n")
     return folder
 
 
