@@ -110,7 +110,7 @@ def write_pcapng(capture: Capture, order: str = "<") -> bytes:
 
     parts = [
         block(0x0A0D0D0A, pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1)),
-        block(1, pack(order + "HHIHHB3xHH", capture.linktype, 0, 262144, 9, 1, 9, 0, 0)),
+        block(1, pack(order + "HHIHHB3xHH", capture.linktype & 0xFFFF, 0, 262144, 9, 1, 9, 0, 0)),
     ]
     if capture.secrets:
         parts.append(block(10, pack(order + "II", KEY_LOG, len(capture.secrets)) + capture.secrets))
