@@ -3,8 +3,8 @@
     python benchmarks/tls.py                    200,000 small records, and 400 MB in records of 16 kB
     python benchmarks/tls.py --scale 0.1
 
-Both ends are Python's `ssl` over memory buffers, so the ciphertext is what a network would have carried. The figures are medians of
-whole processes; a record is one TLS record with one WebSocket frame in it.
+Both ends are Python's `ssl` over memory buffers, so the ciphertext is what a network would have carried. The figures are
+medians of whole processes; a record is one TLS record with one WebSocket frame in it.
 """
 
 from __future__ import annotations
@@ -141,9 +141,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="wsaudit-benchmark-") as temporary:
         folder = Path(temporary)
         config = lean_tshark(folder / "tshark", {"tls", "x509sat", "x509ce", "x509af", "pkcs-1", "ocsp", "ber"})
-        print(
-            "| wss | records | MB | wsaudit s | records/s | MB/s | tshark s | times as fast |\n|---|---:|---:|---:|---:|---:|---:|---:|"
-        )
+        print("| wss | records | MB | wsaudit s | records/s | MB/s | tshark s | times as fast |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|")
         for name, records, size in (("small", 200_000, 80), ("large", 25_000, 16_000)):
             count = max(1, round(records * options.scale))
             capture, keys = generate(folder, name, count, size)

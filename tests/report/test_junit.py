@@ -44,7 +44,8 @@ def test_a_failure_says_what_where_and_whose():
     failure = next(top.iter("failure"))
     assert failure.get("message") == "text frame of 5 bytes without a masking key (2 findings)"
     assert failure.text.splitlines()[1] == (
-        "text frame of 5 bytes without a masking key; connection 2, packet 30, byte 412 from the client; client at fault; RFC 6455 §5.1"
+        "text frame of 5 bytes without a masking key; connection 2, packet 30, byte 412 from the client; client at fault; "
+        "RFC 6455 §5.1"
     )
 
 

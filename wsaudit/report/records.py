@@ -29,6 +29,7 @@ from wsaudit.report.groups import RuleGroup
 from wsaudit.rows import connection_dict, plain_get_rows
 
 SCHEMA = "wsaudit.report/1"
+CLOSED_TLS = "tls_closed "  # and the reason: how the engine counts them
 NO_SESSION = ("refused", "failed")
 
 
@@ -176,7 +177,7 @@ class Records:
             "tls_connections": seen["tls_connections"],
             "tls_opened": seen["tls_opened"],
             "tls_without_keys": seen["tls_connections"] - seen["tls_opened"],
-            "tls_why_not": {name.removeprefix("tls_closed "): seen[name] for name in sorted(seen) if name.startswith("tls_closed ")},
+            "tls_why_not": {name.removeprefix(CLOSED_TLS): seen[name] for name in sorted(seen) if name.startswith(CLOSED_TLS)},
             "http_requests": seen["http_requests"],
             "tcp_flows": seen["flows"] + sum(self.audit.ports.values()),
             "tcp_packets": packets["tcp"],
