@@ -67,7 +67,7 @@ def open_attributes(kind: type) -> list[str]:
 
 def facts_of_scanner(scanner: Any, names: list[str]) -> Any:
     log = [list(getattr(scanner.log, column)) for column in ("side", "packet", "time", "offset", "shape", "length", "complete")]
-    return facts(scanner, names), scanner.shape_rows(), log
+    return facts(scanner, names), scanner.shape_rows(), scanner.beat_rows(), log
 
 
 masks = st.one_of(st.none(), st.binary(min_size=4, max_size=4))
@@ -75,6 +75,7 @@ payloads = st.one_of(
     st.binary(max_size=140),
     st.text(max_size=40).map(str.encode),
     st.sampled_from([126, 65535, 65536]).map(bytes),
+    st.sampled_from([b"2", b"ping", b"pong", b"\n", bytes(40), bytes(41)]),
 )
 honest = st.builds(wire.frame, st.integers(0, 15), payloads, fin=st.booleans(), rsv=st.sampled_from([0, 0, 4, 3]), mask=masks)
 lengths = st.sampled_from([0, 125, 126, 2**31, 2**32 + 1, 2**63 - 1, 2**63, 2**64 - 1])
@@ -117,6 +118,26 @@ def test_unmask(pure_kernel: SimpleNamespace, compiled_kernel: SimpleNamespace, 
     expected = wire.mask(data, (key.to_bytes(4, "little") * 3)[phase : phase + 4])
     assert pure_kernel.frames.unmask(data, key, phase) == expected
     assert compiled_kernel.frames.unmask(data, key, phase) == expected
+
+
+SECOND = 10**9
+beats = st.tuples(st.sampled_from([b"2", b"3", b"\n", b"ping", b"pong", b"p" * 40]), st.sampled_from([0, 1, SECOND, 99 * SECOND]))
+
+
+@slow_to_load
+@given(messages=st.lists(beats, max_size=30), key=st.integers(0, 2**32 - 1))
+def test_beats(
+    pure_kernel: SimpleNamespace, compiled_kernel: SimpleNamespace, messages: list[tuple[bytes, int]], key: int
+) -> None:
+    rows = []
+    for kernel in (pure_kernel, compiled_kernel):
+        found, time = kernel.beats.Beats(), SECOND
+        for number, (payload, wait) in enumerate(messages):
+            time += wait
+            masked = wire.mask(payload, key.to_bytes(4, "little"))
+            found.take(kernel.buffer.Buffer(b"?" + masked + b"?"), 1, len(masked), 0x81, key, time, number, number * 7)
+        rows.append(found.rows())
+    assert rows[0] == rows[1]
 
 
 def decode(kernel: SimpleNamespace, names: dict[str, list[str]], packets: list[tuple[int, bytes, int]]) -> Any:

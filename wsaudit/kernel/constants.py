@@ -14,6 +14,7 @@ UNKNOWN_MESSAGE = 1 << 14  # nobody can tell whether one was (midstream start, g
 AFTER_CLOSE = 1 << 15  # this side had sent a Close before
 OVERSIZE = 1 << 16  # a control frame of more than 125 bytes, whatever form its length had
 
+SHORT = 40  # bytes of payload that a heartbeat has at most; those of known protocols have up to 20
 RECENT = 8  # last frames of a side that are kept for the ladder of an abnormal end
 
 # Who takes a stream's bytes.

@@ -1,5 +1,6 @@
 cimport cython
 
+from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
 
 cdef bint COMPILED
@@ -19,6 +20,7 @@ cdef int OVERSIZE
 cdef int MAX_SHAPES
 cdef int MORE_SHAPES
 cdef int RECENT
+cdef int SHORT
 cdef int CONTROL_LIMIT
 cdef int SKIP
 cdef int TEXT
@@ -93,6 +95,7 @@ cdef class Scanner:
     cdef readonly bytes control
     cdef readonly dict more_shapes
     cdef readonly list first_keys
+    cdef readonly Beats beats
     cdef public long long preview
     cdef public long long log_row
     cdef readonly long long shapes_dropped
@@ -113,6 +116,7 @@ cdef class Scanner:
     cpdef feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet)
 
     cdef bint plain_ready(self) except *
+    cdef note_short(self, Buffer buffer, long long pos, long long time, long long packet)
     cdef keep_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base)
 
     @cython.locals(head=bytes, have="int", need="int", b1="int")

@@ -12,6 +12,7 @@ import sys
 from array import array
 from typing import Any
 
+from wsaudit.kernel.beats import Beats
 from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import (
     AFTER_CLOSE,
@@ -23,6 +24,7 @@ from wsaudit.kernel.constants import (
     MASKED,
     OVERSIZE,
     RECENT,
+    SHORT,
     UNKNOWN_MESSAGE,
 )
 from wsaudit.kernel.plain import take_frames
@@ -136,6 +138,7 @@ class Scanner:
         "bad_text_offset",
         "bad_text_packet",
         "bad_text_time",
+        "beats",
         "binary_messages",
         "closed",
         "control",
@@ -272,6 +275,7 @@ class Scanner:
         self.masked_frames = 0
         self.last_key = 0
         self.first_keys: list[int] | None = None
+        self.beats: Beats | None = None  # short messages that may be heartbeats
         self.recent_n = 0
         if not COMPILED:  # compiled, these are C arrays and start as zeros
             self.counts = zeros(16)  # complete frames by opcode
@@ -328,12 +332,21 @@ class Scanner:
             self.frame_time = time
             self.begin_frame(buffer, pos)
             pos += need
+            if 0 < length <= SHORT and length <= left - need:
+                self.note_short(buffer, pos, time, packet)
             if self.remaining == 0:
                 self.end_frame(time, packet)
 
     def plain_ready(self) -> bool:
         """Between two frames, with nothing about the next that the shortcut does not know."""
         return not (self.remaining or self.head or self.message or self.closed or self.log is not None)
+
+    def note_short(self, buffer: Buffer, pos: int, time: int, packet: int) -> None:
+        """The whole payload of the current frame, a short one, is at buffer[pos:]."""
+        if self.b0 == 0x81 or self.b0 == 0x82:
+            if self.beats is None:
+                self.beats = Beats()
+            self.beats.take(buffer, pos, self.length, self.b0, self.key, time, packet, self.frame_offset)
 
     def keep_header(self, buffer: Buffer, pos: int, end: int, time: int, packet: int, base: int) -> None:
         """A segment border cuts a header: hold its first bytes."""
@@ -743,6 +756,10 @@ class Scanner:
     def opcode_counts(self) -> list[int]:
         """Complete frames by opcode, 16 numbers."""
         return [self.counts[i] for i in range(16)]
+
+    def beat_rows(self) -> list[tuple[bytes, int, int, int, int, int, int, int]]:
+        """Short messages and how often they came (`Beats.rows`)."""
+        return [] if self.beats is None else self.beats.rows()
 
     def recent_rows(self) -> list[tuple[int, int, int, int]]:
         """(time, packet, shape, length) of the last frames, oldest first."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from wsaudit.kernel.constants import FORM_16, FRAMES, MASKED, RECENT
+from wsaudit.kernel.beats import Beats
+from wsaudit.kernel.constants import FORM_16, FRAMES, MASKED, RECENT, SHORT
 
 if TYPE_CHECKING:
     from wsaudit.kernel.buffer import Buffer
@@ -198,6 +199,7 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
             scanner.text_messages += 1
         else:
             scanner.binary_messages += 1
+        key = 0
         if masked:
             key = int.from_bytes(mask, "little")
             scanner.masked_frames += 1
@@ -219,6 +221,10 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
         row = (scanner.recent_n & (RECENT - 1)) << 2
         scanner.recent_n += 1
         scanner.recent[row : row + 4] = (time, packet, shape, length)
+        if 0 < length <= SHORT:
+            if scanner.beats is None:
+                scanner.beats = Beats()
+            scanner.beats.take(buffer, body, length, b0, key, time, packet, base + pos)
         counts[b0 & 15] += 1
         scanner.payload_bytes += length
         scanner.message_bytes += length
