@@ -19,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from wsaudit.gate.policy import Policy
+    from wsaudit.report.redact import ReportLike
     from wsaudit.report.report import Report
 
 Source = str | os.PathLike[str] | bytes
@@ -28,8 +29,9 @@ Audit = Callable[..., "AuditedCapture"]
 class AuditedCapture:
     """A report, and the question a test has for it."""
 
-    def __init__(self, report: Report, capture: str, folder: Path) -> None:
+    def __init__(self, report: Report | ReportLike, capture: str, folder: Path) -> None:
         self.report = report
+        self.records: ReportLike = getattr(report, "records", report)
         self._capture = capture
         self._folder = folder
 
@@ -58,7 +60,7 @@ class AuditedCapture:
             chosen = chosen.override("expect_connections", expect_connections, "expect_connections")
         known = fingerprints(load_report(Path(baseline))) if baseline else frozenset()
         day = today or datetime.datetime.now(datetime.UTC).date()
-        verdict = judge(redacted(self.report.records), chosen, today=day, baseline=known)
+        verdict = judge(redacted(self.records), chosen, today=day, baseline=known)
         if verdict.exit_code:
             pytest.fail(render(verdict, captures=[self._capture]), pytrace=False)
 
