@@ -20,7 +20,6 @@ import pytest
 if TYPE_CHECKING:
     from wsaudit.gate.policy import Policy
     from wsaudit.report.redact import ReportLike
-    from wsaudit.report.report import Report
 
 Source = str | os.PathLike[str] | bytes
 Audit = Callable[..., "AuditedCapture"]
@@ -29,7 +28,7 @@ Audit = Callable[..., "AuditedCapture"]
 class AuditedCapture:
     """A report, and the question a test has for it."""
 
-    def __init__(self, report: Report | ReportLike, capture: str, folder: Path) -> None:
+    def __init__(self, report: Any, capture: str, folder: Path) -> None:
         self.report = report
         self.records: ReportLike = getattr(report, "records", report)
         self._capture = capture
