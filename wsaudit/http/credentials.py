@@ -45,9 +45,26 @@ _OPAQUE = re.compile(r"[A-Za-z0-9_+/~-]{32,}={0,2}")
 _HEX = re.compile(r"[0-9a-fA-F]{32,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+_QUERY_VALUE = re.compile(r"=[^&]+")
+MAX_QUERIES = 64  # sets of parameter names remembered for a form of heads
+
+
 def auth_kinds(request: Head) -> tuple[str, ...]:
     """The ways in which the request carries a credential, sorted: `authorization-<scheme>` (`authorization-other`: no known
     scheme), `cookie`, `header-token`, `query-token`, `subprotocol-token`, `userinfo`."""
+    form, target = request.form, request.target
+    if form is None or not target.startswith("/") or ":" in target.partition("?")[0]:
+        return _auth_kinds(request)
+    names = _QUERY_VALUE.sub("=1", target.partition("?")[2])
+    kinds = form.auth.get(names)
+    if kinds is None:
+        if len(form.auth) >= MAX_QUERIES:
+            form.auth.clear()
+        kinds = form.auth[names] = _auth_kinds(request)
+    return kinds
+
+
+def _auth_kinds(request: Head) -> tuple[str, ...]:
     kinds = set()
     for name, value in request.fields:
         if name == "authorization":

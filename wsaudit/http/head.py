@@ -1,12 +1,15 @@
 """One HTTP/1.x head, bytes → facts (RFC 9112 §2-5). Tolerant: whatever the bytes are, the result is a `Head`, its oddities named.
 
 Nearly every head is well formed, and one of each kind is parsed per connection, so there are two readers: a quick one that proves
-on the way that nothing is odd, and a patient one for all that the quick one gives up on.
+on the way that nothing is odd, and a patient one for all that the quick one gives up on. Fleets repeat themselves: a head that
+differs from an earlier one in its request line and a few values only takes the rest from there (form.py).
 """
 
 from __future__ import annotations
 
 import re
+
+from wsaudit.http.form import Form, known_form, remember_form, taken_apart
 
 MAX_HEAD = 64 * 1024
 MAX_NAMES = 4096  # different spellings of field names that are remembered: real traffic has some hundred
@@ -61,6 +64,7 @@ class Head:
         "end_packet",
         "end_time",
         "fields",
+        "form",
         "kind",
         "method",
         "odd_lines",
@@ -100,6 +104,7 @@ class Head:
         self.end_time = end_time
         self.end_packet = end_packet
         self.outstanding = 0
+        self.form: Form | None = None  # what it has in common with others
         self._first: dict[str, str] | None = None
 
     @property
@@ -111,6 +116,9 @@ class Head:
         """The value of the first line with this (lower-case) name."""
         first = self._first
         if first is None:
+            form = self.form
+            if form is not None and name not in form.changing:
+                return form.first.get(name)
             first = self._first = dict(reversed(self.fields))
         return first.get(name)
 
@@ -156,6 +164,38 @@ def parse_head(
         end_time = time
     if end_packet is None:
         end_packet = packet
+    if b"ebSocket" not in raw and b"ebsocket" not in raw:  # pages and downloads: each is different
+        return _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
+    line, key, values = taken_apart(raw)
+    form = known_form(key)
+    if form is not None:
+        parsed = form.start or _parse_plain_request_line(line)
+        if parsed is not None:
+            head = Head(form.kind, raw, parsed, form.filled(values), offset, time, packet, end_time, end_packet)
+            head.form = form
+            return head
+    head = _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
+    if not head.oddities:
+        head.form = remember_form(key, head.kind, head.fields, _start_of(head))
+    return head
+
+
+def _start_of(head: Head) -> tuple[str, str, str, int, str] | None:
+    """The start line of a response, which its form includes."""
+    return None if head.kind == "request" else ("", "", head.version, head.status, head.reason)
+
+
+def _parse_plain_request_line(line: bytes) -> tuple[str, str, str, int, str] | None:
+    """None: it needs a closer look."""
+    text = line.decode("latin-1")
+    parts = text.split(" ")
+    if len(parts) != 3 or not (text.isascii() and text.isprintable() and parts[1]):
+        return None
+    method, version = _METHODS.get(parts[0]), _VERSIONS.get(parts[2])
+    return None if method is None or version is None else (method, parts[1], version, 0, "")
+
+
+def _parse_line_by_line(raw: bytes, offset: int, time: int, packet: int, end_time: int, end_packet: int) -> Head:
     # A CRLF is two of the octets looked for: if the split has used them all up, then nothing odd is left in any line.
     start, *rest = raw.decode("latin-1").split("\r\n")
     if len(raw) - len(raw.translate(None, _SUSPICIOUS)) == 2 * len(rest) and rest[-2:] == _BLANK:

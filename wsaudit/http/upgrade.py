@@ -12,6 +12,11 @@ from wsaudit.http.head import Head
 __all__ = ["Handshake", "accept_for", "auth_kinds", "build_handshake", "is_upgrade_request", "is_upgrade_response"]
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+KEY, ACCEPT = "sec-websocket-key", "sec-websocket-accept"
+MAX_PARTNERS = 8  # forms of answers remembered for a form of requests
+Text = str | None
+Texts = tuple[str, ...]
+Common = tuple[Text, Text, Text, Text, Text, Texts, Text, Texts, Texts]  # Handshake's fields from `host` to `extensions_lines`
 _NOTHING = {""}
 
 
@@ -66,10 +71,21 @@ def is_upgrade_request(head: Head) -> bool:
     there, or the target is a ws URL. A plain GET is none: nothing tells it from any other."""
     if head.kind != "request":
         return False
+    form = head.form
+    if form is None:
+        asks = _asks_for_upgrade(head)
+    elif form.upgrade is None:
+        asks = form.upgrade = _asks_for_upgrade(head)
+    else:
+        asks = form.upgrade
+    return asks or head.target[:6].lower().startswith(("ws://", "wss://"))
+
+
+def _asks_for_upgrade(head: Head) -> bool:
     upgrade = head.get("upgrade")
     if upgrade is not None and (upgrade.lower() == "websocket" or _names_websocket(head)):
         return True
-    return _has_websocket_field(head) or head.target[:6].lower().startswith(("ws://", "wss://"))
+    return _has_websocket_field(head)
 
 
 def is_upgrade_response(head: Head) -> bool:
@@ -87,6 +103,40 @@ def _has_websocket_field(head: Head) -> bool:
 
 def build_handshake(request: Head | None, response: Head | None, informational: tuple[int, ...] = ()) -> Handshake:
     """Compare the two heads. `response` is the final one (a 101 is final); `informational` are the statuses of 1xx before it."""
+    if request is None or response is None or request.form is None or response.form is None:
+        return _compare(request, response, informational)
+    common = request.form.handshakes.get(response.form)
+    if common is not None:
+        repeated = _repeat(request, response, informational, common)
+        if repeated is not None:
+            return repeated
+    handshake = _compare(request, response, informational)
+    if handshake.outcome == "accepted" and KEY in request.form.index and ACCEPT in response.form.index:
+        if len(request.form.handshakes) >= MAX_PARTNERS:
+            request.form.handshakes.clear()
+        request.form.handshakes[response.form] = (
+            handshake.host, handshake.origin, handshake.user_agent, handshake.server_header, handshake.location,
+            handshake.subprotocols_offered, handshake.subprotocol, handshake.extensions_offered_lines, handshake.extensions_lines,
+        )  # fmt: skip
+    return handshake
+
+
+def _repeat(request: Head, response: Head, informational: tuple[int, ...], common: Common) -> Handshake | None:
+    """An accepted handshake whose two heads have the forms of an earlier one: only the key can have gone wrong (then None)."""
+    assert request.form is not None
+    assert response.form is not None
+    key = request.fields[request.form.index[KEY]][1]
+    accept = response.fields[response.form.index[ACCEPT]][1]
+    expected = accept_for(key)
+    if accept != expected:
+        return None
+    latency = response.time - request.end_time if response.time >= request.end_time else None
+    return Handshake(
+        request, response, informational, "accepted", 101, (), key, accept, expected, True, request.target, *common, latency
+    )
+
+
+def _compare(request: Head | None, response: Head | None, informational: tuple[int, ...]) -> Handshake:
     handshake = Handshake(request, response, informational, "not-captured")
     if request is not None:
         handshake.outcome = "unanswered"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Any
 
 from wsaudit.http.head import Head
@@ -42,6 +43,31 @@ def signature(session: Session) -> tuple[Any, ...]:
 def head_signature(head: Head | None) -> tuple[Any, ...] | None:
     if head is None:
         return None
+    target = target_signature(head.target) if head.target else ""
+    form = head.form
+    if form is None:
+        return (form_signature(head), head.method, target, head.version, head.status, head.oddities)
+    if form.signature is None:
+        form.signature = numbered(form_signature(head))
+    return (form.signature, head.method, target, head.version, head.status, head.oddities)
+
+
+NUMBERS: dict[Any, int] = {}
+
+
+def numbered(key: Any) -> int:
+    """A number for a tuple of forty strings, which would be hashed for each connection. Equal ones have the same."""
+    if len(NUMBERS) >= REMEMBERED:
+        NUMBERS.clear()
+    return NUMBERS.setdefault(key, next(COUNT))
+
+
+REMEMBERED = 4096
+COUNT = count()
+
+
+def form_signature(head: Head) -> tuple[Any, ...]:
+    """Of its fields."""
     read = READ
     fields = tuple([field if field[0] in read else field[0] for field in head.fields])
     secrets = authorization = None
@@ -49,8 +75,7 @@ def head_signature(head: Head | None) -> tuple[Any, ...] | None:
         secrets = tuple([value.partition(";")[2] for value in head.get_all("set-cookie")])
     if "authorization" in fields:
         authorization = (head.get("authorization") or "").partition(" ")[0]
-    target = target_signature(head.target) if head.target else ""
-    return (fields, head.method, target, head.version, head.status, head.oddities, secrets, authorization)
+    return (fields, secrets, authorization)
 
 
 def target_signature(target: str) -> str:
