@@ -16,6 +16,7 @@ DRIVERS = ("engine", "workers")
 LAYERS = [
     GROUND,
     ("capture", "net", "tls", "http", "websocket"),
+    ("heartbeats",),
     ("session",),
     ("rules", "termination", "inflation"),
     ("rows",),

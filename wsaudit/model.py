@@ -112,6 +112,24 @@ class Finding(NamedTuple):
     detail: str
 
 
+class ApplicationBeat(NamedTuple):
+    """A heartbeat of the application's own: a short message that `side` repeats (registry/heartbeats.toml has the kinds).
+
+    Times in ns. `interval` None: it came once. `answered` None: nobody answers this kind, or it cannot be told.
+    """
+
+    kind: str  # "constant" for one that nobody knows
+    side: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody calls
+    interval: int | None
+    answered: bool | None
+    last: int
+    packet: int  # of the last one
+    offset: int
+    waiting_since: int  # when the first beat came that still has no answer, as far as the interval tells; 0: none
+    keepalives: tuple[str, ...] = ()  # signatures that this kind may have
+
+
 class Heartbeat(NamedTuple):
     """Ping/Pong of one connection. Durations in nanoseconds; None where there is nothing to tell."""
 
@@ -121,6 +139,7 @@ class Heartbeat(NamedTuple):
     rtt_p50: int | None = None
     rtt_p99: int | None = None
     last_ping: tuple[int, int] = (0, 0)  # time of the last Ping sent by client, server
+    application: ApplicationBeat | None = None
 
 
 NO_HEARTBEAT = Heartbeat()

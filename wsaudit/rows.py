@@ -12,6 +12,7 @@ from wsaudit.model import (
     SERVER,
     SIDES,
     WHO,
+    ApplicationBeat,
     CloseFrame,
     Connection,
     PlainGet,
@@ -197,6 +198,7 @@ def path_of(target: str | None) -> str:
 
 # -- JSON -------------------------------------------------------------
 
+
 def seconds(ns: int | None) -> float | None:
     return None if ns is None else ns / SECOND
 
@@ -218,6 +220,19 @@ def close_dict(close: CloseFrame | None) -> dict[str, Any] | None:
 
 def reported_dict(reported: Reported) -> dict[str, Any]:
     return {"code": reported.code, "was_clean": reported.was_clean, "certain": reported.certain, "deviation": reported.deviation}
+
+
+def application_dict(beat: ApplicationBeat | None) -> dict[str, Any] | None:
+    if beat is None:
+        return None
+    return {
+        "kind": beat.kind,
+        "side": SIDES[beat.side],
+        "interval": seconds(beat.interval),
+        "count": beat.count,
+        "answered": beat.answered,
+        "last": timestamp(beat.last),
+    }
 
 
 def connection_dict(number: int, made: Connection) -> dict[str, Any]:
@@ -290,6 +305,7 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
             "interval": seconds(heartbeat.interval),
             "rtt": {"p50": seconds(heartbeat.rtt_p50), "p99": seconds(heartbeat.rtt_p99)},
             "longest_silence": seconds(made.silence),
+            "application": application_dict(heartbeat.application),
         },
         "idle": dict(zip(("any", "client", "server", "data"), map(seconds, made.idle), strict=True)),
         "network": dict(

@@ -6,12 +6,14 @@ termination read. Nothing here judges.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wsaudit.guard import guarded
+from wsaudit.heartbeats import application_beat
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
 from wsaudit.kernel.streams import Flow, Stream
-from wsaudit.model import CLIENT, SERVER, CloseFrame, Heartbeat, Place
+from wsaudit.model import CLIENT, NO_HEARTBEAT, SERVER, ApplicationBeat, CloseFrame, Heartbeat, Place
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
@@ -323,11 +325,22 @@ class Session:
             end - data if 0 < data <= end else None,
         )
 
+    @cached_property
+    def application(self) -> ApplicationBeat | None:
+        """The application's own heartbeat; for those who read the complete history."""
+        a, b, handshake = self.client.frames, self.server.frames, self.handshake
+        if a.beats is None and b.beats is None:
+            return None
+        rows, spoke = (a.beat_rows(), b.beat_rows()), (a.last_data_time, b.last_data_time)
+        if handshake is None:
+            return application_beat(rows, spoke, None, None)
+        return application_beat(rows, spoke, handshake.subprotocol, handshake.target)
+
     def heartbeat(self) -> Heartbeat:
-        """Pings as the report tells them."""
+        """Pings, and the application's own beats, as the report tells them."""
         client, server = self.client, self.server
         if not client.pings and not server.pings:
-            return Heartbeat()
+            return NO_HEARTBEAT if self.application is None else Heartbeat(application=self.application)
         asker = client if client.pings >= server.pings else server
         p50 = p99 = None
         if self.rtts:
@@ -342,6 +355,7 @@ class Session:
             p50,
             p99,
             (client.last_ping_time, server.last_ping_time),
+            self.application,
         )
 
 

@@ -27,6 +27,7 @@ FILES = (
     "deviations.toml",
     "cloudflare.toml",
     "browsers.toml",
+    "heartbeats.toml",
 )
 
 

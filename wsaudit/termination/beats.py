@@ -1,10 +1,10 @@
-"""Pings that were not answered when somebody gave up (RFC 6455 §5.5.2)."""
+"""Pings (RFC 6455 §5.5.2) and heartbeats of applications that were not answered when somebody gave up."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsaudit.model import SECOND
+from wsaudit.model import SECOND, SIDES
 
 if TYPE_CHECKING:
     from wsaudit.registry import KeepAlive, Signatures
@@ -16,22 +16,48 @@ CLOSE_TO = 0.05  # a patience fits an interval within this fraction
 
 
 class Beat(NamedTuple):
-    """A Ping of `side` that had waited `age` ns for its Pong. `packet` 0: it was answered after the end. `acked`: TCP took it."""
+    """A Ping of `side`, or a message that serves as one, that had waited `age` ns for its answer. `packet` 0: it was answered
+    after the end. `acked`: TCP took it. `interval`: of the beats before. `keepalives`: names of those that beat in messages."""
 
     side: int
     age: int
     packet: int
     acked: bool
+    interval: int | None
+    kind: str = "Ping"
+    answer: str = "a Pong"
+    keepalives: tuple[str, ...] = ()
 
 
 def maybe_overdue(session: Session, side: int, time: int) -> bool:
-    """A quick look: False when every Ping that `side` sent before `time` had its answer by then."""
+    """A quick look: False when every beat that `side` sent before `time` had its answer by then."""
     party = session.parties[side]
+    beat = session.application
+    if beat is not None and beat.side == side and beat.waiting_since:
+        return True
     return bool(party.waiting) or party.last_ping_time <= time < session.parties[1 - side].last_pong_time
 
 
 def unanswered(session: Session, side: int, time: int) -> Beat | None:
-    """The Ping of `side` whose answer was overdue at `time`, None when every Ping had its answer or could still expect it."""
+    """The beat of `side` whose answer was overdue at `time`, None when every one had its answer or could still expect it."""
+    return unanswered_ping(session, side, time) or unanswered_message(session, side, time)
+
+
+def unanswered_message(session: Session, side: int, time: int) -> Beat | None:
+    """The same for heartbeats that are messages."""
+    beat = session.application
+    if beat is None or beat.side != side or not beat.waiting_since or beat.last > time:
+        return None
+    age = time - beat.waiting_since
+    if age < max(SHORTEST, (beat.interval or SECOND) // 10):  # nobody measured how long an answer takes
+        return None
+    acked = session.parties[side].stream.acked > beat.offset
+    packet = beat.packet if beat.waiting_since == beat.last else 0
+    return Beat(side, age, packet, acked, beat.interval, f"{beat.kind} heartbeat", "an answer", beat.keepalives)
+
+
+def unanswered_ping(session: Session, side: int, time: int) -> Beat | None:
+    """The same for Pings."""
     party, peer = session.parties[side], session.parties[1 - side]
     if not party.pings or not maybe_overdue(session, side, time):
         return None
@@ -49,15 +75,16 @@ def unanswered(session: Session, side: int, time: int) -> Beat | None:
     if age < max(SHORTEST, TIMES_RTT * quick if quick < age else 0):
         return None
     acked = not packet or party.stream.acked > offset
-    return Beat(side, age, packet, acked)
+    return Beat(side, age, packet, acked, party.interval_sum // party.intervals if party.intervals else None)
 
 
-def fitting(beat: Beat, session: Session, signatures: Signatures) -> KeepAlive | None:
+def fitting(beat: Beat, signatures: Signatures) -> KeepAlive | None:
     """A known keep-alive whose interval and patience fit what was seen."""
-    party = session.parties[beat.side]
     age = beat.age / SECOND
-    interval = party.interval_sum / party.intervals / SECOND if party.intervals else None
+    interval = None if beat.interval is None else beat.interval / SECOND
     for known in signatures.keepalives:
+        if beat.kind != "Ping" and (known.name not in beat.keepalives or known.role not in (SIDES[beat.side], "either")):
+            continue
         seen = interval if interval is not None else known.interval
         if seen is None or (known.interval is not None and known.ratio is None and not near(seen, known.interval)):
             continue
@@ -72,10 +99,9 @@ def near(seen: float, expected: float) -> bool:
     return abs(seen - expected) <= max(CLOSE_TO * expected, 0.03)
 
 
-def regular(beat: Beat, session: Session) -> bool:
-    """Is the age a whole number of half seconds, or the Ping's own interval? Patience is a setting, and settings are round."""
-    party = session.parties[beat.side]
-    if party.intervals and near(beat.age, party.interval_sum / party.intervals):
+def regular(beat: Beat) -> bool:
+    """Is the age a whole number of half seconds, or the beat's own interval? Patience is a setting, and settings are round."""
+    if beat.interval and near(beat.age, beat.interval):
         return True
     half = SECOND // 2
     off = (beat.age + half // 2) % half - half // 2

@@ -157,17 +157,18 @@ def keepalive_cause(session: Session, lead: CloseFrame, answer: CloseFrame | Non
     beat = unanswered(session, lead.side, lead.place.time)
     if beat is None:
         return []
-    known = fitting(beat, session, signatures)
+    known = fitting(beat, signatures)
     evidence = [
-        f"its Ping{at(beat.packet)} had waited {seconds(beat.age)} for a Pong",
+        f"its {beat.kind}{at(beat.packet)} had waited {seconds(beat.age)} for {beat.answer}",
         "TCP had acknowledged it" if beat.acked else "TCP had not even acknowledged it",
     ]
     if known is not None:
         evidence.append(f"interval and patience are those of {known.name}")
-    if answer is not None and answer.place.time - lead.place.time < PROMPT and lead.code != 1011:
+    by_application = known is not None and bool(beat.keepalives)  # it is stuck, the library under it may well answer a Close
+    if answer is not None and answer.place.time - lead.place.time < PROMPT and lead.code != 1011 and not by_application:
         confidence = 0.4  # whoever answers a Close at once was able to answer a Ping, and does not do it for another reason
     else:
-        confidence = 0.75 + (0.1 if known is not None or regular(beat, session) else 0.0) - (0.2 if private else 0.0)
+        confidence = 0.75 + (0.1 if known is not None or regular(beat) else 0.0) - (0.2 if private else 0.0)
     return [Cause("keepalive-timeout", confidence, tuple(evidence), known.confirm if known else None)]
 
 

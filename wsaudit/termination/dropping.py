@@ -62,7 +62,7 @@ def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[C
     found = [Cause("network-loss", 0.8, (fact,))]
     beat = unanswered(session, end.silent, end.time)
     if beat is not None:
-        words = beat_words(beat, session, signatures)
+        words = beat_words(beat, signatures)
         found[0] = found[0]._replace(confidence=0.6)
         found.append(Cause("keepalive-timeout", 0.75, (fact, *words)))
     return found
@@ -76,20 +76,20 @@ def keepalive_causes(session: Session, end: Wire, ender: int, signatures: Signat
     beat = unanswered(session, ender, end.time)
     if beat is None:
         return []
-    known = fitting(beat, session, signatures)
-    confidence = 0.65 + (0.1 if beat.acked else 0.0) + (0.1 if known is not None or regular(beat, session) else 0.0)
-    return [Cause("keepalive-timeout", confidence, beat_words(beat, session, signatures), known.confirm if known else None)]
+    known = fitting(beat, signatures)
+    confidence = 0.65 + (0.1 if beat.acked else 0.0) + (0.1 if known is not None or regular(beat) else 0.0)
+    return [Cause("keepalive-timeout", confidence, beat_words(beat, signatures), known.confirm if known else None)]
 
 
-def beat_words(beat: Beat, session: Session, signatures: Signatures) -> tuple[str, ...]:
+def beat_words(beat: Beat, signatures: Signatures) -> tuple[str, ...]:
     where = f" in packet {packet_number(beat.packet)}" if beat.packet else ""
-    words = [f"the Ping of the {SIDES[beat.side]}{where} had waited {seconds(beat.age)} for a Pong"]
+    words = [f"the {beat.kind} of the {SIDES[beat.side]}{where} had waited {seconds(beat.age)} for {beat.answer}"]
     words.append(
         "TCP had acknowledged it: the host is up, the application does not answer"
         if beat.acked
         else "TCP had not acknowledged it"
     )
-    known = fitting(beat, session, signatures)
+    known = fitting(beat, signatures)
     if known is not None:
         words.append(f"interval and patience fit {known.name}")
     return tuple(words)
@@ -145,13 +145,15 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
 
 def margin(session: Session, limit: int) -> tuple[str, ...]:
     """How far the heartbeat, if there is one, is from keeping the connection alive."""
-    interval = session.heartbeat().interval
+    interval, beats = session.heartbeat().interval, "Pings"
+    if interval is None and session.application is not None:
+        interval, beats = session.application.interval, f"{session.application.kind} heartbeats"
     if interval is None:
         return ()
     left = limit - interval
     if left <= limit // 20:
-        return (f"Pings came every {seconds(interval)}: too seldom for that limit",)
-    return (f"Pings had come every {seconds(interval)}, {seconds(left)} within that limit, and stopped",)
+        return (f"{beats} came every {seconds(interval)}: too seldom for that limit",)
+    return (f"{beats} had come every {seconds(interval)}, {seconds(left)} within that limit, and stopped",)
 
 
 def refuted(session: Session, clock: str, value: int) -> bool:

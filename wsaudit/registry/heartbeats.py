@@ -1,0 +1,68 @@
+"""Heartbeats of applications by their payload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from wsaudit.registry.loader import Entry, entries, read
+
+TEXT, BINARY = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBeat:
+    """A short message that serves as a heartbeat, and the one that answers it (None: nobody does).
+
+    `subprotocols` and `target` (part of the request's target) name where this payload is a heartbeat for certain; `keepalives`
+    the signatures with its usual interval and timeout.
+    """
+
+    name: str
+    opcode: int
+    payload: bytes
+    answer: bytes | None
+    subprotocols: tuple[str, ...]
+    target: str | None
+    keepalives: tuple[str, ...]
+
+    def is_at_home(self, subprotocol: str | None, target: str | None) -> bool:
+        """Is it a heartbeat for certain in a connection with this subprotocol and request target?"""
+        return subprotocol in self.subprotocols or (self.target is not None and self.target in (target or ""))
+
+
+def message_beats(opcode: int, payload: bytes) -> tuple[MessageBeat, ...]:
+    """The heartbeats that have this payload, those of a named protocol first."""
+    return _beats().get((opcode, compact(payload)), ())
+
+
+def compact(payload: bytes) -> bytes:
+    """JSON without blanks; anything else as it is."""
+    return payload.replace(b" ", b"") if payload[:1] == b"{" else payload
+
+
+@cache
+def _beats() -> dict[tuple[int, bytes], tuple[MessageBeat, ...]]:
+    found: dict[tuple[int, bytes], tuple[MessageBeat, ...]] = {}
+    for entry in entries(read("heartbeats.toml"), "heartbeat", "heartbeats.toml"):
+        beat = _beat(entry)
+        entry.done()
+        key = beat.opcode, beat.payload
+        found[key] = (*found.get(key, ()), beat)
+    return found
+
+
+def _beat(entry: Entry) -> MessageBeat:
+    is_hex = entry.has("hex")
+    is_binary = entry.choice("kind", ("text", "binary"), "binary" if is_hex else "text") == "binary"
+    answer = entry.optional_text("answer")
+    payload = entry.text("hex" if is_hex else "text")
+    return MessageBeat(
+        entry.text("name"),
+        BINARY if is_binary else TEXT,
+        bytes.fromhex(payload) if is_hex else payload.encode(),
+        None if answer is None else bytes.fromhex(answer) if is_hex else answer.encode(),
+        entry.texts("subprotocols", ()),
+        entry.optional_text("target"),
+        entry.texts("keepalives", ()),
+    )
