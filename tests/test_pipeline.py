@@ -190,6 +190,16 @@ def test_the_answer_was_lost() -> None:
     assert not row["evidence"]["complete"]
 
 
+def test_the_answer_to_a_client_that_does_not_mask_was_lost() -> None:
+    talk = wire.Conversation().open().upgrade("/lost").drop()
+    for word in ("one", "two", "three"):
+        talk.text(C, word, mask=None)
+    [row] = rows(talk.close(S, 1002).close(C, 1002).fin(S).fin(C).pcap())
+    assert row["handshake"]["outcome"] == "not-captured"
+    assert row["frames"]["client"]["text"] == 3
+    assert row["close"]["client"]["code"] == 1002
+
+
 def test_the_request_was_lost() -> None:
     talk = wire.Conversation().open().send(C, wire.request("/lost")).drop().send(S, wire.response()).ack(C)
     [row] = rows(talk_on(talk).pcap())

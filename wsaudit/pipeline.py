@@ -20,7 +20,7 @@ from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
 from wsaudit.model import CLIENT, SERVER, SIDES, Place
 from wsaudit.options import Limits, Options
 from wsaudit.session import Gap, Session
-from wsaudit.websocket.resync import Chunk, Resync
+from wsaudit.websocket.resync import Chunk, Resync, plausible
 
 if TYPE_CHECKING:
     from wsaudit.tls.facts import TlsFacts
@@ -495,7 +495,7 @@ class Pipeline:
         c = self.client
         client = self.http[c]
         held = client.held if client is not None else []
-        if session is None or self.request is None or (held and not masked_frame(held[0][0])):
+        if session is None or self.request is None or (held and not frames_begin(held)):
             return
         session.handshake = build_handshake(self.request, None, tuple(self.informational or ()))
         session.handshake.outcome = "not-captured"
@@ -634,6 +634,12 @@ def gap_offset(gap: Gap) -> int:
 def masked_frame(data: bytes) -> bool:
     """May these be the first bytes of a client's frame? No HTTP method begins so."""
     return data[0] & 0x30 == 0 and data[0] & 15 in (0, 1, 2, 8, 9, 10) and (len(data) < 2 or data[1] & 0x80 != 0)
+
+
+def frames_begin(held: list[tuple[bytes, int, int, int]]) -> bool:
+    """Are the bytes behind the upgrade request frames? Masked as they must be, or several that are plausible without."""
+    data = b"".join([chunk[0] for chunk in held])
+    return masked_frame(data) or plausible(data, 0, False, set(), False)
 
 
 def masked(data: bytes) -> bool | None:
