@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from wsaudit.model import Connection, address
@@ -82,12 +83,18 @@ def equal_values(members: list[tuple[int, Ended]], fraction: float, slack: int) 
 
 
 class Census:
-    """How many connections of a server were open at a time."""
+    """How many connections of a server were open at a time. Sorted when first asked: most servers have no burst to ask about."""
 
-    def __init__(self, rows: Iterable[Connection]) -> None:
-        rows = list(rows)
-        self.starts = sorted(row.started for row in rows)
-        self.ends = sorted(end_time(row) for row in rows)
+    def __init__(self, members: list[Ended]) -> None:
+        self.members = members
+
+    @cached_property
+    def starts(self) -> list[int]:
+        return sorted([each.row.started for each in self.members])
+
+    @cached_property
+    def ends(self) -> list[int]:
+        return sorted([end_time(each.row) for each in self.members])
 
     def open_at(self, time: int) -> int:
         return bisect_right(self.starts, time) - bisect_left(self.ends, time)

@@ -92,7 +92,7 @@ def abrupt_ends(
 ) -> list[Incident]:
     """FIN or RST without a Close for everything a process held. `used` takes the ids of a proxy's other legs."""
     found = []
-    census = Census(each.row for each in neighbours)
+    census = Census(neighbours)
     for burst in bursts(members, TOGETHER):
         if len(burst) < PAIR or lasts(burst) > AT_MOST or everyday(burst, members) or same_limit(burst):
             continue
@@ -112,10 +112,12 @@ def client_ends(from_clients: dict[bytes, list[Ended]], hosts: dict[bytes, list[
     for host, members in sorted(from_clients.items()):
         if len(members) < FEW:
             continue
-        census = Census(each.row for each in hosts[host])
+        census = Census(hosts[host])
         for burst in bursts([each for each in members if each.id not in used], TOGETHER):
+            if len(burst) < FEW or lasts(burst) > AT_MOST:
+                continue
             opened = census.open_at(burst[0].time)
-            if enough(len(burst), opened) and lasts(burst) <= AT_MOST and not (everyday(burst, members) or same_limit(burst)):
+            if enough(len(burst), opened) and not (everyday(burst, members) or same_limit(burst)):
                 found.append(client_host_gone(host, burst, opened))
     return found
 
@@ -251,10 +253,12 @@ def silent_ends(silent: list[Ended]) -> list[Incident]:
 def graceful_ends(server: Endpoint, members: list[Ended], neighbours: list[Ended]) -> list[Incident]:
     """T31: a server says goodbye to many at a time."""
     found = []
-    census = Census(each.row for each in neighbours)
+    census = Census(neighbours)
     for burst in bursts(members, DRAINED):
+        if len(burst) < FEW or lasts(burst) > DRAIN_AT_MOST:
+            continue
         opened = census.open_at(burst[0].time)
-        if enough(len(burst), opened) and lasts(burst) <= DRAIN_AT_MOST:
+        if enough(len(burst), opened):
             span = seconds(burst[-1].time - burst[0].time)
             detail = f"{name_of(server)} closed {len(burst)} connections within {span} with 1001 or 1012"
             if len(burst) >= opened:
