@@ -229,6 +229,8 @@ def close_not_answered(session: Session, party: Party, peer: Party, offences: Of
     if close.code is not None and not is_sendable(close.code):
         return None  # the peer may fail the connection for it
     sent, own_end, peer_end = close.place.time, end_of(party), end_of(peer)
+    if peer_end and not own_end and party.stream.acked > party.stream.offset:
+        return None  # what the peer acknowledged beyond the last byte captured was a FIN: it may have come first
     if peer_end and peer_end == peer.stream.fin_time and (not own_end or peer_end <= own_end):
         if peer_end - sent <= round_trip(session):
             return None  # it may have ended before the Close arrived

@@ -143,8 +143,12 @@ class Judge:
                 hits = [(rule, detail) for rule in self.close_rules[party.side] if (detail := rule.body(body)) is not None]
                 if not hits:
                     remember(self.clean_closes, (seen, about))
+                hidden = any(session.in_tls or gap.offset < close.acked for gap in peer.gaps)
                 for rule, detail in hits:
-                    fold(folded, self.one(rule, session, close.side, Fault(detail, close.place)))
+                    doubt = None
+                    if hidden and rule.body(body._replace(echo=True)) is None:
+                        doubt = "it may repeat a Close of the peer that was not captured"
+                    fold(folded, self.one(rule, session, close.side, Fault(detail, close.place, doubt=doubt)))
             if folded:
                 found += folded.values()
 
