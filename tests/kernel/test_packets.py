@@ -553,3 +553,14 @@ def test_a_million_half_open_flows_fit_in_256_mib() -> None:
     mebibytes, live = map(int, run.stdout.split())
     assert live >= 1_000_000
     assert mebibytes <= 256
+
+
+def test_a_port_that_talks_to_itself_is_not_followed() -> None:
+    """Nobody could tell who sent what, and both directions would be one entry of the table."""
+    listener = Listener()
+    decoder = Decoder(listener)
+    end = (packed(1, False), 80)
+    for number in range(3):
+        give(decoder, quick_tcp(end, end, 1 + number * len(GET), PSH | ACK, GET), number, number)
+    decoder.finish()
+    assert (listener.opened, decoder.flows) == ([], 0)

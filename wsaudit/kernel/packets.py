@@ -459,8 +459,11 @@ class Decoder:
         if self.ports and sport not in self.ports and dport not in self.ports:
             self.ignore(e, buffer, pos)
             return None
-        self.state[e] = ACTIVE  # so that making room for the other direction does not take it
         r = self.find_reverse(buffer, addresses, words, pos)
+        if r == e:  # from a port to itself: nobody can tell who sent what
+            self.ignore(e, buffer, pos)
+            return None
+        self.state[e] = ACTIVE  # so that making room for the other direction does not take it
         if r < 0:
             r = self.insert_reverse(buffer, addresses, words, pos)
         if self.state[r] == ACTIVE:
