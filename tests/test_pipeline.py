@@ -59,6 +59,23 @@ def whole(row: dict[str, Any]) -> bool:
 # -- before the frames ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("first", [C, S])
+@pytest.mark.parametrize("snaplen", [96, 128])
+def test_a_snap_length_that_cuts_request_and_answer_leaves_the_frames(first: int, snaplen: int) -> None:
+    talk = wire.Conversation().open().upgrade("/chat")
+    talk.text(first, "one").text(1 - first, "two").ping(S, b"p").pong(C, b"p")
+    row = rows(talk.close(C, 4001, "bye").close(S, 4001, "bye").fin(S).fin(C).pcap(snaplen=snaplen))[0]
+    assert row["termination"]["class"] == "closed"
+    assert [row["reported"][side]["code"] for side in ("client", "server")] == [4001, 4001]
+    assert row["close"]["initiator"] == "client"
+
+
+def test_a_cut_answer_that_is_no_101_is_no_websocket() -> None:
+    long = wire.response("200 OK", {"X-Long": "x" * 200})
+    talk = wire.Conversation().open().send(C, wire.request("/" + "x" * 200)).send(S, long).text(C, "one").text(S, "two")
+    assert rows(talk.close(C, 1000).close(S, 1000).fin(S).fin(C).pcap(snaplen=96)) == []
+
+
 def test_requests_before_the_upgrade() -> None:
     talk = wire.Conversation().open()
     for _ in range(3):

@@ -244,6 +244,8 @@ class Pipeline:
             http = self.http[i]
             if self.request is not None and i != self.client:
                 self.assume_accepted()
+            elif self.heads_cut():
+                self.open_cut()
             if self.state == HTTP and http is not None:
                 if length is None:
                     http.gap(1)
@@ -287,6 +289,10 @@ class Pipeline:
         if http is None:
             self.client = i if looks_like_request(data) and not looks_like_response(data) else 1 - i
             http = self.http[i] = HttpSide(i ^ self.client, self.sink.options.limits.head)
+        if i == self.client and http.lost and self.heads_cut():
+            self.open_cut()
+            self.frames_in(i, data, offset, time, packet)
+            return
         events = http.feed(data, offset, time, packet)
         if http.stopped and i == self.client and self.request is not None and not events:
             self.note_held(data, offset, time, packet)
@@ -534,32 +540,12 @@ class Pipeline:
                 self.give_up()
             return
         other = self.resync[1 - i]
+        waiting = other.chunks if other is not None else []
         if other is not None and other.chunks and not any(masked(piece.data) != resync.masked_found for piece in other.chunks):
             self.give_up()  # one side of a WebSocket masks, and the other does not (RFC 6455 §5.1)
             return
         self.client = i if resync.masked_found else 1 - i
-        session = self.session = Session(self.flow, self.streams[self.client], self.streams[1 - self.client])
-        session.midstream = True
-        session.started = self.flow.first_time
-        session.first_packet = self.flow.first_packet
-        if self.tunnel is not None:
-            session.tls = self.tunnel.facts
-            session.in_tls = True
-        self.state = OPEN
-        waiting: list[Chunk] = []
-        for side in (CLIENT, SERVER):
-            j = side ^ self.client
-            party = session.parties[side]
-            party.gaps.append(
-                Gap(0, None, session.started, session.first_packet, "the capture starts in the middle of the connection")
-            )
-            party.frames.lose_step()
-            self.streams[j].scanner = party.frames
-            self.keep_frames(session)
-            if j != i:
-                other = self.resync[j]
-                waiting = other.chunks if other is not None else []
-                self.resync[j] = Resync(side == CLIENT, self.sink.options.limits.resync)
+        session = self.open_midstream("the capture starts in the middle of the connection")
         party = session.parties[i ^ self.client]
         self.resync[i] = None
         party.resyncs += 1
@@ -569,6 +555,40 @@ class Pipeline:
             party.frames.feed(Buffer(piece.data), 0, len(piece.data), piece.time, piece.packet)
         for piece in waiting:
             self.frames_in(1 - i, *piece)
+        if self.tunnel is None:
+            for j in (0, 1):
+                self.set_mode(j, self.streams[j])
+
+    def open_midstream(self, why: str) -> Session:
+        """A connection whose opening handshake cannot be read: the frames of both sides are to be looked for."""
+        flow = self.flow
+        session = self.session = Session(flow, self.streams[self.client], self.streams[1 - self.client])
+        session.midstream = True
+        session.started = flow.first_time
+        session.first_packet = flow.first_packet
+        if self.tunnel is not None:
+            session.tls = self.tunnel.facts
+            session.in_tls = True
+        self.state = OPEN
+        for side in (CLIENT, SERVER):
+            j = side ^ self.client
+            party = session.parties[side]
+            party.gaps.append(Gap(0, None, session.started, session.first_packet, why))
+            party.frames.lose_step()
+            self.streams[j].scanner = party.frames
+            self.http[j] = None
+            self.keep_frames(session)
+            self.resync[j] = Resync(side == CLIENT, self.sink.options.limits.resync)
+        return session
+
+    def heads_cut(self) -> bool:
+        """Are request and answer there, but cut, as by a snap length, and is the answer's beginning that of a 101?"""
+        answer = self.http[1 - self.client]
+        return self.session is None and answer is not None and answer.switching
+
+    def open_cut(self) -> None:
+        """The heads were cut: what follows the 101 are frames."""
+        self.open_midstream("the capture cut the opening handshake")
         if self.tunnel is None:
             for j in (0, 1):
                 self.set_mode(j, self.streams[j])

@@ -152,3 +152,17 @@ def test_random_bytes_are_never_believed() -> None:
         segments = [chance.randbytes(chance.choice((2, 10, 60, 1400))) for _ in range(10)]
         believed += search(segments, strict=True)[0] is not None
     assert believed == 0
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_an_empty_close_ends_a_chain_where_frames_are_known_to_be(mask: bytes | None) -> None:
+    empty = wire.frame(wire.CLOSE, mask=mask)
+    assert search([NOISE, empty], masked=mask is not None)[0] == 1
+    assert search([NOISE, empty + b"\x00"], masked=mask is not None)[0] is None
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_elsewhere_it_takes_a_text_before_an_empty_close(mask: bytes | None) -> None:
+    empty = wire.frame(wire.CLOSE, mask=mask)
+    assert search([NOISE, empty], strict=True)[0] is None
+    assert search([NOISE, text(mask=mask), empty], strict=True)[0] == 1

@@ -27,6 +27,7 @@ _REQUEST_START = re.compile(rb"(?:%s) [!-~]" % "|".join(METHODS).encode())
 _RESPONSE_START = re.compile(rb"HTTP/1\.\d \d")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")  # lines may end with a bare LF (RFC 9112 §2.2)
+_SWITCHING = b"HTTP/1.1 101"
 _VERSIONS = ("1.1", "1.0")
 _BLANK_LINES = (b"\r\n", b"\n")
 
@@ -131,6 +132,11 @@ class HttpSide:
     def partial(self) -> int:
         """Bytes seen of a head that is not complete."""
         return len(self._buffer) if self._state == _HEAD else 0
+
+    @property
+    def switching(self) -> bool:
+        """Is the head that is not complete that of a 101 (RFC 9110 §15.2.2)?"""
+        return self._state == _HEAD and self._buffer.startswith(_SWITCHING)
 
     def expect(self, method: str) -> None:
         """A request with this method was sent, and its response will come on this side."""

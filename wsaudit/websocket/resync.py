@@ -2,8 +2,9 @@
 
 A candidate is the start of a captured segment: senders usually begin a frame there. It is believed when three consecutive headers
 are plausible (known opcode, RSV2 and RSV3 zero, shortest length form, one mask polarity, control frames short and whole), or when
-a chain of frames ends exactly with a segment and its last is a whole Close with a code that may be sent and a readable reason:
-the end of a connection rarely leaves three frames. Nothing is guessed beyond that; what was skipped is counted.
+a chain of frames ends exactly with a segment and its last is a whole Close with a code that may be sent and a readable reason,
+or an empty one where frames are known to be or text was read: the end of a connection rarely leaves three frames. Nothing is
+guessed beyond that; what was skipped is counted.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def plausible(data: bytes, pos: int, masked: bool | None, ends: set[int], strict
     """
     seen = aligned = 0
     enough = ENOUGH
+    readable = False
     if strict and pos + 2 <= len(data):
         if data[pos] & 15 == 0:
             return False
@@ -140,10 +142,13 @@ def plausible(data: bytes, pos: int, masked: bool | None, ends: set[int], strict
                     return False
                 if min(text) >= 0x20:
                     enough = ENOUGH
+                    readable = True
         aligned += pos in ends
         if seen >= enough and (aligned or not strict):
             return True
-        if opcode == 8 and pos in ends and length >= 2:
+        if opcode == 8 and pos in ends:
+            if length == 0:
+                return not strict or readable
             return believable_close(unmask(data[body:pos], key, 0))
     return False
 
