@@ -32,5 +32,8 @@ cdef class Beats:
     @cython.locals(j="int")
     cdef keep_sample(self, int at, Buffer buffer, long long pos, int length, unsigned long long key)
 
+    @cython.locals(i="int", most="long long")
+    cpdef long long most(self)
+
     @cython.locals(i="int", j="int", at="int")
     cpdef list rows(self)

@@ -85,6 +85,14 @@ class Beats:
         for j in range(length):
             self.sample[at + j] = buffer.b[pos + j] ^ ((key >> ((j & 3) << 3)) & 0xFF)
 
+    def most(self) -> int:
+        """How often the commonest of them came."""
+        most = 0
+        for i in range(self.used):
+            if self.count[i] > most:
+                most = self.count[i]
+        return most
+
     def rows(self) -> list[tuple[bytes, int, int, int, int, int, int, int]]:
         """(payload, opcode, count, first time, last time, longest interval, last packet, last offset) of each payload kept."""
         rows = []
