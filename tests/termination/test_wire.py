@@ -6,6 +6,8 @@ import wire
 from termination.endings import ending, gone, talk
 from wire import C, S
 
+import wsaudit
+
 
 def test_both_closes_make_it_closed() -> None:
     found = ending(gone(talk().close(C, 1000).close(S, 1000), S))
@@ -128,3 +130,11 @@ def test_a_faulty_101_was_refused_by_a_client_that_leaves() -> None:
 def test_a_faulty_101_was_taken_by_a_client_that_stays() -> None:
     opened = wire.Conversation().open().upgrade(response={"Sec-WebSocket-Protocol": "never-offered"})
     assert ending(gone(opened.ack(C).wait(2), S)).kind == "dropped"
+
+
+def test_a_close_whose_answer_was_never_captured_leaves_the_class_open() -> None:
+    """Of one direction only, without a FIN: the connection may be closed, so `ongoing` would be a guess."""
+    both = wire.Conversation(client=("10.0.0.1", 40000)).open().upgrade().text(C, "a").text(S, "b").close(C, 1000).close(S, 1000)
+    only = [packet for packet in both.packets if packet.data[26:30] == bytes((10, 0, 0, 1))]
+    found = [wsaudit.audit(wire.pcap(packets)).to_dict()["connections"][0] for packets in (both.packets, only)]
+    assert [row["termination"]["class"] for row in found] == ["closed", "unknown"]

@@ -61,6 +61,8 @@ def kind_of(session: Session, end: Wire) -> str:
     if c is not None and s is not None:
         return "closed"
     if end.how == "capture-end":
+        if (c is None) != (s is None) and may_hide_close(session.client if c is None else session.server):
+            return "unknown"  # its answer may be there: then the connection is over, and only TCP is not
         return "ongoing"
     if (c is None and may_hide_close(session.client)) or (s is None and may_hide_close(session.server)):
         return "unknown"
