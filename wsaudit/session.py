@@ -329,10 +329,11 @@ class Session:
     def application(self) -> ApplicationBeat | None:
         """The application's own heartbeat; for those who read the complete history."""
         a, b, handshake = self.client.frames, self.server.frames, self.handshake
-        most = max([each.beats.most() for each in (a, b) if each.beats is not None], default=0)
-        named = handshake is not None and (handshake.subprotocol is not None or "?" in (handshake.target or ""))
-        if most < (1 if named else 2):  # what comes once is a beat only where the subprotocol or the query names its protocol
+        if a.beats is None and b.beats is None:
             return None
+        once = (a.beats is None or a.beats.most() < 2) and (b.beats is None or b.beats.most() < 2)
+        if once and (handshake is None or (handshake.subprotocol is None and "?" not in (handshake.target or ""))):
+            return None  # what comes once is a beat only where the subprotocol or the query names its protocol
         rows, spoke = (a.beat_rows(), b.beat_rows()), (a.last_data_time, b.last_data_time)
         if handshake is None:
             return application_beat(rows, spoke, None, None)

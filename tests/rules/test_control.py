@@ -22,12 +22,16 @@ def many(count: int, seconds: float) -> bytes:
     return conversation.bye()
 
 
-def idle_server(interval: float) -> bytes:
-    """Two connections to one server: one dies after 60 s of silence, one has a heartbeat of this interval."""
+def idle_server(interval: float, *, messages: bool = False) -> bytes:
+    """Two connections to one server: one dies after 60 s of silence, one has a heartbeat of this interval, of Pings or of
+    messages."""
     dying = Talk(client=("10.0.0.1", 40001)).open().upgrade("/chat").text(C, "y").text(S, "x").ack(C).wait(60).fin(S).fin(C)
     beating = Talk(client=("10.0.0.1", 40002)).open().upgrade("/chat")
     for number in range(4):
-        beating.ping(C, b"%d" % number).pong(S, b"%d" % number).wait(interval)
+        if messages:
+            beating.text(C, "ping").text(S, "pong").wait(interval)
+        else:
+            beating.ping(C, b"%d" % number).pong(S, b"%d" % number).wait(interval)
     beating.close(C, 1000).close(S, 1000).fin(S).fin(C)
     return wire.pcap(wire.merge(dying, beating))
 
@@ -96,8 +100,11 @@ def test_a_gap_may_hide_the_answer() -> None:
     assert {each.verdict for each in judged(capture) if each.rule == "PP-01"} <= {"unverifiable"}
 
 
-COMPARING: list[Case] = [("PP-08", "client", idle_server(55), "Pings every 55 s where connections to this server die after 60 s")]
-NEAR_COMPARING = [("PP-08", idle_server(20))]
+COMPARING: list[Case] = [
+    ("PP-08", "client", idle_server(55), "Pings every 55 s where connections to this server die after 60 s"),
+    ("PP-08", "client", idle_server(55, messages=True), "text heartbeats every 55 s where connections to this server die"),
+]
+NEAR_COMPARING = [("PP-08", idle_server(20)), ("PP-08", idle_server(20, messages=True))]
 
 
 @pytest.mark.parametrize(("rule", "at_fault", "capture", "words"), COMPARING, ids=name)
