@@ -1,0 +1,95 @@
+"""A connection's history → its row in the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import wire
+from wire import C, S
+
+import wsaudit
+
+
+def rows(talk: wire.Conversation | bytes) -> list[dict[str, Any]]:
+    data = talk if isinstance(talk, bytes) else talk.pcap()
+    found: list[dict[str, Any]] = wsaudit.audit(data).to_dict()["connections"]
+    return found
+
+
+def test_everything_that_a_row_tells() -> None:
+    request = {
+        "Origin": "http://a.example",
+        "User-Agent": "ua/1",
+        "Sec-WebSocket-Protocol": "chat, other",
+        "Authorization": "Bearer secret",
+    }
+    response = {"Server": "srv/2", "Sec-WebSocket-Protocol": "chat"}
+    talk = wire.Conversation().open().upgrade("/x?a=1", request, response).text(C, "hi").binary(S, b"123")
+    talk.text(C, "a", fin=False).ping(S, b"p").continuation(C, "bc").pong(C, b"p").frame(S, 3, b"??")
+    talk.close(C, 1000, "bye").close(S, 1000, "bye").fin(S).fin(C)
+    [row] = rows(talk)
+    assert row["client"] == {"address": "10.0.0.1", "port": 40000}
+    assert row["server"] == {"address": "10.0.0.2", "port": 80}
+    shake = row["handshake"]
+    assert (shake["outcome"], shake["status"], shake["target"], shake["host"]) == (
+        "accepted",
+        101,
+        "/x?a=<redacted>",
+        "example.com",
+    )
+    assert (shake["origin"], shake["user_agent"], shake["server"]) == ("http://a.example", "ua/1", "srv/2")
+    assert (shake["subprotocols_offered"], shake["subprotocol"], shake["latency"]) == (["chat", "other"], "chat", 0.001)
+    assert row["frames"]["client"] == {
+        "text": 2, "binary": 0, "continuation": 1, "close": 1, "ping": 0, "pong": 1, "reserved": 0,
+    }  # fmt: skip
+    assert row["frames"]["server"]["reserved"] == 1
+    client, server = row["messages"]["client"], row["messages"]["server"]
+    assert (client["text"], client["bytes"], client["wire_bytes"]) == (2, 5, 5)
+    assert (server["binary"], server["bytes"]) == (1, 3)
+    assert row["close"]["client"] == {"code": 1000, "reason": "bye", "packet": 13, "time": "2023-11-14T22:13:20.012000000Z"}
+    assert row["close"]["initiator"] == "client"
+    assert row["duration"] == 0.015
+    assert row["heartbeat"]["pings"] == {"client": 0, "server": 1}
+    assert row["last_frames"] == []
+    assert "secret" not in str(row)
+
+
+def test_network_facts_are_of_both_sides() -> None:
+    talk = wire.Conversation().open().upgrade().text(C, "one").text(C, "two").swap().ack(S).segment(S, window=0)
+    talk.segment(C, b"\0", seq=(talk.seq[C] - 5) & 0xFFFFFFFF)
+    [row] = rows(talk)
+    assert row["network"]["out_of_order"] == 1
+    assert row["network"]["zero_window"] == 1
+    assert row["network"]["retransmissions"] == 1
+
+
+def test_an_abnormal_end_shows_the_last_frames() -> None:
+    talk = wire.Conversation().open().upgrade()
+    for i in range(12):
+        talk.text(C, "x" * i).text(S, "y")
+    [row] = rows(talk.rst(S))
+    assert len(row["last_frames"]) == 8
+    assert [each["side"] for each in row["last_frames"]] == ["client", "server"] * 4
+    assert row["last_frames"][-2]["length"] == 11
+    assert row["last_frames"][-1]["packet"] == len(talk.packets) - 1
+
+
+def test_what_is_missing_is_said() -> None:
+    talk = wire.Conversation().open().upgrade().text(C, "x" * 400).text(S, "y").fin(S).fin(C)
+    [whole], [cut] = rows(talk), rows(talk.pcap(snaplen=300))
+    assert whole["evidence"] == {"complete": True, "midstream": False, "gaps": 0, "truncated_packets": 0}
+    assert cut["evidence"] == {"complete": False, "midstream": False, "gaps": 1, "truncated_packets": 1}
+
+
+def test_a_get_without_upgrade_to_a_path_that_others_upgrade() -> None:
+    """Perhaps a proxy took the upgrade away: told as probable, if the same path is a WebSocket elsewhere."""
+    plain = wire.head("GET /ws HTTP/1.1", {"Host": "example.com"})
+    page = wire.head("GET /page HTTP/1.1", {"Host": "example.com"})
+    good = wire.Conversation().open().upgrade("/ws").fin(C).fin(S)
+    bad = wire.Conversation(("10.0.0.7", 41000)).open().send(C, plain).send(S, wire.response("404 Not Found"))
+    other = wire.Conversation(("10.0.0.8", 41001)).open().send(C, page).send(S, wire.response("404 Not Found"))
+    found = rows(wire.pcap(wire.merge(good, bad, other)))
+    assert sorted((row["client"]["address"], row["websocket"]) for row in found) == [
+        ("10.0.0.1", "confirmed"),
+        ("10.0.0.7", "probable"),
+    ]

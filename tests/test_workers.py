@@ -1,0 +1,66 @@
+"""Worker processes: each follows the flows of its shard, and the parts merge into one audit."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import wire
+from wire import C, S
+
+import wsaudit
+from wsaudit.engine import Audit, run_shard
+from wsaudit.errors import UsageError
+from wsaudit.options import Options
+from wsaudit.report.report import Report
+from wsaudit.workers import run_shards
+
+
+def capture() -> bytes:
+    talks = [
+        wire.Conversation((f"10.0.{i}.1", 40000 + i), start=wire.START + i)
+        .open()
+        .upgrade(f"/{i}")
+        .text(C, "x")
+        .close(S, 1000 + i % 2)
+        .fin(S)
+        .fin(C)
+        for i in range(40)
+    ]
+    other = wire.Conversation(("10.9.9.9", 5)).open().send(C, b"SSH-2.0-x\r\n")
+    refused = wire.Conversation(("10.9.9.9", 6)).segment(C, flags=wire.SYN).segment(S, flags=wire.RST | wire.ACK)
+    return wire.pcap(wire.merge(*talks, other, refused), nanoseconds=True)
+
+
+def test_any_executor(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(capture())
+    alone = wsaudit.audit(path).to_dict()
+    options = Options(jobs=3)
+    with ThreadPoolExecutor(2) as executor:
+        assert Report(run_shards([path], options, executor), options).to_dict() == alone
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_the_order_of_merging_does_not_matter(order: tuple[int, ...]) -> None:
+    options = Options(jobs=3)
+    parts = [run_shard([capture()], options, shard) for shard in range(3)]
+    assert all(part.connections for part in parts)
+    whole = Audit()
+    for shard in order:
+        whole.merge(parts[shard])
+    assert Report(whole, options).to_dict() == wsaudit.audit(capture()).to_dict()
+
+
+def test_what_can_be_read_once_only() -> None:
+    for given in (io.BytesIO(capture()), "-"):
+        with pytest.raises(UsageError, match="only once"):
+            wsaudit.audit([given], jobs=2)
+
+
+def test_an_unreadable_input_is_named_once() -> None:
+    report = wsaudit.audit([capture(), b"nothing"], jobs=2)
+    assert len(report.inputs) == 2
+    assert len(report.unread) == 1
