@@ -7,6 +7,7 @@ PYTEST := $(BIN)/pytest -n auto
 .PHONY: demo test lint kernel golden bench clean
 
 demo: .venv/installed          ## audit a sample capture
+	@$(BIN)/python hatch_build.py >/dev/null 2>&1 || rm -f wsaudit/kernel/*.so  # a kernel older than its source must not hide it
 	$(BIN)/wsaudit audit sample_pcaps/killed-server.pcap
 
 test: lint kernel node_modules/axe-core ## all checks; the tests twice, with the compiled kernel and without
@@ -21,7 +22,7 @@ kernel: .venv/installed-dev    ## compile in place what has changed
 	$(BIN)/python hatch_build.py
 
 golden: kernel                 ## write the golden reports anew; look at the difference before you commit it
-	$(BIN)/pytest tests/test_golden.py --update-golden
+	$(BIN)/pytest tests/test_golden.py tests/test_readme.py --update-golden
 
 bench: kernel                  ## the benchmark table; make bench ARGS="--scale 0.1"
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -54,7 +54,7 @@ class Records:
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         findings = audit.findings + Judge(options).report(self.rows, audit.findings)
         self.judged: list[Finding] = sorted(findings, key=order)
-        self.incidents: list[dict[str, Any]] = find_incidents(self.rows)
+        self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures)
 
     # -- parts of the contract -------------------------------------------------------------
 

@@ -34,6 +34,8 @@ class Explainer:
         """How and why a connection ended."""
         end = Wire(session, findings)
         told = reported(session, end, findings, libraries(session))
+        if session.handshake is None or session.handshake.outcome == "not-captured":  # nobody knows what was agreed or missed
+            told = (told[0]._replace(certain=False), told[1]._replace(certain=False))
         cause, confidence, evidence, alternatives, confirm = self.cause(session, end, findings)
         return Termination(
             end.kind, end.how, end.by, cause, confidence, evidence, alternatives, confirm,
