@@ -9,8 +9,9 @@ import wire
 from wire import C, S
 
 from wsaudit.engine import Pass, run
+from wsaudit.kernel.constants import OUTSTANDING, RTTS
 from wsaudit.options import Options
-from wsaudit.session import OUTSTANDING, RTTS, Gap, Session, header_size
+from wsaudit.session import Gap, Session, header_size
 
 MS = 1_000_000
 History = Callable[[wire.Conversation], Session]
@@ -40,7 +41,7 @@ def test_a_pong_answers_the_ping_of_its_body(history: History) -> None:
     session = history(opened().ping(S, b"a").wait(0.02).pong(C, b"a").ping(C, b"b").pong(S, b"b"))
     assert (session.server.pings, session.server.answered, session.server.waiting) == (1, 1, [])
     assert (session.client.pings, session.client.answered) == (1, 1)
-    assert session.rtts == [21 * MS, 1 * MS]
+    assert (session.server.rtts, session.client.rtts) == ([21 * MS], [1 * MS])
     assert (session.client.slowest_pong, session.server.slowest_pong) == (21 * MS, 1 * MS)
 
 
@@ -83,7 +84,7 @@ def test_round_trips_kept_are_bounded(history: History) -> None:
     for _ in range(RTTS + 20):
         talk.ping(S).pong(C)
     session = history(talk)
-    assert (session.rtt_count, len(session.rtts)) == (RTTS + 20, RTTS)
+    assert (session.server.rtt_count, len(session.rtts)) == (RTTS + 20, RTTS)
     assert (session.heartbeat().rtt_p50, session.heartbeat().rtt_p99) == (MS, MS)
 
 

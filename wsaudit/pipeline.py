@@ -620,8 +620,7 @@ class Pipeline:
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
         self.sink.session_over(session)
-        for party in session.parties:  # a ring of references: cut it, so that memory is freed at once
-            party.frames.listener = None
+        session.let_go()
 
 
 def limits_hit(session: Session, limits: Limits) -> list[str]:

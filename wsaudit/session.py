@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
+from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, NO_HEARTBEAT, SERVER, ApplicationBeat, CloseFrame, Heartbeat, Place
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from wsaudit.tls.facts import TlsFacts
     from wsaudit.websocket.extensions import DeflateAgreement
 
-CLOSE, PING, PONG = 8, 9, 10
-OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway
-RTTS = 512  # round trips kept for percentiles
+CLOSE = 8
+CLOSES = 4  # of one side that are kept
 
 
 class Gap(NamedTuple):
@@ -83,49 +83,13 @@ class Inflation:
             self.faults[kind] = known._replace(count=known.count + 1, value=max(known.value, value))
 
 
-class Ping(NamedTuple):
-    payload: bytes | None
-    place: Place
+class Party(Pings):
+    """One endpoint: what it sent. Its Pings and Pongs are in kernel/pings.py."""
 
-
-class Party:
-    """One endpoint: what it sent."""
-
-    __slots__ = (
-        "answered",
-        "closes",
-        "duplicate_pongs",
-        "first_duplicate",
-        "first_late",
-        "first_ping",
-        "first_unsolicited",
-        "frames",
-        "gaps",
-        "inflation",
-        "interval_max",
-        "interval_sum",
-        "intervals",
-        "last_answered",
-        "last_ping_time",
-        "last_pong_time",
-        "late_pongs",
-        "mismatched",
-        "overflow",
-        "ping_after_close",
-        "pings",
-        "pongs",
-        "resyncs",
-        "side",
-        "skipped",
-        "slowest_place",
-        "slowest_pong",
-        "stream",
-        "superseded",
-        "unsolicited",
-        "waiting",
-    )
+    __slots__ = ("closes", "frames", "gaps", "inflation", "resyncs", "side", "skipped", "stream")
 
     def __init__(self, side: int, stream: Stream, frames: Scanner) -> None:
+        super().__init__()
         self.side = side
         self.stream = stream  # TCP: offsets, FIN, RST, acknowledgements, retransmissions... (kernel/streams.py)
         self.frames = frames  # frame counts, shapes, messages, UTF-8, mask keys (kernel/frames.py)
@@ -134,30 +98,6 @@ class Party:
         self.inflation: Inflation | None = None
         self.resyncs = 0  # times its frames were found again after a gap
         self.skipped = 0  # bytes that were skipped for that
-        # heartbeat
-        self.pings = 0
-        self.pongs = 0
-        self.waiting: list[Ping] = []  # Pings of this side without an answer yet, oldest first
-        self.overflow = 0  # waiting Pings dropped for memory
-        self.answered = 0
-        self.unsolicited = 0  # Pongs of this side that answer no Ping
-        self.first_unsolicited: Place | None = None
-        self.mismatched: Place | None = None  # first Pong of this side, sent while a Ping waited, whose body matches none
-        self.duplicate_pongs = 0
-        self.late_pongs = 0  # Pongs of this side for an older Ping after a newer one was answered
-        self.superseded: list[bytes | None] = []  # bodies of its Pings that the answer to a newer one settled
-        self.slowest_pong = 0  # ns: the longest that a Ping waited for this side's answer
-        self.slowest_place: Place | None = None  # of that answer
-        self.first_duplicate: Place | None = None
-        self.first_late: Place | None = None
-        self.last_answered: bytes | None = None
-        self.first_ping: Place | None = None
-        self.last_ping_time = 0
-        self.last_pong_time = 0
-        self.intervals = 0
-        self.interval_sum = 0
-        self.interval_max = 0
-        self.ping_after_close: Place | None = None
 
     @property
     def close(self) -> CloseFrame | None:
@@ -190,6 +130,8 @@ class Session:
         self.client = Party(CLIENT, client, Scanner(CLIENT, self))
         self.server = Party(SERVER, server, Scanner(SERVER, self))
         self.parties = (self.client, self.server)
+        self.client.frames.pair(self.client, self.server)
+        self.server.frames.pair(self.server, self.client)
         self.deflate: DeflateAgreement | None = None
         self.inflaters: list[Inflaters | None] = [None, None]
         self.early_client_bytes = 0  # client bytes sent before the server's answer can have been read (RFC 6455 §4.1)
@@ -198,8 +140,6 @@ class Session:
         self.icmp: list[tuple[int, int, str]] = []  # time, packet, what it said
         self.notices: list[str] = []
         self.log: FrameLog | None = None  # every frame, for those who ask
-        self.rtts: list[int] = []  # Ping to Pong, either side, in ns
-        self.rtt_count = 0
         self.first_packet = 0
         self.last_packet = 0
         self.started = 0
@@ -211,81 +151,21 @@ class Session:
 
     @guarded
     def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
-        """A control frame is complete (RFC 6455 §5.5). `payload` None: some of its bytes were lost."""
+        """A Close, or a control frame with a reserved opcode, is complete (RFC 6455 §5.5). `payload` None: some of its bytes
+        were lost."""
         side = scanner.side
         party = self.parties[side]
+        if opcode != CLOSE or len(party.closes) == CLOSES:
+            return
         place = Place(scanner.frame_packet, scanner.frame_time, scanner.frame_offset)
-        if opcode == PING:
-            self.ping(party, payload, place)
-        elif opcode == PONG:
-            self.pong(party, payload, place)
-        elif opcode == CLOSE and len(party.closes) < 4:
-            code = None
-            reason = b""
-            if payload and len(payload) >= 2:
-                code = payload[0] << 8 | payload[1]
-                reason = payload[2:]
-            end = self.tcp_end[side] if self.in_tls else scanner.frame_offset + header_size(scanner.shape) + length
-            party.closes.append(
-                CloseFrame(side, code, reason, length, payload is None, place, end, self.parties[1 - side].stream.acked)
-            )
-
-    def ping(self, party: Party, payload: bytes | None, place: Place) -> None:
-        party.pings += 1
-        if party.first_ping is None:
-            party.first_ping = place
-        elif place.time > party.last_ping_time:
-            interval = place.time - party.last_ping_time
-            party.intervals += 1
-            party.interval_sum += interval
-            if interval > party.interval_max:
-                party.interval_max = interval
-        party.last_ping_time = place.time
-        if party.closes and party.ping_after_close is None:
-            party.ping_after_close = place
-        waiting = party.waiting
-        if len(waiting) >= OUTSTANDING:
-            waiting.pop(0)
-            party.overflow += 1
-        waiting.append(Ping(payload, place))
-
-    def pong(self, party: Party, payload: bytes | None, place: Place) -> None:
-        """Pair it with the newest Ping of that body: an answer to a later Ping answers the earlier ones too (RFC 6455 §5.5.3)."""
-        party.pongs += 1
-        party.last_pong_time = place.time
-        asker = self.parties[1 - party.side]
-        waiting = asker.waiting
-        for i in range(len(waiting) - 1, -1, -1):
-            if waiting[i].payload == payload or payload is None or waiting[i].payload is None:
-                rtt = place.time - waiting[i].place.time
-                if rtt >= 0:
-                    if rtt > party.slowest_pong:
-                        party.slowest_pong = rtt
-                        party.slowest_place = place
-                    self.rtt_count += 1
-                    if len(self.rtts) < RTTS:
-                        self.rtts.append(rtt)
-                    else:
-                        self.rtts[self.rtt_count % RTTS] = rtt
-                asker.answered += i + 1
-                party.last_answered = waiting[i].payload
-                if i:
-                    asker.superseded = [*asker.superseded, *(ping.payload for ping in waiting[:i])][-OUTSTANDING:]
-                del waiting[: i + 1]
-                return
-        if waiting and party.mismatched is None:
-            party.mismatched = place
-        if payload is not None and payload == party.last_answered:
-            party.duplicate_pongs += 1
-            party.first_duplicate = party.first_duplicate or place
-        elif payload is not None and payload in asker.superseded:
-            party.late_pongs += 1
-            party.first_late = party.first_late or place
-            asker.superseded.remove(payload)
-        else:
-            party.unsolicited += 1
-            if party.first_unsolicited is None:
-                party.first_unsolicited = place
+        code = None
+        reason = b""
+        if payload and len(payload) >= 2:
+            code = payload[0] << 8 | payload[1]
+            reason = payload[2:]
+        end = self.tcp_end[side] if self.in_tls else scanner.frame_offset + header_size(scanner.shape) + length
+        acked = self.parties[1 - side].stream.acked
+        party.closes.append(CloseFrame(side, code, reason, length, payload is None, place, end, acked))
 
     @guarded
     def compressed(self, scanner: Scanner, data: bytes, last: bool) -> None:
@@ -339,6 +219,17 @@ class Session:
             return application_beat(rows, spoke, None, None)
         return application_beat(rows, spoke, handshake.subprotocol, handshake.target)
 
+    @property
+    def rtts(self) -> list[int]:
+        """Ping to Pong, of either side's Pings, in ns."""
+        return self.client.rtts + self.server.rtts
+
+    def let_go(self) -> None:
+        """The history is told: cut the rings of references between its parts, so that memory is freed at once."""
+        for party in self.parties:
+            party.frames.listener = None
+            party.frames.pair(None, None)
+
     def heartbeat(self) -> Heartbeat:
         """Pings, and the application's own beats, as the report tells them."""
         client, server = self.client, self.server
@@ -346,8 +237,8 @@ class Session:
             return NO_HEARTBEAT if self.application is None else Heartbeat(application=self.application)
         asker = client if client.pings >= server.pings else server
         p50 = p99 = None
-        if self.rtts:
-            ordered = sorted(self.rtts)
+        ordered = sorted(self.rtts)
+        if ordered:
             p50 = ordered[(len(ordered) - 1) // 2]
             p99 = ordered[(len(ordered) * 99 + 99) // 100 - 1]
         interval = asker.interval_sum // asker.intervals if asker.intervals else None

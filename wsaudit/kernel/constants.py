@@ -21,3 +21,7 @@ RECENT = 8  # last frames of a side that are kept for the ladder of an abnormal 
 PYTHON = 0  # owner.data(...): handshakes, TLS
 FRAMES = 1  # the frame scanner
 DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
+
+# What is kept of a heartbeat (kernel/pings.py).
+OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway
+RTTS = 512  # round trips kept for percentiles

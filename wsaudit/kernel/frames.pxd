@@ -2,6 +2,7 @@ cimport cython
 
 from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.pings cimport Pings
 
 cdef bint COMPILED
 cdef bint WORDWISE
@@ -22,6 +23,8 @@ cdef int MORE_SHAPES
 cdef int RECENT
 cdef int SHORT
 cdef int CONTROL_LIMIT
+cdef int PING
+cdef int PONG
 cdef int SKIP
 cdef int TEXT
 cdef int CONTROL
@@ -92,6 +95,8 @@ cdef class Scanner:
     cdef long long shape_offset[12]
     cdef long long shape_length[12]
     cdef public object listener
+    cdef readonly Pings pings
+    cdef readonly Pings peer_pings
     cdef readonly bytes control
     cdef readonly dict more_shapes
     cdef readonly list first_keys
@@ -136,6 +141,7 @@ cdef class Scanner:
     @cython.locals(opcode="int")
     cdef end_frame(self, long long time, long long packet)
 
+    cpdef pair(self, Pings own, Pings peer)
     cpdef bint gap(self, long long length) except *
     cpdef end_tainted_frame(self)
     cpdef lose_step(self)

@@ -27,6 +27,7 @@ from wsaudit.kernel.constants import (
     SHORT,
     UNKNOWN_MESSAGE,
 )
+from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.plain import take_frames
 
 COMPILED = not __file__.endswith(".py")
@@ -36,6 +37,8 @@ HIGH_BITS = 0x8080808080808080
 MAX_SHAPES = 12  # kept in typed columns; legal traffic has about ten
 MORE_SHAPES = 256  # kept beyond that; then only counted
 CONTROL_LIMIT = 125
+PING = 9
+PONG = 10
 
 # What the current frame's payload is for.
 SKIP = 0
@@ -126,7 +129,8 @@ class Scanner:
     """The frames of one side (`side`: 0 client, 1 server), fed in stream order.
 
     `listener.control(scanner, opcode, payload, length)` gets each control frame at its last byte (payload None: bytes of it
-    were lost); `listener.compressed(scanner, data, last)` the unmasked payload of messages with RSV1 when `inflate` is set. All
+    were lost), but for Pings and Pongs where `pair` has said who keeps them. `listener.compressed(scanner, data, last)` gets the
+    unmasked payload of messages with RSV1 when `inflate` is set. All
     else stays here, as counts and first places.
     """
 
@@ -180,7 +184,9 @@ class Scanner:
         "need",
         "offset",
         "payload_bytes",
+        "peer_pings",
         "phase",
+        "pings",
         "preview",
         "recent",
         "recent_n",
@@ -208,6 +214,8 @@ class Scanner:
     def __init__(self, side: int, listener: Any) -> None:
         self.side = side
         self.listener = listener
+        self.pings: Pings | None = None
+        self.peer_pings: Pings | None = None
         self.inflate = False
         self.log: FrameLog | None = None
         self.log_row = -1
@@ -287,6 +295,11 @@ class Scanner:
             self.shape_length = zeros(MAX_SHAPES)
             self.shape_last = zeros(MAX_SHAPES)
             self.recent = zeros(4 * RECENT)
+
+    def pair(self, own: Pings | None, peer: Pings | None) -> None:
+        """Where this side's Pings and Pongs go, and where the Pings are that its Pongs may answer."""
+        self.pings = own
+        self.peer_pings = peer
 
     # -- bytes in -------------------------------------------------------------
 
@@ -557,7 +570,12 @@ class Scanner:
         if opcode >= 8:
             payload = self.control
             self.control = b""
-            self.listener.control(self, opcode, payload, self.length)
+            if opcode == PING and self.pings is not None:
+                self.pings.ping(payload, self.frame_packet, self.frame_time, self.frame_offset, self.closed)
+            elif opcode == PONG and self.pings is not None and self.peer_pings is not None:
+                self.pings.pong(self.peer_pings, payload, self.frame_packet, self.frame_time, self.frame_offset)
+            else:
+                self.listener.control(self, opcode, payload, self.length)
             if opcode == 8:
                 self.closed = True
             return

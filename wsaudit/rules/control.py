@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wsaudit.kernel.pings import Ping
 from wsaudit.model import SECOND, SIDES, Connection, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
@@ -11,7 +12,7 @@ from wsaudit.rules.frame import Frame
 from wsaudit.rules.occasions import MANY_PINGS, QUIET, SLOW_PONG
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
 from wsaudit.rules.timing import CLOSE_GRACE, end_of, patience, round_trip, seconds
-from wsaudit.session import Party, Ping, Session
+from wsaudit.session import Party, Session
 
 FLOOD = 10  # Pings a second: heartbeats come once in some seconds
 NEAR = 0.8  # of a path's idle limit: timers are late by some seconds, in background tabs by up to a minute
@@ -65,7 +66,7 @@ def ping_not_answered(session: Session, party: Party, peer: Party) -> Fault | No
         return None
     first, count = waiting[0], len(waiting) + party.overflow
     times = "a Ping" if count == 1 else f"{count} Pings"
-    return Fault(f"the {SIDES[peer.side]} left {times} without an answer", first.place, count, waiting[-1].place.packet)
+    return Fault(f"the {SIDES[peer.side]} left {times} without an answer", first.place, count, waiting[-1].packet)
 
 
 @rule("PP-02", "RFC 6455 §5.5.2", SHOULD, "info", "sender", "session", when="heartbeat")
@@ -81,9 +82,10 @@ def slow_pong(session: Session, party: Party, peer: Party) -> Fault | None:
     wait behind it: send smaller messages.
     """
     late = party.slowest_pong
-    if late < SLOW_PONG or party.slowest_place is None or late - round_trip(session) < SLOW_PONG:
+    place = party.slowest_place
+    if late < SLOW_PONG or place is None or late - round_trip(session) < SLOW_PONG:
         return None
-    return Fault(f"a Pong came {seconds(late)} after its Ping", party.slowest_place)
+    return Fault(f"a Pong came {seconds(late)} after its Ping", place)
 
 
 @rule("PP-03", "RFC 6455 §5.5.3", MUST, "warning", "sender", "session", when="heartbeat", whole=True)
@@ -264,9 +266,9 @@ def unanswered(session: Session, asker: Party, answerer: Party) -> list[Ping]:
             ends.append(end_of(party))
     until = min(ends) - patience(session, CLOSE_GRACE)
     arrived = asker.stream.acked if session.tls is None else None  # decrypted offsets are not TCP's
-    return [ping for ping in waiting if ping.place.time <= until and (arrived is None or ping.place.offset < arrived)]
+    return [ping for ping in waiting if ping.time <= until and (arrived is None or ping.offset < arrived)]
 
 
 def wrong_answer(waiting: list[Ping], answerer: Party) -> bool:
     """Whether a Pong with another body came after the first of the Pings that stayed unanswered."""
-    return answerer.mismatched is not None and answerer.mismatched.time >= waiting[0].place.time
+    return answerer.mismatched is not None and answerer.mismatched.time >= waiting[0].time

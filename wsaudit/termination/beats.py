@@ -63,8 +63,8 @@ def unanswered_ping(session: Session, side: int, time: int) -> Beat | None:
         return None
     sent, packet, offset = 0, 0, 0
     for ping in party.waiting:
-        if ping.place.time <= time:
-            sent, packet, offset = ping.place.time, ping.place.packet, ping.place.offset
+        if ping.time <= time:
+            sent, packet, offset = ping.time, ping.packet, ping.offset
             break
     if not sent and party.last_ping_time <= time < peer.last_pong_time:
         sent = party.last_ping_time
