@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wsaudit.guard import guarded
-from wsaudit.http.head import Head
+from wsaudit.http.head import Head, recognise_head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
@@ -241,7 +241,7 @@ class Pipeline:
                 elif not scanner.gap(length):
                     self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
         elif self.state == HTTP:
-            http = self.http[i]
+            http = self.http_side(i)
             if self.request is not None and i != self.client:
                 self.assume_accepted()
             elif self.heads_cut():
@@ -258,6 +258,8 @@ class Pipeline:
 
     def detect(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
         """The first bytes of a flow: what is it?"""
+        if i == self.client and self.usual_request(data, offset, time, packet):
+            return
         if looks_like_request(data) or looks_like_response(data):
             self.state = HTTP
             self.http_in(i, data, offset, time, packet)
@@ -278,13 +280,44 @@ class Pipeline:
 
     # -- HTTP -------------------------------------------------------------
 
+    def usual_request(self, data: bytes, offset: int, time: int, packet: int) -> bool:
+        """A chunk that is one whole upgrade request like many before it: there is nothing to follow byte by byte."""
+        head = recognise_head(data, offset, time, packet)
+        if head is None or len(head.raw) != len(data) or not self.is_usual(head) or not is_upgrade_request(head):
+            return False
+        self.state = HTTP
+        self.sink.count_request()
+        self.pending = [True]
+        self.request = head
+        self.new_session(head)
+        return True
+
+    def usual_response(self, i: int, data: bytes, offset: int, time: int, packet: int) -> bool:
+        """A chunk that begins with a whole 101 like many before it, and answers such a request."""
+        head = None if i == self.client else recognise_head(data, offset, time, packet)
+        if head is None or self.request is None or head.status != 101 or not self.is_usual(head):
+            return False
+        head.method = self.request.method
+        self.response_in(i, head, (data[len(head.raw) :], head.end, time, packet))
+        return True
+
+    def is_usual(self, head: Head) -> bool:
+        return len(head.raw) <= self.sink.options.limits.head
+
     def http_side(self, i: int) -> HttpSide | None:
         http = self.http[i]
         if http is None and self.client >= 0:
             http = self.http[i] = HttpSide(i ^ self.client, self.sink.options.limits.head)
+            if self.request is not None:  # a usual one
+                if i == self.client:
+                    http.stop_behind(self.request)
+                else:
+                    http.expect(self.request.method)
         return http
 
     def http_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
+        if self.request is not None and self.http[i] is None and self.usual_response(i, data, offset, time, packet):
+            return
         http = self.http_side(i)
         if http is None:
             self.client = i if looks_like_request(data) and not looks_like_response(data) else 1 - i
@@ -311,7 +344,7 @@ class Pipeline:
             if event.kind == "request":
                 self.request_in(i, event, http)
             else:
-                self.response_in(i, event, http)
+                self.response_in(i, event, http.leftover())
             if self.state != HTTP:
                 return
 
@@ -341,7 +374,8 @@ class Pipeline:
         if rest:
             self.note_held(rest, offset, time, packet)
 
-    def response_in(self, i: int, head: Head, http: HttpSide) -> None:
+    def response_in(self, i: int, head: Head, rest: tuple[bytes, int, int, int]) -> None:
+        """`rest`: the bytes behind the head, if HTTP ends with it."""
         if i == self.client:
             return
         if 100 <= head.status < 200 and head.status != 101:
@@ -361,8 +395,8 @@ class Pipeline:
         if session is None:  # the request was not captured
             session = self.new_session(head)
         session.handshake = build_handshake(request, head, tuple(self.informational or ()))
+        client = self.http_side(self.client) if head.status != 101 else self.http[self.client]
         self.request = None
-        client = self.http[self.client]
         if head.status != 101:
             if client is not None and client.stopped:
                 self.heads(self.client, client, client.resume())
@@ -375,7 +409,6 @@ class Pipeline:
                 session.early_client_bytes += size
                 session.early_place = session.early_place or place
         held = client.held if client is not None else []
-        rest = http.leftover()
         self.open_frames(session, session.handshake)
         if request is None:
             self.search(self.client)
@@ -384,8 +417,9 @@ class Pipeline:
         self.take_held(client)
         session.server.frames.offset = self.response_end
         if rest[0]:
-            session.coalesced = Place(rest[3], rest[2], rest[1])
-            self.frames_in(i, *rest)
+            data, offset, time, packet = rest
+            session.coalesced = Place(packet, time, offset)
+            self.frames_in(i, data, offset, time, packet)
 
     def take_held(self, client: HttpSide | None) -> None:
         """The client's bytes behind its request are frames; what was not kept of them, or lost, is a gap."""

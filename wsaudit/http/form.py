@@ -34,7 +34,8 @@ class Form:
     """
 
     __slots__ = (
-        "auth", "changing", "fields", "first", "handshakes", "index", "kind", "signature", "start", "upgrade", "where",
+        "auth", "bodyless", "changing", "fields", "first", "handshakes", "index", "kind", "signature", "start", "upgrade",
+        "where",
     )  # fmt: skip
 
     def __init__(self, kind: str, fields: list[tuple[str, str]], where: list[int], start: Start | None) -> None:
@@ -46,6 +47,7 @@ class Form:
         self.changing = frozenset(names)
         self.index = {name: i for name, i in zip(names, where, strict=True) if [each for each, _ in fields].count(name) == 1}
         self.first = dict(reversed(fields))
+        self.bodyless = "content-length" not in self.first and "transfer-encoding" not in self.first
         self.upgrade: bool | None = None
         self.handshakes: dict[Form, Any] = {}
         self.signature: Any = None

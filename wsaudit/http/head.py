@@ -164,19 +164,55 @@ def parse_head(
         end_time = time
     if end_packet is None:
         end_packet = packet
-    if b"ebSocket" not in raw and b"ebsocket" not in raw:  # pages and downloads: each is different
+    if not _may_have_form(raw):
         return _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
     line, key, values = taken_apart(raw)
     form = known_form(key)
     if form is not None:
         parsed = form.start or _parse_plain_request_line(line)
         if parsed is not None:
-            head = Head(form.kind, raw, parsed, form.filled(values), offset, time, packet, end_time, end_packet)
-            head.form = form
-            return head
+            return _head_of(form, raw, parsed, values, offset, time, packet, end_time, end_packet)
     head = _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
     if not head.oddities:
         head.form = remember_form(key, head.kind, head.fields, _start_of(head))
+    return head
+
+
+def recognise_head(data: bytes, offset: int, time: int, packet: int) -> Head | None:
+    """The head that a chunk of the stream begins with, if all of it is there, it has a form that was met before, and no body
+    can follow. None says nothing about the chunk."""
+    end = data.find(b"\r\n\r\n") + 4
+    if end < 4:
+        return None
+    raw = data if end == len(data) else data[:end]
+    if not _may_have_form(raw):
+        return None
+    line, key, values = taken_apart(raw)
+    form = known_form(key)
+    if form is None or not form.bodyless:
+        return None
+    parsed = form.start or _parse_plain_request_line(line)
+    return None if parsed is None else _head_of(form, raw, parsed, values, offset, time, packet, time, packet)
+
+
+def _may_have_form(raw: bytes) -> bool:
+    """Pages and downloads have none: each is different."""
+    return b"ebSocket" in raw or b"ebsocket" in raw
+
+
+def _head_of(
+    form: Form,
+    raw: bytes,
+    start: tuple[str, str, str, int, str],
+    values: list[bytes],
+    offset: int,
+    time: int,
+    packet: int,
+    end_time: int,
+    end_packet: int,
+) -> Head:
+    head = Head(form.kind, raw, start, form.filled(values), offset, time, packet, end_time, end_packet)
+    head.form = form
     return head
 
 

@@ -142,6 +142,11 @@ class HttpSide:
         """A request with this method was sent, and its response will come on this side."""
         self._queue.append(method)
 
+    def stop_behind(self, request: Head) -> None:
+        """This upgrade request, without a body, was read by somebody else; what follows comes here."""
+        self.offset = request.end
+        self.stopped = "upgrade"
+
     def feed(self, data: bytes, offset: int, time: int, packet: int) -> list[Event]:
         """The next chunk of the stream. Returns the heads that it completes, and facts, in stream order."""
         events: list[Event] = []
