@@ -13,7 +13,7 @@ from wire import ACK, PSH, C, S
 
 import wsaudit
 from wsaudit.engine import Pass
-from wsaudit.http.form import _FORMS
+from wsaudit.http.form import _FORMS, forget_forms
 from wsaudit.session import Session
 
 TLS = Path(__file__).resolve().parent.parent / "sample_pcaps" / "tls"
@@ -24,7 +24,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 @pytest.fixture(autouse=True, params=["first", "repeated"])
 def known(request: pytest.FixtureRequest) -> None:
     """Heads like many before them are taken at a glance: everything here holds for the first of a kind and for another one."""
-    _FORMS.clear()
+    forget_forms()
     if request.param == "repeated":
         wsaudit.audit(talk_on(wire.Conversation().open().upgrade()).pcap())
         assert _FORMS

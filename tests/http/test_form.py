@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wsaudit.http import head as heads
 from wsaudit.http.credentials import _auth_kinds, auth_kinds
 from wsaudit.http.form import _FORMS, MAX_FORMS
-from wsaudit.http.head import Head, _parse_line_by_line, parse_head
+from wsaudit.http.head import Head, _parse_line_by_line, parse_head, recognise_head
 from wsaudit.http.upgrade import _asks_for_upgrade, _compare, accept_for, build_handshake, is_upgrade_request
 
 NAMES = ("Sec-WebSocket-Key", "Cookie", "Date", "Host", "Upgrade", "Connection", "X-Request-ID", "Authorization")
@@ -44,6 +44,25 @@ def test_known_forms_change_nothing(sent: list[bytes]) -> None:
         assert auth_kinds(quick) == _auth_kinds(slow)
         if quick.kind == "request":
             assert is_upgrade_request(quick) == (_asks_for_upgrade(slow) or slow.target.lower().startswith(("ws://", "wss://")))
+
+
+@given(st.lists(requests, min_size=1, max_size=4), st.sampled_from((b"", b"\x81\x00", b"GET / HTTP/1.1\r\n\r\n")))
+def test_a_head_recognised_is_the_head_read(sent: list[bytes], behind: bytes) -> None:
+    for raw in [*sent, *sent, *reversed(sent)]:
+        slow = parse_head(raw, 7, 1, 2, 1, 2)
+        quick = recognise_head(raw + behind, 7, 1, 2)
+        if quick is not None:
+            assert quick.raw == raw[: len(quick.raw)]
+            assert facts(quick) == facts(parse_head(quick.raw, 7, 1, 2, 1, 2))
+            assert quick.get("content-length") is quick.get("transfer-encoding") is None
+        elif slow.form is not None and slow.method == "GET" and raw.endswith(b"\r\n\r\n") and raw.count(b"\r\n\r\n") == 1:
+            assert not slow.form.bodyless
+
+
+def test_a_head_with_a_body_is_not_recognised() -> None:
+    raw = request("AAAA").replace(b"Host: h", b"Content-Length: 1")
+    assert parse_head(raw).form is not None
+    assert recognise_head(raw, 0, 0, 0) is None
 
 
 def request(key: str, query: str = "") -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from wsaudit.http.form import Form, known_form, remember_form, taken_apart
+from wsaudit.http.form import Form, find_form, known_form, remember_form, taken_apart
 
 MAX_HEAD = 64 * 1024
 MAX_NAMES = 4096  # different spellings of field names that are remembered: real traffic has some hundred
@@ -60,10 +60,11 @@ class Head:
     """
 
     __slots__ = (
+        "_fields",
         "_first",
+        "_values",
         "end_packet",
         "end_time",
-        "fields",
         "form",
         "kind",
         "method",
@@ -85,17 +86,19 @@ class Head:
         kind: str,
         raw: bytes,
         start: tuple[str, str, str, int, str],
-        fields: list[tuple[str, str]],
+        fields: list[tuple[str, str]] | None,
         offset: int = 0,
         time: int = 0,
         packet: int = 0,
         end_time: int = 0,
         end_packet: int = 0,
+        form: Form | None = None,
+        values: list[bytes] | None = None,
     ) -> None:
         self.kind = kind
         self.raw = raw
         self.method, self.target, self.version, self.status, self.reason = start
-        self.fields = fields
+        self._fields = fields
         self.oddities: tuple[str, ...] = ()
         self.odd_lines: tuple[int, ...] = ()
         self.offset = offset
@@ -104,8 +107,21 @@ class Head:
         self.end_time = end_time
         self.end_packet = end_packet
         self.outstanding = 0
-        self.form: Form | None = None  # what it has in common with others
+        self.form = form  # what it has in common with others
+        self._values = values  # and what not
         self._first: dict[str, str] | None = None
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        if self._fields is None:
+            assert self.form is not None
+            assert self._values is not None
+            self._fields = self.form.filled(self._values)
+        return self._fields
+
+    @fields.setter
+    def fields(self, fields: list[tuple[str, str]]) -> None:
+        self._fields = fields
 
     @property
     def end(self) -> int:
@@ -117,8 +133,11 @@ class Head:
         first = self._first
         if first is None:
             form = self.form
-            if form is not None and name not in form.changing:
-                return form.first.get(name)
+            if form is not None:
+                if name not in form.changing:
+                    return form.first.get(name)
+                if self._values is not None and name in form.turn:
+                    return self._values[form.turn[name]].decode("latin-1")
             first = self._first = dict(reversed(self.fields))
         return first.get(name)
 
@@ -171,7 +190,7 @@ def parse_head(
     if form is not None:
         parsed = form.start or _parse_plain_request_line(line)
         if parsed is not None:
-            return _head_of(form, raw, parsed, values, offset, time, packet, end_time, end_packet)
+            return Head(form.kind, raw, parsed, None, offset, time, packet, end_time, end_packet, form, values)
     head = _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
     if not head.oddities:
         head.form = remember_form(key, head.kind, head.fields, _start_of(head))
@@ -182,17 +201,17 @@ def recognise_head(data: bytes, offset: int, time: int, packet: int) -> Head | N
     """The head that a chunk of the stream begins with, if all of it is there, it has a form that was met before, and no body
     can follow. None says nothing about the chunk."""
     end = data.find(b"\r\n\r\n") + 4
-    if end < 4:
+    start = 0 if data.startswith(b"HTTP/") else data.find(b"\r\n", 0, end)
+    if end < 4 or start < 0 or not _may_have_form(data):
         return None
-    raw = data if end == len(data) else data[:end]
-    if not _may_have_form(raw):
+    found = find_form(data, start, end)
+    if found is None or not found[0].bodyless:
         return None
-    line, key, values = taken_apart(raw)
-    form = known_form(key)
-    if form is None or not form.bodyless:
+    form, values = found
+    parsed = form.start or _parse_plain_request_line(data[:start])
+    if parsed is None:
         return None
-    parsed = form.start or _parse_plain_request_line(line)
-    return None if parsed is None else _head_of(form, raw, parsed, values, offset, time, packet, time, packet)
+    return Head(form.kind, data[:end], parsed, None, offset, time, packet, time, packet, form, values)
 
 
 def _may_have_form(raw: bytes) -> bool:

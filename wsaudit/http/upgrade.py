@@ -111,7 +111,7 @@ def build_handshake(request: Head | None, response: Head | None, informational: 
         if repeated is not None:
             return repeated
     handshake = _compare(request, response, informational)
-    if handshake.outcome == "accepted" and KEY in request.form.index and ACCEPT in response.form.index:
+    if handshake.outcome == "accepted" and KEY in request.form.turn and ACCEPT in response.form.turn:
         if len(request.form.handshakes) >= MAX_PARTNERS:
             request.form.handshakes.clear()
         request.form.handshakes[response.form] = (
@@ -123,10 +123,9 @@ def build_handshake(request: Head | None, response: Head | None, informational: 
 
 def _repeat(request: Head, response: Head, informational: tuple[int, ...], common: Common) -> Handshake | None:
     """An accepted handshake whose two heads have the forms of an earlier one: only the key can have gone wrong (then None)."""
-    assert request.form is not None
-    assert response.form is not None
-    key = request.fields[request.form.index[KEY]][1]
-    accept = response.fields[response.form.index[ACCEPT]][1]
+    key, accept = request.get(KEY), response.get(ACCEPT)
+    if key is None:
+        return None
     expected = accept_for(key)
     if accept != expected:
         return None
