@@ -297,9 +297,9 @@ class Conversation:
         """A pure ACK of all that the other side has sent."""
         return self.segment(side)
 
-    def keep_alive(self, side: int) -> Self:
-        """A TCP keep-alive probe: one byte before the next sequence number (RFC 9293 §3.8.4)."""
-        return self.segment(side, b"\0", seq=(self.seq[side] - 1) & 0xFFFFFFFF)
+    def keep_alive(self, side: int, payload: bytes = b"\0") -> Self:
+        """A TCP keep-alive probe: the byte before the next sequence number, or none (RFC 9293 §3.8.4)."""
+        return self.segment(side, payload, seq=(self.seq[side] - 1) & 0xFFFFFFFF)
 
     def fin(self, side: int) -> Self:
         """A FIN; the other side's is its own call."""

@@ -477,6 +477,7 @@ class Pipeline:
             scanner = session.parties[side].frames
             scanner.offset = stream.offset if self.tunnel is None else self.plain_offset[i]
             stream.scanner = scanner
+            stream.silence = 0  # the wait for the answer belongs to another timeout than those of the open connection
             self.http[i] = None
             if self.tunnel is None:
                 stream.mode = PYTHON

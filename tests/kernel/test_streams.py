@@ -243,11 +243,11 @@ def test_overlapping_held_segments_join() -> None:
 # -- probes and windows --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [b"\0", b""])
+@pytest.mark.parametrize("data", [b"\0", b"c", b""])
 def test_keepalive_probes(data: bytes) -> None:
     told = Wire().send(C, 0, b"abc").send(S, 0, ack=3)
     for _ in range(3):
-        told.send(C, 2, data or b"c", ACK)
+        told.send(C, 2, data, ACK)
     side = told.flow.a
     assert counts(side) == QUIET._replace(keepalives=3)
     assert side.keepalives_unanswered == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import wire
 from termination.endings import ending, gone, talk
 from wire import C, S
@@ -97,6 +98,53 @@ def test_a_reset_from_another_machine() -> None:
     found = ending(conversation)
     assert found.cause == "middlebox-reset"
     assert "another machine" in found.evidence
+
+
+def hop_less(conversation: wire.Conversation) -> wire.Conversation:
+    """The last packet comes from one hop nearer than those before."""
+    last = conversation.packets[-1]
+    data = bytearray(last.data)
+    data[14 + 8] += 1
+    conversation.packets[-1] = wire.Packet(last.time, bytes(data))
+    return conversation
+
+
+def test_a_reset_from_the_next_router() -> None:
+    found = ending(hop_less(talk().text(C, "x").rst(S)))
+    assert (found.cause, found.by) == ("middlebox-reset", "server")
+
+
+def test_a_reset_captured_on_both_sides_of_a_router() -> None:
+    """Every packet is there twice, one hop apart: the RST's first copy and the last packet's second differ by one."""
+    conversation = talk()
+    for packet in conversation.text(C, "x").packets[-1:]:
+        conversation.packets.append(packet)
+    assert ending(hop_less(conversation.rst(C))).cause != "middlebox-reset"
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0"])
+def test_keep_alive_probes_of_tcp_without_an_answer(payload: bytes) -> None:
+    conversation = talk().wait(7200.4)
+    for _ in range(3):
+        conversation.keep_alive(C, payload).wait(75)
+    found = ending(conversation.rst(C))
+    assert (found.cause, found.how, found.by) == ("network-loss", "rst", "client")
+    assert "3 TCP keep-alive probes of the client in a row had no answer" in found.evidence
+    assert found.client == (1006, False, True)
+    assert found.server == (None, None, False)  # nobody told it
+
+
+def test_keep_alive_probes_of_tcp_that_were_answered() -> None:
+    conversation = talk().wait(0.4)
+    for _ in range(3):
+        conversation.keep_alive(C).ack(S).wait(0.7)
+    assert ending(conversation.rst(C)).cause == "abrupt-exit"
+
+
+def test_waiting_for_the_answer_to_the_handshake_is_no_silence_survived() -> None:
+    slow = wire.Conversation().open().send(C, wire.request("/chat")).wait(5).send(S, wire.response())
+    found = ending(gone(slow.text(C, "hi").text(S, "hello").ack(C).wait(3), S))
+    assert found.cause == "idle-timeout"
 
 
 def test_resets_of_both_sides_at_once() -> None:

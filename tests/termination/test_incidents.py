@@ -131,6 +131,15 @@ def test_an_outlived_silence_weakens_the_limit() -> None:
     assert found["incidents"][0]["confidence"] < 0.7
 
 
+def test_waits_for_the_answer_to_a_handshake_are_no_silence_outlived() -> None:
+    conversations = [gone(each.wait(2.51), S) for each in fleet(5)]
+    refused = wire.Conversation(("10.8.0.1", 60000), ("10.0.0.2", 80)).open().send(C, wire.request("/chat")).wait(4)
+    refused.send(S, wire.response("504 Gateway Timeout")).fin(C).fin(S)
+    found = report([*conversations, refused])
+    assert kinds(found) == ["idle-limit"]
+    assert found["incidents"][0]["confidence"] >= 0.9
+
+
 def test_different_silences_are_no_limit() -> None:
     conversations = [gone(each.wait(3.1 * i).text(C, "x").ack(S).wait(20.4 + 3.7 * i), S) for i, each in enumerate(fleet(5))]
     assert kinds(report(conversations)) == []

@@ -85,7 +85,8 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         or not window
         or stream.zero_since
         or stream.fin_seq >= 0
-        or (n and (seq != stream.next_seq or stream.mode != FRAMES or not stream.started))
+        or seq != stream.next_seq
+        or (n and (stream.mode != FRAMES or not stream.started))
     ):
         return False
     decoder.packets += 1

@@ -297,6 +297,9 @@ class Stream:
             self.seg_len = total
             self.seg_time = time
             self.seg_ident = ident
+        elif self.started and seq == ((self.next_seq - 1) & M32) and not flags & (SYN | FIN | RST):
+            self.keepalives += 1  # without a byte, as nearly all systems send them
+            self.keepalives_unanswered += 1
         if flags & (FIN | RST):
             self.ending(seq, total, flags, ttl, ident, time, packet)
         elif ttl:

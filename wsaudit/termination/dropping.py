@@ -8,7 +8,7 @@ from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, packet_n
 from wsaudit.termination.beats import Beat, fitting, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
 from wsaudit.termination.reported import offence
-from wsaudit.termination.wire import Wire
+from wsaudit.termination.wire import Wire, gave_up
 from wsaudit.termination.words import end_fact, seconds
 
 if TYPE_CHECKING:
@@ -194,13 +194,18 @@ def reset_causes(session: Session, end: Wire) -> list[Cause]:
         found.append(Cause("middlebox-reset", 0.8, ("RSTs of both sides at the same time: something between them sent both",)))
     for party in session.parties:
         stream = party.stream
-        if stream.rst_time and stream.rst_ttl and stream.ttl and abs(stream.rst_ttl - stream.ttl) > 1:
+        hops = abs(stream.rst_ttl - stream.ttl) if stream.rst_time and stream.rst_ttl and stream.ttl else 0
+        if hops > 1 or (hops == 1 and not stream.duplicates):  # two captures of one packet, a router between them, differ by one
             fact = (
                 f"the RST has TTL {stream.rst_ttl}, the {SIDES[party.side]}'s other packets {stream.ttl}: another machine sent it"
             )
-            found.append(Cause("middlebox-reset", 0.8, (fact,)))
+            found.append(Cause("middlebox-reset", 0.8 if hops > 1 else 0.65, (fact,)))
     if end.by not in (CLIENT, SERVER):
         return found
+    leaver = session.parties[end.by].stream
+    if gave_up(leaver):
+        fact = f"{leaver.keepalives_unanswered} TCP keep-alive probes of the {SIDES[end.by]} in a row had no answer"
+        found.append(Cause("network-loss", 0.85, (fact,)))
     sender = session.parties[1 - end.by].stream
     unread = sender.acked < sender.offset or sender.acked_packet == end.packet  # nothing but the RST acknowledged them
     unread = unread and end.time - max(sender.last_data_time, sender.tail_last_time) < PROMPT

@@ -56,6 +56,8 @@ def idle_limits(free: list[Ended], rows: list[Ended], signatures: Signatures) ->
         return []
     outlived: dict[Endpoint, int] = {}  # the longest silence that a connection of each server has seen
     for each in rows:
+        if each.row.termination.kind in ("refused", "failed"):
+            continue  # never open: another timeout was running
         outlived[each.row.server] = max(outlived.get(each.row.server, 0), each.row.silence)
     found = []
     for members in groups.values():

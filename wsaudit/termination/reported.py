@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, CloseFrame, Finding, Reported
 from wsaudit.registry import Library, deviation_note, is_sendable
 from wsaudit.termination.endpoints import Libraries
-from wsaudit.termination.wire import Wire, close_acked, may_hide_close
+from wsaudit.termination.wire import Wire, close_acked, gave_up, may_hide_close
 
 if TYPE_CHECKING:
     from wsaudit.kernel.streams import Stream
@@ -148,7 +148,7 @@ def nothing_received(session: Session, side: int, end: Wire, conditions: set[str
     party, peer = session.parties[side], session.parties[1 - side]
     if may_hide_close(peer):
         return UNKNOWN
-    if end.how == "silent" and end.silent != side:
+    if (end.how == "silent" and end.silent != side) or (end.by == 1 - side and gave_up(peer.stream)):
         return UNKNOWN  # nothing told this side that anything had happened
     conditions.add("no-close")
     sent = end.closes[side]

@@ -149,6 +149,11 @@ def silenced(a: Stream, b: Stream) -> int | None:
     return None
 
 
+def gave_up(stream: Stream) -> bool:
+    """Did this side's TCP probe (RFC 9293 §3.8.4) until nobody could believe in an answer?"""
+    return bool(stream.keepalives_unanswered >= GIVEN_UP)
+
+
 def first_of(c: CloseFrame, s: CloseFrame) -> int:
     """Who started the close handshake: a Close whose sender had not acknowledged the peer's was sent without knowing of it."""
     client_knew = c.acked >= s.end
