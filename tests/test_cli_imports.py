@@ -14,9 +14,9 @@ HEAVY = {"pandas", "numpy", "scapy", "rich", "cryptography", "jinja2", "dpkt", "
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = f"""
 import sys
-from wsaudit.cli import main
+from wsaudit.cli import cli
 try:
-    main({arguments!r})
+    cli.main({arguments!r})
 except SystemExit as done:
     assert not done.code, done.code
 print(*sorted({{name.partition(".")[0] for name in sys.modules}}))

@@ -291,6 +291,7 @@ class Pass:
             self.audit.interrupted = True
         self.fresh_keys()
         self.finish(readers)
+        self.part(readers)
 
     def tell(self, progress: Callable[[int], None], read: Counter[int], index: int, total: int) -> None:
         read[index] = total
@@ -331,6 +332,13 @@ class Pass:
         for reader in readers:
             for reference, text in reader.notices:
                 audit.notices.append(Notice(reader.index, reference & ((1 << PACKET_BITS) - 1), text))
+
+    def part(self, readers: Sequence[CaptureReader]) -> None:
+        """Decoder and readers know this pass: cut the ring, so that the table of flows is freed before rows are compared."""
+        del self.decoder
+        self.unwrapper = None
+        for reader in readers:
+            reader.on_chunk = None
 
 
 def run(captures: Sequence[Named], options: Options, progress: Callable[[int], None] | None = None) -> Audit:
