@@ -49,7 +49,7 @@ def compressed_control_frame(frame: Frame) -> str | None:
     return None
 
 
-@rule("PP-01", "RFC 6455 §5.5.2", MUST, "warning", "receiver", "session", when="heartbeat", whole=True)
+@rule("PP-01", "RFC 6455 §5.5.2", MUST, "warning", "receiver", "session", when="unanswered", whole=True)
 def ping_not_answered(session: Session, party: Party, peer: Party) -> Fault | None:
     """A Ping was never answered.
 
@@ -88,7 +88,7 @@ def slow_pong(session: Session, party: Party, peer: Party) -> Fault | None:
     return Fault(f"a Pong came {seconds(late)} after its Ping", place)
 
 
-@rule("PP-03", "RFC 6455 §5.5.3", MUST, "warning", "sender", "session", when="heartbeat", whole=True)
+@rule("PP-03", "RFC 6455 §5.5.3", MUST, "warning", "sender", "session", when="unanswered", whole=True)
 def pong_body_differs(session: Session, party: Party, peer: Party) -> Fault | None:
     """The Pong does not carry the body of the Ping.
 
@@ -106,7 +106,7 @@ def pong_body_differs(session: Session, party: Party, peer: Party) -> Fault | No
     return Fault("a Pong with another body than the Ping, which stays unanswered", party.mismatched)
 
 
-@rule("PP-04", "RFC 6455 §5.5.3", INFO, "info", "sender", "session", when="heartbeat")
+@rule("PP-04", "RFC 6455 §5.5.3", INFO, "info", "sender", "session", when="pongs")
 def pong_out_of_order(session: Session, party: Party, peer: Party) -> Fault | None:
     """An older Ping was answered after a newer one.
 
@@ -121,7 +121,7 @@ def pong_out_of_order(session: Session, party: Party, peer: Party) -> Fault | No
     return Fault("a Pong for an older Ping came after that for a newer one", party.first_late, party.late_pongs)
 
 
-@rule("PP-05", "RFC 6455 §5.5.3", INFO, "info", "sender", "session", when="heartbeat")
+@rule("PP-05", "RFC 6455 §5.5.3", INFO, "info", "sender", "session", when="pongs")
 def repeated_pong(session: Session, party: Party, peer: Party) -> Fault | None:
     """A Ping was answered more than once.
 
@@ -136,7 +136,7 @@ def repeated_pong(session: Session, party: Party, peer: Party) -> Fault | None:
     return Fault("a Pong with the body of a Ping that was answered before", party.first_duplicate, party.duplicate_pongs)
 
 
-@rule("PP-06", "RFC 6455 §5.5.3", INFO, "info", "sender", "session", when="heartbeat")
+@rule("PP-06", "RFC 6455 §5.5.3", INFO, "info", "sender", "session", when="pongs")
 def pong_as_heartbeat(session: Session, party: Party, peer: Party) -> Fault | None:
     """Unsolicited Pongs are used as a heartbeat.
 

@@ -349,7 +349,7 @@ def useless_compression(session: Session, party: Party, peer: Party) -> Fault | 
     return None
 
 
-@rule("PMD-23", "RFC 7692 §7.2.2", MUST, "error", "receiver", "reaction", when="closed", whole=True)
+@rule("PMD-23", "RFC 7692 §7.2.2", MUST, "error", "receiver", "reaction", when="failed", whole=True)
 def legal_compression_refused(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A correct compressed message was taken for a fault.
 

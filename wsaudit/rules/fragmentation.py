@@ -90,7 +90,7 @@ def aborted_message(session: Session, party: Party, peer: Party) -> Fault | None
     return Fault(f"{ending} after {frames.size(scanner.message_length)} of a {kind} message in fragments", place)
 
 
-@rule("FG-05", "RFC 6455 §5.4", MUST, "error", "receiver", "reaction", when="closed", whole=True)
+@rule("FG-05", "RFC 6455 §5.4", MUST, "error", "receiver", "reaction", when="failed", whole=True)
 def interleaving_refused(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A legal control frame between fragments was taken for a fault.
 

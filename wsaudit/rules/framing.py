@@ -276,7 +276,7 @@ def frames_lost_from_sight(session: Session, party: Party, peer: Party) -> Fault
     return Fault(detail, Place(gap.packet, gap.time, gap.offset))
 
 
-@rule("FR-14", "RFC 6455 §10.4", INFO, "warning", "sender", "reaction", when="closed")
+@rule("FR-14", "RFC 6455 §10.4", INFO, "warning", "sender", "reaction", when="failed")
 def larger_than_accepted(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A message was larger than the receiver takes.
 

@@ -2,12 +2,14 @@
 
 Most connections break no rule, so the work is to find that out fast. What depends on few facts is asked once per combination of
 them and remembered when the answer was "nothing": frames by shape, Close frames by code and reason, handshakes by the fields
-that rules look at (with their hits). What depends on times is asked only on its occasion.
+that rules look at. What depends on times is asked only on its occasion.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from wsaudit.model import CLIENT, SERVER, SIDES, Connection, Fault, Finding, Place
@@ -23,9 +25,10 @@ from wsaudit.websocket.extensions import PERMESSAGE_DEFLATE, RSV1_EXTENSIONS
 
 VERDICTS = {MUST: "violation", SHOULD: "non-strict", INFO: "informational"}
 UNVERIFIABLE = "unverifiable"
-NOTHING: frozenset[int] = frozenset()
 REMEMBERED = 4096  # combinations of facts known to be clean, of each kind: hostile traffic can have any number
 
+About = tuple[str | None, str | None, str | None]  # User-Agent, subprotocol, Host
+NOBODY: About = (None, None, None)
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
 
 
@@ -43,27 +46,23 @@ class Judge:
         self.handshake_rules = rules_of("handshake")
         self.offences = frozenset(rule.id for rule in CATALOGUE.values() if is_offence(rule))
         self.plans: dict[int, Plan] = {}
-        self.clean_shapes: dict[tuple[int, int], set[int]] = {}  # by side and extensions
-        self.clean_closes: set[tuple[Any, ...]] = set()
+        self.clean_shapes: defaultdict[tuple[int, int], set[int]] = defaultdict(set)  # by side and extensions
+        self.closes: dict[tuple[Any, ...], list[tuple[Rule, str, bool]]] = {}
         self.handshakes: dict[tuple[Any, ...], list[Finding]] = {}
 
     def session(self, session: Session) -> list[Finding]:
         """The findings about one connection whose history is complete, in the order of their packets."""
-        found: list[Finding] = []
         client, server = session.client, session.server
-        if session.handshake is not None:
-            self.judge_handshake(session, found)
+        found: list[Finding] = []
         extensions = extensions_of(session)
-        for party in (client, server):
-            clean = self.clean_shapes.get((party.side, extensions), NOTHING)
-            if not clean.issuperset(party.frames.shape_ids()):
-                self.judge_shapes(session, party, extensions, found)
+        clean = self.clean_shapes
+        if not clean[CLIENT, extensions].issuperset(client.frames.shape_ids()):
+            self.judge_shapes(session, client, extensions, found)
+        if not clean[SERVER, extensions].issuperset(server.frames.shape_ids()):
+            self.judge_shapes(session, server, extensions, found)
         if client.closes or server.closes:
             self.judge_closes(session, found)
-        occasions = occasions_of(session)
-        plan = self.plans.get(occasions)
-        if plan is None:
-            plan = self.plans[occasions] = make_plan(occasions)
+        plan = self.plan(occasions_of(session))
         for rule in plan.client:
             answer = rule.body(session, client, server)
             if answer:
@@ -76,6 +75,8 @@ class Judge:
             found = without_noise(found)
         if found or plan.reactions:
             self.judge_reactions(session, plan.reactions, found)
+        if session.handshake is not None:  # last, because nobody reacts to its faults in frames (is_offence)
+            found = self.judge_handshake(session) + found
         return self.sift(session, found) if found else found
 
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
@@ -90,28 +91,33 @@ class Judge:
 
     # -- the kinds of evidence ---------------------------------------------------------------------------------------------------
 
-    def judge_handshake(self, session: Session, found: list[Finding]) -> None:
+    def plan(self, occasions: int) -> Plan:
+        """Which rules to ask on these occasions."""
+        plan = self.plans.get(occasions)
+        if plan is None:
+            plan = self.plans[occasions] = make_plan(occasions)
+        return plan
+
+    def judge_handshake(self, session: Session) -> list[Finding]:
         """Fleets repeat the same handshake, faults and all, so hits are remembered too: with places relative to their heads."""
         key = signature(session)
         known = self.handshakes.get(key)
         if known is not None:
-            for each in known:
-                found.append(shifted(each, default_place(session, each.side), 1, session.first_packet))
-            return
+            return [with_head(each, session) for each in known]
         hits: list[Finding] = []
         for rule in self.handshake_rules:
             side = SERVER if rule.at_fault == "server" else CLIENT
             hits += self.findings(rule, session, side, rule.body(session.handshake, session))
-        found += hits
         heads = [default_place(session, each.side) for each in hits]
         if all(each.place.packet == head.packet for each, head in zip(hits, heads, strict=True)):
             if len(self.handshakes) >= REMEMBERED:
                 self.handshakes.clear()
-            self.handshakes[key] = [shifted(each, head, -1, 0) for each, head in zip(hits, heads, strict=True)]
+            self.handshakes[key] = [without_head(each, head) for each, head in zip(hits, heads, strict=True)]
+        return hits
 
     def judge_shapes(self, session: Session, party: Party, extensions: int, found: list[Finding]) -> None:
         """Whether a shape is clean depends on nothing but who sent it and what was agreed, so it is asked once."""
-        clean = self.clean_shapes.setdefault((party.side, extensions), set())
+        clean = self.clean_shapes[party.side, extensions]
         folded: dict[str, Finding] = {}
         for shape in party.shapes():
             if shape.shape in clean:
@@ -128,29 +134,35 @@ class Judge:
         found += folded.values()
 
     def judge_closes(self, session: Session, found: list[Finding]) -> None:
+        """What is wrong with a Close depends on what it says, and on who says it to whom: that, too, is asked once."""
         handshake = session.handshake
-        about = (handshake.user_agent, handshake.subprotocol, handshake.host) if handshake is not None else (None, None, None)
+        about = NOBODY if handshake is None else (handshake.user_agent, handshake.subprotocol, handshake.host)
         for party, peer in ((session.client, session.server), (session.server, session.client)):
             folded: dict[str, Finding] = {}
             first = peer.closes[0] if peer.closes else None
             for close in party.closes:
                 echo = first is not None and first.code == close.code and close.acked >= first.end
-                seen = (party.side, close.code, close.reason, close.length, close.lost, echo)
-                if (seen, about) in self.clean_closes:
-                    continue
-                user_agent, subprotocol, host = about
-                body = CloseBody(*seen, is_browser(user_agent), subprotocol, host)
-                hits = [(rule, detail) for rule in self.close_rules[party.side] if (detail := rule.body(body)) is not None]
-                if not hits:
-                    remember(self.clean_closes, (seen, about))
-                hidden = any(session.in_tls or gap.offset < close.acked for gap in peer.gaps)
-                for rule, detail in hits:
+                said = (close[:5], echo, about)
+                hits = self.closes.get(said)
+                if hits is None:
+                    hits = self.closes[said] = self.close_hits(*said)
+                for rule, detail, excused in hits:
                     doubt = None
-                    if hidden and rule.body(body._replace(echo=True)) is None:
+                    if excused and any(session.in_tls or gap.offset < close.acked for gap in peer.gaps):
                         doubt = "it may repeat a Close of the peer that was not captured"
                     fold(folded, self.one(rule, session, close.side, Fault(detail, close.place, doubt=doubt)))
             if folded:
                 found += folded.values()
+
+    def close_hits(self, said: tuple[Any, ...], echo: bool, about: About) -> list[tuple[Rule, str, bool]]:
+        """The rules that a Close breaks, with what they say, and whether an echo would be excused. `said`: the first fields of
+        model.CloseFrame."""
+        if len(self.closes) >= REMEMBERED:
+            self.closes.clear()
+        user_agent, subprotocol, host = about
+        body = CloseBody(*said, echo, is_browser(user_agent), subprotocol, host)
+        hits = [(rule, detail) for rule in self.close_rules[body.side] if (detail := rule.body(body)) is not None]
+        return [(rule, detail, rule.body(body._replace(echo=True)) is None) for rule, detail in hits]
 
     def judge_reactions(self, session: Session, rules: tuple[Rule, ...], found: list[Finding]) -> None:
         """What one side did, given what is proven about the other."""
@@ -300,21 +312,32 @@ def is_offence(rule: Rule) -> bool:
     return rule.must_fail or (rule.level == MUST and (rule.kind in ("shape", "close") or rule.when == "deflate"))
 
 
-def shifted(finding: Finding, head: Place, direction: int, key: int) -> Finding:
-    """A finding about a head with its place made relative to that head (`direction` -1), or put back (1)."""
-    rule, verdict, at_fault, side, _, place, last_packet, count, detail = finding
-    packet = direction * head.packet
-    moved = Place(place.packet + packet, place.time + direction * head.time, place.offset + direction * head.offset)
-    return Finding(rule, verdict, at_fault, side, key, moved, last_packet + packet, count, detail)
+def without_head(finding: Finding, head: Place) -> Finding:
+    """A finding about a head with its place made relative to that head."""
+    packet, time, offset = finding.place
+    place = Place(packet - head.packet, time - head.time, offset - head.offset)
+    return finding._replace(key=0, place=place, last_packet=finding.last_packet - head.packet)
+
+
+def with_head(template: Finding, session: Session) -> Finding:
+    """The same about the head of another connection."""
+    rule, verdict, at_fault, side, _, (packet, time, offset), last_packet, count, detail = template
+    head = default_place(session, side)
+    if packet or time or offset:
+        place = Place(head.packet + packet, head.time + time, head.offset + offset)
+    else:
+        place = head
+    return Finding(rule, verdict, at_fault, side, session.first_packet, place, head.packet + last_packet, count, detail)
 
 
 def default_place(session: Session, side: int) -> Place:
     """Where a sentence about a side as a whole points: its head in the handshake, else the connection's first packet."""
     handshake = session.handshake
-    head = None if handshake is None else handshake.request if side == CLIENT else handshake.response
-    if head is None:
-        return Place(session.first_packet, session.started, 0)
-    return Place(head.packet, head.time, head.offset)
+    if handshake is not None:
+        head = handshake.request if side == CLIENT else handshake.response
+        if head is not None:
+            return Place(head.packet, head.time, head.offset)
+    return Place(session.first_packet, session.started, 0)
 
 
 # -- doubt -----------------------------------------------------------------------------------------------------------------------
@@ -360,12 +383,18 @@ def extensions_of(session: Session) -> int:
     handshake = session.handshake
     if handshake is None or handshake.response is None:
         return frames.UNKNOWN
-    if handshake.extensions_lines:
-        names = {part.partition(";")[0].strip().lower() for line in handshake.extensions_lines for part in line.split(",")} - {""}
+    return extensions_in(handshake.extensions_offered_lines, handshake.extensions_lines)
+
+
+@lru_cache(256)
+def extensions_in(offered: tuple[str, ...], accepted: tuple[str, ...]) -> int:
+    """The same, by the lines of request and answer."""
+    if accepted:
+        names = {part.partition(";")[0].strip().lower() for line in accepted for part in line.split(",")} - {""}
         if names == {PERMESSAGE_DEFLATE}:
             return frames.DEFLATE
         if names:
             return frames.COMPRESSING if names <= RSV1_EXTENSIONS else frames.FOREIGN
-    if any(PERMESSAGE_DEFLATE in line.lower() for line in handshake.extensions_offered_lines):
+    if any(PERMESSAGE_DEFLATE in line.lower() for line in offered):
         return frames.OFFERED
     return frames.NONE

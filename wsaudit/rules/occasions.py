@@ -15,10 +15,12 @@ from wsaudit.rules.timing import FAILING, GRACE, end_of
 from wsaudit.session import Party, Session
 
 BIT = {when: 1 << index for index, when in enumerate(WHENS)}
-ALWAYS, HANDSHAKE, CLOSED, DROPPED, CUT, LOST = (
-    BIT[name] for name in ("always", "handshake", "closed", "dropped", "cut", "lost")
+ALWAYS, HANDSHAKE, CLOSED, FAILED, DROPPED, CUT, LOST = (
+    BIT[name] for name in ("always", "handshake", "closed", "failed", "dropped", "cut", "lost")
 )
-KEYS, HEARTBEAT, SILENT, FRAGMENTED = (BIT[name] for name in ("keys", "heartbeat", "silent", "fragmented"))
+KEYS, SILENT, FRAGMENTED, UNANSWERED, PONGS, HEARTBEAT = (
+    BIT[name] for name in ("keys", "silent", "fragmented", "unanswered", "pongs", "heartbeat")
+)
 SUBPROTOCOL, TEXT, DEFLATE, COMPRESSED, ENCRYPTED = (
     BIT[name] for name in ("subprotocol", "text", "deflate", "compressed", "encrypted")
 )
@@ -43,8 +45,7 @@ def occasions_of(session: Session) -> int:
         if handshake.subprotocol is not None:
             found |= SUBPROTOCOL
     if client.closes or server.closes:
-        if not is_by_the_book(client, server):
-            found |= CLOSED
+        found |= closing(client, server)
     elif not session.ongoing and was_open(session):
         found |= DROPPED
     if a.incomplete or b.incomplete or a.message > 0 or b.message > 0:
@@ -53,8 +54,8 @@ def occasions_of(session: Session) -> int:
         found |= LOST
     if a.zero_keys or a.same_keys or counts_up(a.first_keys):
         found |= KEYS
-    if (client.pings or server.pings or client.pongs or server.pongs) and not is_regular(session, client, server):
-        found |= HEARTBEAT
+    if client.pings or server.pings or client.pongs or server.pongs:
+        found |= heartbeat(session, client, server)
     if session.flow.silence >= QUIET and was_open(session):
         found |= SILENT
     if a.tiny_fragments >= TINY or b.tiny_fragments >= TINY:
@@ -75,32 +76,38 @@ def was_open(session: Session) -> bool:
     return session.midstream or session.client.frames.headers > 0 or session.server.frames.headers > 0
 
 
-def is_by_the_book(client: Party, server: Party) -> bool:
-    """One Close each with the same harmless code, promptly; then the server ended TCP, promptly; then, if at all, the client. No
-    rule about closing has anything to say of that."""
+def closing(client: Party, server: Party) -> int:
+    """The occasions that Closes give: none when there is one each with the same harmless code, promptly; then the server ended
+    TCP, promptly; then, if at all, the client."""
     if len(client.closes) != 1 or len(server.closes) != 1:
-        return False
+        return CLOSED | FAILED
     one, other = client.closes[0], server.closes[0]
-    if one.code != other.code or one.code in FAILING:
-        return False
-    first, last = one.place.time, other.place.time
+    found = FAILED if one.code in FAILING or other.code in FAILING else 0
+    if one.code != other.code:
+        return found | CLOSED
+    first, last, ended = one.place.time, other.place.time, end_of(server)
     if first > last:
         first, last = last, first
-    ended = end_of(server)
-    if last - first >= PROMPT or not last <= ended < last + GRACE:
-        return False
-    return not 0 < end_of(client) < ended
+    if last - first < PROMPT and last <= ended < last + GRACE and not 0 < end_of(client) < ended:
+        return found
+    return found | CLOSED
 
 
-def is_regular(session: Session, client: Party, server: Party) -> bool:
-    """Every Ping was answered once, in time and in order; no other Pongs, no masses of Pings, none by a browser."""
+def heartbeat(session: Session, client: Party, server: Party) -> int:
+    """The occasions that Pings and Pongs give: none when every Ping was answered once, in time and in order, and there are no
+    other Pongs, no masses of Pings, and none by a browser."""
+    found = 0
     for party in (client, server):
-        if party.waiting or party.unsolicited or party.duplicate_pongs or party.late_pongs:
-            return False
+        if party.waiting:
+            found |= UNANSWERED
+        if party.unsolicited > 1 or party.duplicate_pongs or party.late_pongs:
+            found |= PONGS
         if party.slowest_pong >= SLOW_PONG or party.pings >= MANY_PINGS or party.ping_after_close is not None:
-            return False
+            found |= HEARTBEAT
     handshake = session.handshake
-    return not client.pings or handshake is None or not is_browser(handshake.user_agent)
+    if client.pings and handshake is not None and is_browser(handshake.user_agent):
+        found |= HEARTBEAT
+    return found
 
 
 def compression(session: Session, client: Party, server: Party) -> int:
@@ -124,4 +131,6 @@ def counts_up(keys: list[int] | None) -> bool:
     if keys is None or len(keys) < 3:
         return False
     step = keys[1] - keys[0]
+    if (keys[2] - keys[1] - step) & 0xFFFFFFFF:
+        return False
     return step != 0 and all((b - a - step) & 0xFFFFFFFF == 0 for a, b in pairwise(keys))

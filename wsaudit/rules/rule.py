@@ -31,8 +31,8 @@ SEVERITIES = ("error", "warning", "info")
 AT_FAULT = ("sender", "receiver", "client", "server", "intermediary", "capture")
 KINDS = ("shape", "close", "handshake", "session", "reaction", "report")
 WHENS = (
-    *("always", "handshake", "closed", "dropped", "cut", "lost", "keys", "heartbeat", "silent", "fragmented"),
-    *("subprotocol", "text", "deflate", "compressed", "encrypted", "offended"),
+    *("always", "handshake", "closed", "failed", "dropped", "cut", "lost", "keys", "silent", "fragmented"),
+    *("unanswered", "pongs", "heartbeat", "subprotocol", "text", "deflate", "compressed", "encrypted", "offended"),
 )  # what each means: occasions.py
 
 # What a rule is about, by the letters of its id; the order is that of the catalogue.

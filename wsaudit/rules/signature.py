@@ -28,6 +28,7 @@ def signature(session: Session) -> tuple[Any, ...]:
     return (
         head_signature(handshake.request),
         head_signature(handshake.response),
+        handshake.target and target_signature(handshake.target),
         handshake.informational,
         handshake.outcome,
         handshake.accept_ok or handshake.accept,
@@ -35,21 +36,21 @@ def signature(session: Session) -> tuple[Any, ...]:
         session.early_client_bytes > 0,
         session.coalesced is not None,
         session.tls is not None,
-        bool(session.client.frames.headers),
+        session.client.frames.headers > 0,
         session.ongoing,
     )
 
 
 def head_signature(head: Head | None) -> tuple[Any, ...] | None:
+    """Of all but the target."""
     if head is None:
         return None
-    target = target_signature(head.target) if head.target else ""
     form = head.form
     if form is None:
-        return (form_signature(head), head.method, target, head.version, head.status, head.oddities)
+        return (form_signature(head), head.method, head.version, head.status, head.oddities)
     if form.signature is None:
-        form.signature = numbered(form_signature(head))
-    return (form.signature, head.method, target, head.version, head.status, head.oddities)
+        form.signature = numbered((form_signature(head), form.start))
+    return (form.signature, head.method, head.version)
 
 
 NUMBERS: dict[Any, int] = {}
