@@ -1,7 +1,7 @@
 """The one place that decides: which rules are asked, what verdict an answer gets, what is folded, what is in doubt.
 
 Most connections break no rule, so the work is to find that out fast. What depends on few facts is asked once per combination of
-them and remembered when the answer was "nothing": frames by shape, Close frames by code and reason, handshakes by the fields
+them and remembered: frames by shape, when they are clean, Close frames by code and reason, handshakes by the fields
 that rules look at. What depends on times is asked only on its occasion.
 """
 
@@ -159,9 +159,10 @@ class Judge:
         model.CloseFrame."""
         if len(self.closes) >= REMEMBERED:
             self.closes.clear()
+        side, code, reason, length, lost = said
         user_agent, subprotocol, host = about
-        body = CloseBody(*said, echo, is_browser(user_agent), subprotocol, host)
-        hits = [(rule, detail) for rule in self.close_rules[body.side] if (detail := rule.body(body)) is not None]
+        body = CloseBody(side, code, reason, length, lost, echo, is_browser(user_agent), subprotocol, host)
+        hits = [(rule, detail) for rule in self.close_rules[side] if (detail := rule.body(body)) is not None]
         return [(rule, detail, rule.body(body._replace(echo=True)) is None) for rule, detail in hits]
 
     def judge_reactions(self, session: Session, rules: tuple[Rule, ...], found: list[Finding]) -> None:

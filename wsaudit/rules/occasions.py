@@ -11,7 +11,7 @@ from itertools import pairwise
 from wsaudit.model import SECOND
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.rule import WHENS
-from wsaudit.rules.timing import FAILING, GRACE, end_of
+from wsaudit.rules.timing import CLOSE_GRACE, FAILING, GRACE, end_of
 from wsaudit.session import Party, Session
 
 BIT = {when: 1 << index for index, when in enumerate(WHENS)}
@@ -94,11 +94,11 @@ def closing(client: Party, server: Party) -> int:
 
 
 def heartbeat(session: Session, client: Party, server: Party) -> int:
-    """The occasions that Pings and Pongs give: none when every Ping was answered once, in time and in order, and there are no
-    other Pongs, no masses of Pings, and none by a browser."""
+    """The occasions that Pings and Pongs give: none when every Ping had one answer, in time and in order, or was young when the
+    end came, and there are no other Pongs, no masses of Pings, and none by a browser."""
     found = 0
     for party in (client, server):
-        if party.waiting:
+        if party.waiting and session.ended - min([ping.time for ping in party.waiting]) >= CLOSE_GRACE:
             found |= UNANSWERED
         if party.unsolicited > 1 or party.duplicate_pongs or party.late_pongs:
             found |= PONGS
