@@ -46,9 +46,7 @@ def test_no_ping_is_counted_twice_or_forgotten(steps: list[Step]) -> None:
 
 
 @given(STEPS)
-def test_compiled_and_plain_pair_alike(
-    compiled_kernel: SimpleNamespace, pure_kernel: SimpleNamespace, steps: list[Step]
-) -> None:
+def test_compiled_and_plain_pair_alike(compiled_kernel: SimpleNamespace, pure_kernel: SimpleNamespace, steps: list[Step]) -> None:
     for one, other in zip(play(compiled_kernel.pings.Pings, steps), play(pure_kernel.pings.Pings, steps), strict=True):
         assert [getattr(one, name) for name in FACTS] == [getattr(other, name) for name in FACTS]
         assert [(ping.payload, ping.place) for ping in one.waiting] == [(ping.payload, ping.place) for ping in other.waiting]
