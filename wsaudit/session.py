@@ -6,8 +6,7 @@ termination read. Nothing here judges.
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
@@ -120,6 +119,33 @@ class Party(Pings):
 class Session:
     """One connection from its first packet to its end."""
 
+    __slots__ = (
+        "_application",
+        "client",
+        "coalesced",
+        "deflate",
+        "early_client_bytes",
+        "early_place",
+        "ended",
+        "first_packet",
+        "flow",
+        "handshake",
+        "http",
+        "icmp",
+        "in_tls",
+        "inflaters",
+        "last_packet",
+        "log",
+        "midstream",
+        "notices",
+        "ongoing",
+        "parties",
+        "server",
+        "started",
+        "tcp_end",
+        "tls",
+    )
+
     def __init__(self, flow: Flow, client: Stream, server: Stream) -> None:
         self.flow = flow
         self.handshake: Handshake | None = None
@@ -146,6 +172,7 @@ class Session:
         self.ended = 0
         self.tcp_end = [0, 0]  # wss: TCP offset behind the record being fed, by side
         self.in_tls = False
+        self._application: ApplicationBeat | Literal[False] | None = False  # not looked for yet
 
     # -- what the frame scanner tells -------------------------------------------------------------
 
@@ -205,9 +232,14 @@ class Session:
             end - data if 0 < data <= end else None,
         )
 
-    @cached_property
+    @property
     def application(self) -> ApplicationBeat | None:
         """The application's own heartbeat; for those who read the complete history."""
+        if self._application is False:
+            self._application = self._find_application()
+        return self._application
+
+    def _find_application(self) -> ApplicationBeat | None:
         a, b, handshake = self.client.frames, self.server.frames, self.handshake
         if a.beats is None and b.beats is None:
             return None
