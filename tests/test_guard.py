@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from wire import C, S
 
 import wsaudit
 from wsaudit.cli import cli
-from wsaudit.guard import where
+from wsaudit.guard import guarded, where
 from wsaudit.pipeline import Pipeline
 from wsaudit.rules.judge import Judge
 from wsaudit.session import Session
@@ -55,18 +56,17 @@ def raising(method: Any, victim: int = VICTIM) -> Any:
     [
         (Judge, "session"),
         (Pipeline, "bytes_in"),
-        (Pipeline, "request_in"),
+        (Pipeline, "new_session"),
         (Pipeline, "close_session"),
-        (Session, "ping"),
-        (Session, "pong"),
+        (Session, "control"),
     ],
 )
 def test_one_connection_is_missing_and_named(owner: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = capture()
-    if name == "pong":
-        data = data.replace(wire.frame(wire.PING, b"2"), wire.frame(wire.PONG, b"2"))
     expected = wsaudit.audit(data).to_dict()
-    monkeypatch.setattr(owner, name, raising(getattr(owner, name)))
+    method = getattr(owner, name)
+    faulty = raising(unwrap(method))
+    monkeypatch.setattr(owner, name, guarded(faulty) if method is not unwrap(method) else faulty)
     report = wsaudit.audit(data)
     found = report.to_dict()
     assert report.audit.crashes == 1
