@@ -151,6 +151,19 @@ def test_resets_of_both_sides_at_once() -> None:
     assert ending(talk().wait(0.4).rst(S).rst(C)).cause == "middlebox-reset"
 
 
+def test_a_timer_of_nginx_that_the_last_bytes_did_not_move() -> None:
+    conversation = talk(answer={"Server": "nginx/1.22.1"}).wait(0.2).text(C, "x").text(S, "y").ack(C)
+    found = ending(gone(conversation.wait(2.8), S))
+    assert found.cause == "idle-timeout"
+    assert "nginx" in found.evidence
+
+
+@pytest.mark.parametrize("server", [None, "Cowboy"])
+def test_others_move_their_timers_at_once(server: str | None) -> None:
+    conversation = talk(answer={"Server": server} if server else {}).wait(0.2).text(C, "x").text(S, "y").ack(C)
+    assert ending(gone(conversation.wait(2.8), S)).cause == "abrupt-exit"
+
+
 def test_a_flow_that_was_forgotten() -> None:
     found = ending(talk().wait(350).text(C, "x").rst(S))
     assert found.cause == "flow-forgotten"

@@ -21,6 +21,7 @@ BIG = 16 << 10  # frames below this are refused by nobody
 FORGETFUL = 60 * SECOND  # no table of flows forgets sooner
 STUCK = SECOND // 2  # a zero window for less is everyday life
 SHORTEST_IDLE = SECOND * 98 // 100
+LAZY = 3 * SECOND // 10  # nginx: NGX_TIMER_LAZY_DELAY
 # Settings are whole seconds, then fives, then half minutes: (from, step, how near), each met by chance once in 15 to 25 times.
 ROUND = ((120 * SECOND, 30 * SECOND, SECOND), (20 * SECOND, 5 * SECOND, SECOND // 6), (0, SECOND, SECOND // 50))
 
@@ -124,6 +125,7 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
         if limit.clock == name and end.how in limit.wire and not refuted(session, name, clock)
     ]
     server = session.handshake.server_header if session.handshake is not None else None
+    nginx = server is not None and "nginx" in server.lower()
     if fitting_limits:
         limit, clock = min(fitting_limits, key=lambda each: rank(each[0], server))
         named = is_named(limit, server)
@@ -131,9 +133,15 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
         fact = f"{quiet(limit.clock)} for {seconds(clock)} when it ended: {limit.where}"
         found.append(Cause("idle-timeout", confidence, (fact, *margin(session, clock)), limit.confirm))
     elif idle is not None and idle >= SHORTEST_IDLE and is_round(idle) and not refuted(session, "any", idle):
-        confidence = 0.65 if server is not None and "nginx" in server.lower() else 0.6
+        confidence = 0.65 if nginx else 0.6
         fact = f"{quiet('any')} for {seconds(idle)} when it ended, a whole number of seconds as in a configured limit"
         found.append(Cause("idle-timeout", confidence, (fact, *margin(session, idle))))
+    elif idle is not None and nginx and (since := lazy_idle(session, end.time, idle)) and not refuted(session, "any", since):
+        fact = (
+            f"{quiet('any')} for {seconds(idle)} when it ended, and little in the {seconds(since - idle)} before: nginx lets "
+            f"its timer run when traffic would move it by less than 0.3 s, and {seconds(since)} is like a configured limit"
+        )
+        found.append(Cause("idle-timeout", 0.6, (fact,)))
     age = end.time - session.started
     for limit in signatures.limits_at(age / SECOND, "lifetime"):
         if end.how in limit.wire and (idle is None or idle < age // 2):
@@ -154,6 +162,16 @@ def margin(session: Session, limit: int) -> tuple[str, ...]:
     if left <= limit // 20:
         return (f"{beats} came every {seconds(interval)}: too seldom for that limit",)
     return (f"{beats} had come every {seconds(interval)}, {seconds(left)} within that limit, and stopped",)
+
+
+def lazy_idle(session: Session, end: int, idle: int) -> int | None:
+    """How long a timer may have run at `end` that the last bytes did not move: a time as of a setting, or None."""
+    response = session.handshake.response if session.handshake is not None else None
+    moments = [row[0] for party in session.parties for row in party.frames.recent_rows()]
+    if response is not None:
+        moments.append(response.end_time)
+    waits = [end - moment for moment in moments if 0 < end - moment - idle <= LAZY]
+    return next((wait for wait in sorted(waits) if wait >= SHORTEST_IDLE and is_round(wait)), None)
 
 
 def refuted(session: Session, clock: str, value: int) -> bool:

@@ -3,6 +3,7 @@
 clusters.py   runs of ends that belong together
 masses.py     everything one host held ends at once; its clients come back
 limits.py     the same silence or the same age again and again
+legs.py       both sides of a proxy
 fleets.py     heartbeats that fail together, one release that misbehaves
 """
 
@@ -15,6 +16,7 @@ from wsaudit.model import Connection, timestamp
 from wsaudit.registry import load_signatures
 from wsaudit.termination.clusters import Ended, Incident, end_time, name_of
 from wsaudit.termination.fleets import bad_releases, heartbeat_storms
+from wsaudit.termination.legs import explain_legs, find_legs, passed_on, with_legs
 from wsaudit.termination.limits import find_limits
 from wsaudit.termination.masses import find_masses
 
@@ -35,11 +37,15 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
         *ended,
         *(Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1) if row.termination.kind == "ongoing"),
     ]
-    found = find_masses(everything, known)
+    legs = find_legs(ended)
+    origin = passed_on(legs)
+    found = find_masses([each for each in everything if each.id not in origin] if origin else everything, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
-    found += find_limits(everything, taken, known)
+    found += find_limits(everything, taken.union(origin), known)
+    explain_legs(legs, origin)
     found += heartbeat_storms(ended)
     found += bad_releases(ended)
+    found = [with_legs(each, origin) for each in found]
     found.sort(key=order)
     return [incident_dict(each) for each in found]
 

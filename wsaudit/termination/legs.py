@@ -1,0 +1,100 @@
+"""Both legs of one connection in one capture: which of them ended first, and what the proxy between them only passed on.
+
+A proxy forwards Sec-WebSocket-Key as it came, so two connections of one key, the second opened while the handshake of the first
+was under way, are the legs of one (checked with nginx and HAProxy).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from wsaudit.model import CLIENT, SECOND, SERVER
+from wsaudit.termination.clusters import Ended, Incident, explain, name_of
+from wsaudit.termination.words import seconds
+
+PASSED_ON = SECOND // 4  # proxies that end one leg end the other within milliseconds
+MOST_LEGS = 4  # more connections of one key are clients that always send the same one
+AFTER_SYN = SECOND  # from a connection's first packet to its request
+
+
+def find_legs(rows: list[Ended]) -> list[tuple[Ended, Ended]]:
+    """Legs of one connection that both ended without a Close, next to each other on the way, as (client's, server's)."""
+    by_key: dict[str, list[Ended]] = {}
+    for each in rows:
+        if each.row.key is not None and each.row.latency is not None:
+            by_key.setdefault(each.row.key, []).append(each)
+    pairs = []
+    for legs in by_key.values():
+        if 2 <= len(legs) <= MOST_LEGS:
+            legs.sort(key=opened)
+            pairs += [pair for pair in pairwise(legs) if of_one(*pair) and ended_together(*pair)]
+    return pairs
+
+
+def opened(each: Ended) -> tuple[int, int]:
+    return each.row.started, each.id
+
+
+def of_one(front: Ended, back: Ended) -> bool:
+    """Was the second opened while the first waited for its answer?"""
+    waited = back.row.started - front.row.started
+    return front.row.server != back.row.server and waited <= (front.row.latency or 0) + AFTER_SYN
+
+
+def ended_together(front: Ended, back: Ended) -> bool:
+    ends = front.row.termination, back.row.termination
+    return abs(front.time - back.time) <= PASSED_ON and all(
+        end.kind == "dropped" and end.how in ("fin", "rst") and end.by in (CLIENT, SERVER) for end in ends
+    )
+
+
+def passed_on(pairs: list[tuple[Ended, Ended]]) -> dict[int, Ended]:
+    """By the id of a leg that was ended only because the other one had been: that other leg."""
+    origin: dict[int, Ended] = {}
+    for front, back in pairs:
+        by = front.row.termination.by, back.row.termination.by
+        if by == (SERVER, SERVER) and back.time <= front.time:
+            origin[front.id] = back
+        elif by == (CLIENT, CLIENT) and front.time <= back.time:
+            origin[back.id] = front
+    return origin
+
+
+def explain_legs(pairs: list[tuple[Ended, Ended]], origin: dict[int, Ended]) -> None:
+    """Give legs the explanation of the other one where that one tells more. Called when all else has been explained."""
+    for front, back in pairs:
+        first = origin.get(front.id) or origin.get(back.id)
+        if first is not None:
+            other = front if first is back else back
+            after = seconds(other.time - first.time)
+            fact = f"the other leg of this connection ({ends(first)}) had ended {after} before: a proxy passed it on"
+            share(first, other, fact)
+        elif (front.row.termination.by, back.row.termination.by) == (SERVER, CLIENT):
+            sure, other = sorted((front, back), key=surest)
+            if sure.row.termination.cause != other.row.termination.cause:
+                share(sure, other, f"the proxy ended the other leg of this connection ({ends(sure)}) as well")
+
+
+def surest(each: Ended) -> tuple[float, int]:
+    return -each.row.termination.confidence, each.id
+
+
+def ends(each: Ended) -> str:
+    return f"{name_of(each.row.client)} to {name_of(each.row.server)}"
+
+
+def share(known: Ended, other: Ended, fact: str) -> None:
+    """Explain `other` as `known` is explained."""
+    end = known.row.termination
+    explain(other, end.cause, end.confidence, fact, end.alternatives)
+    other.row.termination.confirm = end.confirm
+
+
+def with_legs(incident: Incident, origin: dict[int, Ended]) -> Incident:
+    """An incident together with the legs to which proxies passed it on."""
+    members = set(incident.connections)
+    more = [leg for leg, first in origin.items() if first.id in members and leg not in members]
+    if not more:
+        return incident
+    detail = f"{incident.detail}; proxies passed it on to {len(more)} other legs of these"
+    return incident._replace(connections=tuple(sorted(members.union(more))), detail=detail)
