@@ -255,9 +255,9 @@ class Pass:
         from wsaudit.rows import row
 
         findings = self.judge.session(session)
-        termination = self.explain.session(session, findings)
+        termination, end_time = self.explain.session(session, findings)
         audit = self.audit
-        audit.connections.append(row(session, termination))
+        audit.connections.append(row(session, termination, end_time))
         if findings:
             audit.findings += findings
         if session.log is not None:

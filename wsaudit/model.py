@@ -6,7 +6,7 @@ their input as Wireshark counts them; 0 is "no packet". A side is an int: CLIENT
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 CLIENT = 0
@@ -65,24 +65,26 @@ class Reported(NamedTuple):
     deviation: str | None = None
 
 
-@dataclass(slots=True)
-class Termination:
-    """How and why one connection ended: `report.md` has the vocabulary of each field."""
+class Termination(NamedTuple):
+    """How and why connections ended, one object for all that ended alike: `report.md` has the vocabulary of each field.
+
+    `evidence` None: what the two Closes say, which differs from connection to connection (termination.closing.evidence_of).
+    """
 
     kind: str  # "class" in the report
     how: str | None = None
     by: int | None = None  # CLIENT, SERVER, BOTH or None
     cause: str = "unknown"
     confidence: float = 0.0
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[str, ...] | None = ()
     alternatives: tuple[tuple[str, float], ...] = ()
     confirm: str | None = None
     cloudflare: tuple[str, str] | None = None
     initiator: int | None = None  # who started the close handshake: CLIENT, SERVER, BOTH or None
     reported: tuple[Reported, Reported] = (Reported(None, None, False), Reported(None, None, False))
-    time: int = 0  # of the first FIN or RST; of the last packet when there was none
 
 
+NOT_EXPLAINED = Termination("unknown")
 BOTH = 2
 WHO = ("client", "server", "both")  # indexed by CLIENT, SERVER, BOTH
 
@@ -176,7 +178,8 @@ class Connection:
     frames: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 7, (0,) * 7)  # text binary continuation close ping pong reserved
     messages: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 5, (0,) * 5)  # rows.message_counts
     close: tuple[CloseFrame | None, CloseFrame | None] = (None, None)
-    termination: Termination = field(default_factory=lambda: Termination("unknown"))
+    termination: Termination = NOT_EXPLAINED
+    end_time: int = 0  # of the first FIN or RST; of the last packet, or 0, when there was none
     heartbeat: Heartbeat = NO_HEARTBEAT
     silence: int = 0
     idle: tuple[int | None, int | None, int | None, int | None] = (

@@ -23,6 +23,7 @@ from wsaudit.model import (
     timestamp,
 )
 from wsaudit.session import Party, Session
+from wsaudit.termination.closing import evidence_of
 
 if TYPE_CHECKING:
     from wsaudit.termination import Explainer
@@ -50,8 +51,8 @@ OPCODE_NAMES = (
 ENDED_WELL = ("closed", "ongoing", "refused")
 
 
-def row(session: Session, termination: Termination) -> Connection:
-    """What the report keeps of a connection."""
+def row(session: Session, termination: Termination, end_time: int) -> Connection:
+    """What the report keeps of a connection. `end_time`: of the first FIN or RST, or of the last packet."""
     client, server = session.client, session.server
     handshake = session.handshake
     flow = session.flow
@@ -88,9 +89,10 @@ def row(session: Session, termination: Termination) -> Connection:
     found.messages = (message_counts(client), message_counts(server))
     found.close = (client.close, server.close)
     found.termination = termination
+    found.end_time = end_time
     found.heartbeat = session.heartbeat()
     found.silence = flow.silence
-    found.idle = session.idle_at(termination.time or session.ended)
+    found.idle = session.idle_at(end_time)
     a, b = client.stream, server.stream
     found.network = (
         a.retransmissions + b.retransmissions,
@@ -148,7 +150,7 @@ def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, ex
     found = explain.closed_tls(flow, client, tunnel, ongoing)
     if found is None:
         return None
-    termination, outcome = found
+    termination, end_time, outcome = found
     ends = ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
     facts = tunnel.facts
     made = Connection(flow.first_packet, flow.last_packet, flow.first_time, flow.last_time, ends[client], ends[1 - client])
@@ -158,6 +160,7 @@ def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, ex
     made.outcome = outcome
     made.tls = (facts.version, facts.cipher, facts.sni, facts.alpn, facts.decrypted, facts.why_not)
     made.termination = termination
+    made.end_time = end_time
     made.silence = flow.silence
     made.gaps = flow.a.gap_count + flow.b.gap_count
     made.complete = False
@@ -294,7 +297,7 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
             "by": None if end.by is None else WHO[end.by],
             "cause": end.cause,
             "confidence": round(end.confidence, 2),
-            "evidence": list(end.evidence),
+            "evidence": list(evidence_of(made)),
             "alternatives": [{"cause": cause, "confidence": round(weight, 2)} for cause, weight in end.alternatives],
             "confirm": end.confirm,
             "cloudflare": None if end.cloudflare is None else {"reason": end.cloudflare[0], "source": end.cloudflare[1]},

@@ -57,7 +57,7 @@ def test_small_records_both_ways_for_long_may_be_a_websocket() -> None:
     flow, tunnel = tls(chatty(20, 90))
     found = explain_tls(flow, 0, tunnel, False)
     assert found is not None
-    assert (found[0].kind, found[0].how, found[0].by, found[1]) == ("unknown", "fin", SERVER, "not-captured")
+    assert (found[0].kind, found[0].how, found[0].by, found[2]) == ("unknown", "fin", SERVER, "not-captured")
     assert found[0].reported[0].code is None
 
 

@@ -35,12 +35,12 @@ class Form:
     values is its; `first`: name to value of all. `bodyless`: no field says that a body follows.
 
     What others work out about a form they keep here: `upgrade` and `handshakes` (upgrade.py), `auth` by the names in the query
-    (credentials.py), `signature` (rules/signature.py).
+    (credentials.py), `signature` (rules/signature.py), `library`, if any, in a tuple of one (termination/endpoints.py).
     """
 
     __slots__ = (
-        "auth", "bodyless", "changing", "fields", "first", "handshakes", "kind", "literals", "signature", "start", "turn",
-        "upgrade", "where",
+        "auth", "bodyless", "changing", "fields", "first", "handshakes", "kind", "library", "literals", "signature", "start",
+        "turn", "upgrade", "where",
     )  # fmt: skip
 
     def __init__(self, kind: str, key: Key, fields: list[tuple[str, str]], where: list[int], start: Start | None) -> None:
@@ -57,6 +57,7 @@ class Form:
         self.upgrade: bool | None = None
         self.handshakes: dict[Form, Any] = {}
         self.signature: Any = None
+        self.library: tuple[Any] | None = None
         self.auth: dict[str, tuple[str, ...]] = {}
 
     def filled(self, values: list[bytes]) -> list[tuple[str, str]]:

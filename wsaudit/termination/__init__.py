@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from wsaudit.model import Finding, Termination
 from wsaudit.registry import load_signatures
 from wsaudit.termination.cause import Verdict, evidence_lost, failed, ongoing, refused
-from wsaudit.termination.closing import Reasons, closing_cause
+from wsaudit.termination.closing import Reasons, closing_cause, is_ordinary
 from wsaudit.termination.dropping import dropping_cause
 from wsaudit.termination.edge import cloudflare
-from wsaudit.termination.endpoints import libraries
+from wsaudit.termination.endpoints import Libraries, libraries
 from wsaudit.termination.probable import explain_tls
-from wsaudit.termination.reported import reported
+from wsaudit.termination.reported import is_plain, reported
 from wsaudit.termination.wire import Wire
 
 if TYPE_CHECKING:
@@ -23,23 +23,44 @@ if TYPE_CHECKING:
     from wsaudit.tls.tunnel import TlsTunnel
 
 
+REMEMBERED = 4096  # ordinary ends: hostile traffic can have any number of codes
+
+
 class Explainer:
     """Explains the end of each connection, once, when its history is complete."""
 
     def __init__(self, options: Options) -> None:
         self.signatures: Signatures = load_signatures(options.signatures)
         self.reasons = Reasons(self.signatures)
+        self.ordinary: dict[tuple[int | None, ...], Termination] = {}
 
-    def session(self, session: Session, findings: list[Finding]) -> Termination:
-        """How and why a connection ended."""
+    def session(self, session: Session, findings: list[Finding]) -> tuple[Termination, int]:
+        """How and why a connection ended, and the time of the first FIN or RST, of the last packet when there was none.
+
+        Where nothing but codes and libraries tells one end from another, they share their termination.
+        """
         end = Wire(session, findings)
-        told = reported(session, end, findings, libraries(session))
-        if session.handshake is None or session.handshake.outcome == "not-captured":  # nobody knows what was agreed or missed
+        known = libraries(session)
+        if not is_plain(session, end) or not is_ordinary(session, end, self.reasons):
+            return self.explain(session, end, known, findings), end.time
+        c, s = end.closes
+        captured = is_captured(session)
+        key = (c and c.code, s and s.code, end.initiator, end.by, captured, id(known[0]), id(known[1]))
+        found = self.ordinary.get(key)
+        if found is None:
+            if len(self.ordinary) >= REMEMBERED:
+                self.ordinary.clear()
+            found = self.ordinary[key] = self.explain(session, end, known, findings)._replace(evidence=None)
+        return found, end.time
+
+    def explain(self, session: Session, end: Wire, known: Libraries, findings: list[Finding]) -> Termination:
+        told = reported(session, end, findings, known)
+        if not is_captured(session):  # nobody knows what was agreed or missed
             told = (told[0]._replace(certain=False), told[1]._replace(certain=False))
         cause, confidence, evidence, alternatives, confirm = self.cause(session, end, findings)
         return Termination(
             end.kind, end.how, end.by, cause, confidence, evidence, alternatives, confirm,
-            cloudflare(end.kind, end.how, end.by, cause), end.initiator, told, end.time,
+            cloudflare(end.kind, end.how, end.by, cause), end.initiator, told,
         )  # fmt: skip
 
     def cause(self, session: Session, end: Wire, findings: list[Finding]) -> Verdict:
@@ -57,6 +78,12 @@ class Explainer:
             return failed(session, end)
         return evidence_lost(session, end)
 
-    def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, str] | None:
-        """A TLS connection that nobody could look into, if it may have been a WebSocket, and the outcome of its handshake."""
+    def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, int, str] | None:
+        """A TLS connection that nobody could look into, if it may have been a WebSocket: its end, the time of it, and the
+        outcome of its handshake."""
         return explain_tls(flow, client, tunnel, ongoing)
+
+
+def is_captured(session: Session) -> bool:
+    """Was the opening handshake captured?"""
+    return session.handshake is not None and session.handshake.outcome != "not-captured"

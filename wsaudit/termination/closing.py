@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.model import BOTH, PACKET_MASK, SECOND, SERVER, SIDES, CloseFrame, Finding, packet_number
+from wsaudit.model import BOTH, PACKET_MASK, SECOND, SERVER, SIDES, CloseFrame, Connection, Finding, packet_number
 from wsaudit.registry import is_sendable
-from wsaudit.termination.beats import fitting, maybe_overdue, regular, unanswered
+from wsaudit.termination.beats import fitting, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
 from wsaudit.termination.reported import offence, oversized
 from wsaudit.termination.wire import Wire, close_acked
-from wsaudit.termination.words import CONFIRM, close_fact, end_fact, reason_text, seconds
+from wsaudit.termination.words import close_fact, end_fact, reason_text, seconds
 
 if TYPE_CHECKING:
     from wsaudit.registry import Limit, Signatures, Text
@@ -27,7 +27,7 @@ FALLBACK = {"normal": ("going-away",), "going-away": ("normal",)}
 QUIET = frozenset((None, 1000, 1001, 1011))  # codes an endpoint gives when its keep-alive gives up
 WORDING = 0.5  # what is left of a code's own meaning when a keep-alive has given up
 PROMPT = SECOND
-ORDINARY = frozenset((1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
+ORDINARY = frozenset((None, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
 REMEMBERED = 4096
 POLITE = 0.72  # a hop whose limit fits and that closes as it should
 PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
@@ -52,19 +52,9 @@ def of_code(code: int | None) -> tuple[str, float]:
 def closing_cause(session: Session, end: Wire, findings: list[Finding], signatures: Signatures, reasons: Reasons) -> Verdict:
     """Why a connection with a Close ended."""
     c, s = end.closes
-    lead = leading(end)
+    lead = leading(c, s, end.initiator)
     answer = s if lead is c else c
     text = reasons.find(lead)
-    if (
-        answer is not None
-        and lead.code in ORDINARY
-        and text is None
-        and end.how == "fin"
-        and not maybe_overdue(session, lead.side, lead.place.time)
-        and (lead.side != SERVER or end.time - session.started < LONG_IDLE)
-    ):
-        cause, confidence = of_code(lead.code)
-        return Verdict(cause, confidence, (close_fact(lead), answer_fact(answer, end)), (), CONFIRM[cause])
     said = code_cause(session, lead, findings)
     late = keepalive_cause(session, lead, answer, signatures)
     if late and late[0].confidence > WORDING:
@@ -77,7 +67,7 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
         candidates.append(text_cause(text))
     facts = [close_fact(lead)]
     if answer is not None:
-        facts.append(answer_fact(answer, end))
+        facts.append(answer_fact(answer, end.initiator))
         if lead.code in (None, 1000, 1001) and candidates[0].confidence < 0.9:
             candidates += [Cause(other, 0.2) for other in FALLBACK.get(candidates[0].cause, ())]
     else:
@@ -86,22 +76,44 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
     return decide(candidates, tuple(facts))
 
 
-def leading(end: Wire) -> CloseFrame:
-    """The Close that started it; of two that crossed the one that says more."""
+def is_ordinary(session: Session, end: Wire, reasons: Reasons) -> bool:
+    """Of an end that `is_plain`: is there nothing more to say of its cause than what the two codes say?"""
     c, s = end.closes
+    lead = leading(c, s, end.initiator)
+    return (
+        lead.code in ORDINARY
+        and reasons.find(lead) is None
+        and unanswered(session, lead.side, lead.place.time) is None
+        and (lead.side != SERVER or not limit_causes(session, lead, reasons.polite))
+    )
+
+
+def leading(c: CloseFrame | None, s: CloseFrame | None, initiator: int | None) -> CloseFrame:
+    """The Close that started it; of two that crossed the one that says more."""
     if c is None or s is None:
         lead = s if c is None else c
         assert lead is not None
         return lead
-    if end.initiator == BOTH:
+    if initiator == BOTH:
         return c if of_code(s.code)[0] == "normal" else s
-    return s if end.initiator == SERVER else c
+    return s if initiator == SERVER else c
 
 
-def answer_fact(answer: CloseFrame, end: Wire) -> str:
+def evidence_of(row: Connection) -> tuple[str, ...]:
+    """The facts behind the cause of a row."""
+    end = row.termination
+    if end.evidence is not None:
+        return end.evidence
+    c, s = row.close
+    lead = leading(c, s, end.initiator)
+    answer = s if lead is c else c
+    return (close_fact(lead),) if answer is None else (close_fact(lead), answer_fact(answer, end.initiator))
+
+
+def answer_fact(answer: CloseFrame, initiator: int | None) -> str:
     number = answer.place.packet & PACKET_MASK
     code = "without a code" if answer.code is None else answer.code
-    if end.initiator == BOTH:
+    if initiator == BOTH:
         return f"{SIDES[answer.side]} sent its own Close {code} in packet {number}: they crossed"
     return f"{SIDES[answer.side]} answered with Close {code} in packet {number}"
 

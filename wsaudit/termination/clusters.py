@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from wsaudit.model import Connection, address
+from wsaudit.termination.closing import evidence_of
 from wsaudit.termination.edge import cloudflare
 from wsaudit.termination.words import CONFIRM
 
@@ -41,7 +42,7 @@ class Incident(NamedTuple):
 
 def end_time(row: Connection) -> int:
     """When the transport's end began."""
-    return row.termination.time or row.ended
+    return row.end_time or row.ended
 
 
 def group(rows: Iterable[Ended], key: Callable[[Connection], K]) -> dict[K, list[Ended]]:
@@ -107,12 +108,15 @@ def explain(each: Ended, cause: str, confidence: float, fact: str, alternatives:
     for other, weight in (*found.alternatives, (found.cause, found.confidence)):
         if other not in (cause, "unknown", "none"):
             others[other] = max(others.get(other, 0.0), min(weight, round(confidence - 0.3, 2), 0.4))
-    found.cause = cause
-    found.confidence = confidence
-    found.evidence = (*found.evidence, fact)
-    found.alternatives = tuple(sorted(((name, weight) for name, weight in others.items() if weight > 0.05), key=by_weight)[:3])
-    found.confirm = CONFIRM[cause]
-    found.cloudflare = cloudflare(found.kind, found.how, found.by, cause)
+    runners_up = sorted(((name, weight) for name, weight in others.items() if weight > 0.05), key=by_weight)
+    each.row.termination = found._replace(
+        cause=cause,
+        confidence=confidence,
+        evidence=(*evidence_of(each.row), fact),
+        alternatives=tuple(runners_up[:3]),
+        confirm=CONFIRM[cause],
+        cloudflare=cloudflare(found.kind, found.how, found.by, cause),
+    )
 
 
 def by_weight(item: tuple[str, float]) -> tuple[float, str]:

@@ -20,14 +20,28 @@ def libraries(session: Session) -> Libraries:
     handshake = session.handshake
     if handshake is None:
         return None, None
-    request, response = handshake.request, handshake.response
-    return (
-        None if request is None else known_library(handshake.user_agent, None, spelling(request), CLIENT),
-        None if response is None else known_library(None, handshake.server_header, None, SERVER),
-    )
+    return library_of(handshake.request, CLIENT), library_of(handshake.response, SERVER)
 
 
-@lru_cache(4096)
+def library_of(head: Head | None, role: int) -> Library | None:
+    """The library that wrote a head: the same for all heads of a form."""
+    if head is None:
+        return None
+    form = head.form
+    if form is None:
+        return recognised(head, role)
+    if form.library is None:
+        form.library = (recognised(head, role),)
+    return form.library[0]
+
+
+def recognised(head: Head, role: int) -> Library | None:
+    if role == CLIENT:
+        return known_library(head.get("user-agent"), None, spelling(head), role)
+    return known_library(None, head.get("server"), None, role)
+
+
+@lru_cache(256)
 def known_library(user_agent: str | None, server: str | None, names: tuple[bytes, ...] | None, role: int) -> Library | None:
     order = None if names is None else tuple(name.decode("latin-1") for name in names)
     return recognise(user_agent, server, order, role)

@@ -87,7 +87,7 @@ def share(known: Ended, other: Ended, fact: str) -> None:
     """Explain `other` as `known` is explained."""
     end = known.row.termination
     explain(other, end.cause, end.confidence, fact, end.alternatives)
-    other.row.termination.confirm = end.confirm
+    other.row.termination = other.row.termination._replace(confirm=end.confirm)
 
 
 def with_legs(incident: Incident, origin: dict[int, Ended]) -> Incident:

@@ -42,13 +42,15 @@ def failed_row(failed: Any) -> Connection:
     row.termination = Termination(
         "failed", failed.how, SERVER if refused else None, "connect-failed", 0.97 if refused else 0.9,
         (f"{fact} in packet {packet_number(failed.last_packet if refused else failed.first_packet)}",), (),
-        CONFIRM["connect-failed"], None, None, (ABNORMAL, NO_SESSION), failed.ended,
+        CONFIRM["connect-failed"], None, None, (ABNORMAL, NO_SESSION),
     )  # fmt: skip
+    row.end_time = failed.ended
     return row
 
 
-def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, str] | None:
-    """How a TLS connection ended in which no WebSocket was seen, None when it does not look like one.
+def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, int, str] | None:
+    """How and when a TLS connection ended in which no WebSocket was seen, and the outcome of its handshake, None when it does not
+    look like one.
 
     A TLS handshake that failed may have been for a WebSocket; so may a connection that cannot be opened and behaves like one.
     """
@@ -59,24 +61,25 @@ def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tu
     if how is None:
         how = "capture-end" if ongoing else "silent"
     if facts.handshake_failed is not None or (never_finished(facts) and how in ("fin", "rst", "silent")):
-        return tls_failed(facts, how, by, time, packet), "unanswered"
+        return *tls_failed(facts, how, by, time, packet), "unanswered"
     if facts.decrypted and facts.why_not is None:
         return None  # it was opened, and there was no WebSocket inside
     if not behaves(facts, flow):
         return None
     if how == "capture-end":
         told = NO_SESSION
-        return Termination(
-            "ongoing", how, None, "none", 0.95, ("the capture ends before the connection does",), reported=(told, told), time=time
-        ), "not-captured"
+        open_end = Termination(
+            "ongoing", how, None, "none", 0.95, ("the capture ends before the connection does",), reported=(told, told)
+        )
+        return open_end, time, "not-captured"
     evidence = (
         f"{SIDES[by]} ended TCP first in packet {packet_number(packet)}" if by in (CLIENT, SERVER) else "TCP ended",
         "the frames cannot be read without keys",
     )
     return Termination(
         "unknown", how, by, "unknown", 0.1, evidence, (), "the TLS keys: SSLKEYLOGFILE of the client, or of the server",
-        None, None, (CANNOT_TELL, CANNOT_TELL), time,
-    ), "not-captured"  # fmt: skip
+        None, None, (CANNOT_TELL, CANNOT_TELL),
+    ), time, "not-captured"  # fmt: skip
 
 
 def never_finished(facts: TlsFacts) -> bool:
@@ -84,7 +87,7 @@ def never_finished(facts: TlsFacts) -> bool:
     return not facts.handshake_complete and facts.records[CLIENT].handshake > 0 and not facts.records[CLIENT].application
 
 
-def tls_failed(facts: TlsFacts, how: str, by: int | None, time: int, packet: int) -> Termination:
+def tls_failed(facts: TlsFacts, how: str, by: int | None, time: int, packet: int) -> tuple[Termination, int]:
     """T06: the TLS handshake came to nothing."""
     from wsaudit.tls.facts import FAILURES
 
@@ -103,8 +106,8 @@ def tls_failed(facts: TlsFacts, how: str, by: int | None, time: int, packet: int
     confidence = 0.97 if alert is not None or facts.handshake_failed is not None else 0.85
     return Termination(
         "failed", how, by, "tls-failure", confidence, tuple(evidence), (), CONFIRM["tls-failure"],
-        None, None, (ABNORMAL, NO_SESSION), time,
-    )  # fmt: skip
+        None, None, (ABNORMAL, NO_SESSION),
+    ), time  # fmt: skip
 
 
 def behaves(facts: TlsFacts, flow: Flow) -> bool:

@@ -32,15 +32,13 @@ AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
 STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
 NOTHING = Reported(None, None, True)  # still open, or never open
 UNKNOWN = Reported(None, None, False)
-REMEMBERED = 4096
-CLEAN: dict[tuple[int | None, int | None, int | None, int, int], tuple[Reported, Reported]] = {}
 
 
 def reported(session: Session, end: Wire, findings: list[Finding], known: Libraries) -> tuple[Reported, Reported]:
     """(client's, server's) report."""
-    c, s = end.closes
-    if c is not None and s is not None and is_plain(session, end, c, s):
-        return clean(c.code, s.code, end.initiator, known)
+    if is_plain(session, end):
+        c, s = end.closes
+        return clean((c and c.code, s and s.code), end.initiator, known)
     if end.kind == "ongoing":
         return NOTHING, NOTHING
     if end.kind in ("refused", "failed"):
@@ -48,12 +46,14 @@ def reported(session: Session, end: Wire, findings: list[Finding], known: Librar
     return told(session, CLIENT, end, findings, known[CLIENT]), told(session, SERVER, end, findings, known[SERVER])
 
 
-def is_plain(session: Session, end: Wire, c: CloseFrame, s: CloseFrame) -> bool:
+def is_plain(session: Session, end: Wire) -> bool:
     """Both Closes arrived, nothing disturbed or followed them, neither complains: what nearly every connection shows."""
+    c, s = end.closes
+    if c is None or s is None or end.kind != "closed" or end.how != "fin":
+        return False
     a, b = session.client.stream, session.server.stream
     return bool(
-        end.how == "fin"
-        and a.acked >= c.end
+        a.acked >= c.end
         and b.acked >= s.end
         and not a.rst_time
         and not b.rst_time
@@ -70,18 +70,8 @@ def is_plain(session: Session, end: Wire, c: CloseFrame, s: CloseFrame) -> bool:
     )
 
 
-def clean(client_code: int | None, server_code: int | None, initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
-    """The ordinary end, by the few facts that matter; remembered, because nearly every connection ends in one of few ways."""
-    key = (client_code, server_code, initiator, id(known[CLIENT]), id(known[SERVER]))  # the registry keeps libraries for good
-    found = CLEAN.get(key)
-    if found is None:
-        if len(CLEAN) >= REMEMBERED:
-            CLEAN.clear()
-        found = CLEAN[key] = work_out_clean((client_code, server_code), initiator, known)
-    return found
-
-
-def work_out_clean(codes: tuple[int | None, int | None], initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
+def clean(codes: tuple[int | None, int | None], initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
+    """The ordinary end, by the few facts that matter."""
     found = []
     for side, library in ((CLIENT, known[CLIENT]), (SERVER, known[SERVER])):
         got, sent = codes[1 - side], codes[side]

@@ -36,10 +36,11 @@ class Wire:
             self.silent = silenced(a, b)
             self.how = "silent" if self.silent is not None or not session.ongoing else "capture-end"
             self.time, self.packet = session.ended, session.last_packet
-        self.closes: tuple[CloseFrame | None, CloseFrame | None] = (client.close, server.close)
-        if findings and (client.closes or server.closes):
-            self.closes = readable_closes(session, findings)
-        c, s = self.closes
+        c = client.closes[0] if client.closes else None
+        s = server.closes[0] if server.closes else None
+        if findings and (c is not None or s is not None):
+            c, s = readable_closes(c, s, findings)
+        self.closes = c, s
         self.kind = kind_of(session, self)
         if c is not None and s is not None:
             self.initiator: int | None = first_of(c, s)
@@ -78,14 +79,17 @@ def taken(session: Session, handshake: Handshake, end: Wire) -> bool:
     return end.by == SERVER and response is not None and end.time - response.end_time > CHANCE_TO_REFUSE
 
 
-def readable_closes(session: Session, findings: list[Finding]) -> tuple[CloseFrame | None, CloseFrame | None]:
+def readable_closes(
+    c: CloseFrame | None, s: CloseFrame | None, findings: list[Finding]
+) -> tuple[CloseFrame | None, CloseFrame | None]:
     """The Closes that a peer could read as such: behind a length with its top bit set (RFC 6455 §5.2) nothing is."""
-    closes = [session.client.close, session.server.close]
     for finding in findings:
-        close = closes[finding.side]
-        if finding.rule == "FR-06" and close is not None and finding.place.offset < close.place.offset:
-            closes[finding.side] = None
-    return closes[0], closes[1]
+        if finding.rule == "FR-06":
+            if finding.side == CLIENT and c is not None and finding.place.offset < c.place.offset:
+                c = None
+            elif finding.side == SERVER and s is not None and finding.place.offset < s.place.offset:
+                s = None
+    return c, s
 
 
 def may_hide_close(party: Party) -> bool:
