@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import wire
-from termination.endings import ending, gone, talk
+from termination.endings import ending, gone, read, talk
 from wire import C, S
 
 import wsaudit
@@ -48,6 +49,40 @@ def test_both_closes_but_no_fin() -> None:
     found = ending(talk().close(C, 1000).close(S, 1000).ack(C))
     assert (found.kind, found.how, found.by) == ("closed", "capture-end", None)
     assert found.client == found.server == (1000, True, True)
+
+
+def ends_of_all_kinds() -> list[wire.Conversation]:
+    return [
+        gone(talk().close(C, 1000).close(S, 1000), S),
+        gone(talk().close(S, 1001).close(C, 1001), C),
+        gone(talk().close(S, 1001).ack(C), C),
+        gone(talk(), S),
+        talk().rst(C),
+        talk().fin(S).ack(C).text(C, "late").rst(S),
+        talk(),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["pcap", "pcapng"])
+@pytest.mark.parametrize("time", [0, 1000, wire.START])
+def test_a_clock_that_stands_still(time: int, kind: str) -> None:
+    """The order of packets tells as much as their times do; 0 is a time like any other."""
+    for number, conversation in enumerate(ends_of_all_kinds()):
+        expected = ending(conversation)
+        conversation.packets[:] = [wire.Packet(time, data) for _, data in conversation.packets]
+        capture = conversation.pcap() if kind == "pcap" else conversation.pcapng()
+        (found,) = map(read, wsaudit.audit(capture).to_dict()["connections"])
+        assert found[:3] == expected[:3], number
+        assert (found.initiator, found.client, found.server) == (expected.initiator, expected.client, expected.server), number
+
+
+def test_a_clock_that_stands_still_makes_no_incident_and_no_hasty_client() -> None:
+    packets = [wire.Packet(0, data) for i in range(12) for _, data in gone(talk(40000 + i), S).packets]
+    found = wsaudit.audit(wire.pcap(packets)).to_dict()
+    assert len(found["connections"]) == 12
+    assert found["incidents"] == []
+    assert not [each["rule"] for each in found["findings"] if each["rule"].startswith("RC-")]
+    assert "the same time" in found["inputs"][0]["notices"][0]
 
 
 def segment_without_news(conversation: wire.Conversation, side: int, payload: bytes, ack: int) -> wire.Conversation:

@@ -23,6 +23,7 @@ SMALL_CHUNK = 64 << 10
 # Many captures that overlap in time share this much buffer and this many file handles (a Mac's default limit is 256).
 BUFFER_BUDGET = 64 << 20
 MOST_OPEN = 100
+STANDSTILL = 20  # so many packets never have one time
 
 
 def open_capture(named: Named, index: int = 0) -> CaptureReader:
@@ -241,6 +242,8 @@ class CaptureReader:
             self._note(f"{walker.homeless} packets of interfaces that the capture does not describe were passed over")
         if isinstance(walker, PcapngWalker) and walker.undated:
             self._note(f"{walker.undated} packets carry no usable time; each got that of the packet before it")
+        if walker.number >= STANDSTILL and walker.first_time == walker.last_time:
+            self._note(f"all {walker.number} packets have the same time: durations, and what follows from them, are unknown")
 
     def _damage(self, text: str) -> None:
         self.truncated = True

@@ -111,6 +111,8 @@ class Decoder:
 
     def packet(self, buffer: Buffer, pos: int, caplen: int, wirelen: int, time: int, packet: int, linktype: int) -> None:
         """One captured packet at buffer[pos:pos+caplen]."""
+        if time == 0:
+            time = 1  # a clock that was never set: behind this door 0 means "never"
         if not COMPILED and linktype == 1 and caplen == wirelen and take_packet(self, buffer, pos, caplen, time, packet):
             return
         self.packets += 1

@@ -222,7 +222,7 @@ def returns_of(group: list[Connection]) -> Iterator[Return]:
     group = sorted(group, key=lambda each: (each.started, each.first_packet))
     open_until = 0  # the end of all before `before`
     for before, after in pairwise(group):
-        alone = open_until <= before.started and before.ended <= after.started
+        alone = open_until <= before.started and before.ended < after.started  # one instant: too coarse a clock
         if alone and before.termination.kind not in ("ongoing", "unknown"):
             yield Return(before, after, after.started - before.ended)
         open_until = max(open_until, before.ended)

@@ -27,6 +27,8 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
     Also gives rows the cause that only the comparison tells: their terminations are changed in place. `signatures`: a file of the
     user's own limits. Shape of an incident: report.md, with cause, confidence, alternatives and confirm.
     """
+    if all(row.ended == row.started for row in rows):
+        return []  # a clock that stood still: all ends would be one event
     known = load_signatures(signatures)
     ended = [
         Ended(number, row, end_time(row))

@@ -205,8 +205,8 @@ def followed(party: Party) -> bool:
 
 def gone_before(stream: Stream, got: CloseFrame) -> bool:
     """Was this side's socket gone when the peer's Close came? Its TCP then answers with an RST, and nobody has read the Close."""
-    gone = stream.fin_time or stream.rst_time
-    return bool(stream.rst_time and gone < got.place.time)
+    gone = (stream.fin_time, stream.fin_packet) if stream.fin_time else (stream.rst_time, stream.rst_packet)
+    return bool(stream.rst_time and gone < (got.place.time, got.place.packet))
 
 
 def overtaken(session: Session, side: int, got: CloseFrame, sent: CloseFrame | None) -> bool:

@@ -106,15 +106,16 @@ def transport_end(a: Stream, b: Stream) -> tuple[str | None, int | None, int, in
     """How TCP ended, by whom, when, and in which packet; `a` is the client's stream.
 
     Of two FINs the one that acknowledges the other came second; when neither does, they crossed. Capture order says nothing of
-    what the endpoints knew.
+    what the endpoints knew. Packets of one time, as coarse clocks give, are in the order of their numbers.
     """
     if not a.rst_time and not b.rst_time:
         if a.fin_time and b.fin_time:
-            if a.acked_time <= b.fin_time and fin_acked(a):
+            client, server = (a.fin_time, a.fin_packet), (b.fin_time, b.fin_packet)
+            if (a.acked_time, a.acked_packet) <= server and fin_acked(a):
                 return "fin", CLIENT, a.fin_time, a.fin_packet
-            if b.acked_time <= a.fin_time and fin_acked(b):
+            if (b.acked_time, b.acked_packet) <= client and fin_acked(b):
                 return "fin", SERVER, b.fin_time, b.fin_packet
-            if a.fin_time <= b.fin_time:
+            if client <= server:
                 return "fin", BOTH, a.fin_time, a.fin_packet
             return "fin", BOTH, b.fin_time, b.fin_packet
         if a.fin_time:
