@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import wire
 from wire import C, S
 
 import wsaudit
+from wsaudit.model import NO_HEARTBEAT, ApplicationBeat, Close, Connection, Detail, Heartbeat, unpack
 
 
 def rows(talk: wire.Conversation | bytes) -> list[dict[str, Any]]:
@@ -93,3 +95,32 @@ def test_a_get_without_upgrade_to_a_path_that_others_upgrade() -> None:
         ("10.0.0.1", "confirmed"),
         ("10.0.0.7", "probable"),
     ]
+
+
+def test_what_is_packed_comes_back() -> None:
+    beat = ApplicationBeat("phoenix", 1, 3, None, True, 5, 1 << 41, 9, 0, ("cowboy",))
+    for heartbeat in (NO_HEARTBEAT, Heartbeat((1, 2), (0, 1), 10**9, None, 7, (1 << 60, 0)), Heartbeat(application=beat)):
+        detail = Detail(
+            (1 << 40) + 5, frames=((1 << 40, 2, 3, 4, 5, 6, 7), (0,) * 7), idle=(1, None, 2, 3), heartbeat=heartbeat,
+            last_frames=((1 << 60, 8, 1, 0x81, 5),),
+        )  # fmt: skip
+        made = Connection(1, 2, 3, (b"\n\0\0\1", 4), (b"\n\0\0\2", 5), detail.pack())
+        made.mask_keys = [0, 1 << 31, 0xFFFFFFFF]
+        made.close = (Close(1000, b"bye"), None)
+        for each in (made, pickle.loads(pickle.dumps(made))):
+            assert each.detail == detail
+            assert isinstance(each.detail.heartbeat, Heartbeat)
+            assert each.mask_keys == (0, 1 << 31, 0xFFFFFFFF)
+        assert pickle.loads(pickle.dumps(made)) == made
+    assert unpack(Detail(7).pack()) == Detail(7)
+
+
+def test_rows_that_say_the_same_share_it() -> None:
+    talks = [
+        wire.Conversation(("10.0.0.1", 40000 + i), start=wire.START + i).open().upgrade().close(C, 1000, "bye").fin(C).fin(S)
+        for i in range(2)
+    ]
+    one, other = wsaudit.audit(wire.pcap(wire.merge(*talks), nanoseconds=True)).audit.connections
+    assert one.close == (Close(1000, b"bye"), None)
+    assert one.close is other.close
+    assert one.server is other.server

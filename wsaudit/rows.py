@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from wsaudit.http.upgrade import auth_kinds
+from wsaudit.http.upgrade import Handshake, auth_kinds
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import (
     CLIENT,
@@ -13,8 +14,9 @@ from wsaudit.model import (
     SIDES,
     WHO,
     ApplicationBeat,
-    CloseFrame,
+    Close,
     Connection,
+    Detail,
     PlainGet,
     Reported,
     Termination,
@@ -27,8 +29,11 @@ from wsaudit.termination.closing import evidence_of
 
 if TYPE_CHECKING:
     from wsaudit.termination import Explainer
+    from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.tunnel import TlsTunnel
 
+Closes = tuple[Close | None, Close | None]
+Facts = tuple[object, ...]
 FRAME_NAMES = ("text", "binary", "continuation", "close", "ping", "pong", "reserved")
 OPCODE_NAMES = (
     "continuation",
@@ -54,71 +59,110 @@ ENDED_WELL = ("closed", "ongoing", "refused")
 def row(session: Session, termination: Termination, end_time: int) -> Connection:
     """What the report keeps of a connection. `end_time`: of the first FIN or RST, or of the last packet."""
     client, server = session.client, session.server
-    handshake = session.handshake
     flow = session.flow
-    address_c, address_s = (
-        ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
-        if client.stream is flow.a
-        else ((flow.address_b, flow.port_b), (flow.address_a, flow.port_a))
+    a, b = client.stream, server.stream
+    swapped = a is not flow.a
+    gaps = len(client.gaps) + len(server.gaps)
+    truncated = a.truncated + b.truncated
+    detail = Detail(
+        session.last_packet,
+        (client.frames.frame_counts(), server.frames.frame_counts()),
+        (message_counts(client), message_counts(server)),
+        (close_place(client), close_place(server)),
+        flow.silence,
+        session.idle_at(end_time),
+        (
+            a.retransmissions + b.retransmissions,
+            a.out_of_order + b.out_of_order,
+            a.zero_windows + b.zero_windows,
+            a.conflicts + b.conflicts,
+            a.duplicates + b.duplicates,
+        ),
+        gaps,
+        truncated,
+        () if termination.kind in ENDED_WELL else last_frames(session),
+        session.heartbeat(),
     )
-    found = Connection(session.first_packet, session.last_packet, session.started, session.ended, address_c, address_s)
-    if handshake is not None:
-        found.outcome = handshake.outcome
-        found.status = handshake.status
-        found.target = handshake.target
-        found.host = handshake.host
-        found.origin = handshake.origin
-        found.user_agent = handshake.user_agent
-        found.server_header = handshake.server_header
-        found.key = handshake.key
-        found.subprotocols_offered = handshake.subprotocols_offered
-        found.subprotocol = handshake.subprotocol
-        if handshake.extensions_lines:
-            found.extensions = tuple(
-                part.split(";")[0].strip() for line in handshake.extensions_lines for part in line.split(",")
-            )
-        found.latency = handshake.latency_ns
-        if handshake.request is not None:
-            found.auth = auth_kinds(handshake.request)
-    found.http = session.http
+    found = Connection(
+        session.first_packet, session.started, session.ended, *endpoints(flow, swapped), detail.pack(), False, "tcp", session.http
+    )
     if session.tls is not None:
-        facts = session.tls
         found.transport = "tls"
-        found.tls = (facts.version, facts.cipher, facts.sni, facts.alpn, facts.decrypted, facts.why_not)
-    found.frames = (frame_counts(client), frame_counts(server))
-    found.messages = (message_counts(client), message_counts(server))
-    found.close = (client.close, server.close)
+        found.tls = tls_facts(session.tls)
+    if session.handshake is not None:
+        add_handshake(found, session.handshake)
+    if client.closes:
+        found.close = said(*client.closes[0][1:3], *(server.closes[0][1:3] if server.closes else (None, None)))
+    elif server.closes:
+        found.close = said(None, None, *server.closes[0][1:3])
     found.termination = termination
     found.end_time = end_time
-    found.heartbeat = session.heartbeat()
-    found.silence = flow.silence
-    found.idle = session.idle_at(end_time)
-    a, b = client.stream, server.stream
-    found.network = (
-        a.retransmissions + b.retransmissions,
-        a.out_of_order + b.out_of_order,
-        a.zero_windows + b.zero_windows,
-        a.conflicts + b.conflicts,
-        a.duplicates + b.duplicates,
-    )
-    found.gaps = len(client.gaps) + len(server.gaps)
-    found.truncated_packets = a.truncated + b.truncated
     found.midstream = session.midstream
-    found.complete = not (found.gaps or found.midstream or found.truncated_packets or found.outcome == "not-captured")
+    found.complete = not (gaps or truncated or session.midstream or found.outcome == "not-captured")
     if client.frames.first_keys:
-        found.mask_keys = tuple(client.frames.first_keys)
-    if termination.kind not in ENDED_WELL:
-        found.last_frames = last_frames(session)
+        found.mask_keys = client.frames.first_keys
     if session.notices:
         found.notices = tuple(session.notices)
     return found
 
 
-def frame_counts(party: Party) -> tuple[int, ...]:
-    """Complete frames by kind, in the order of FRAME_NAMES."""
-    counts = party.frames.opcode_counts()
-    reserved = sum(counts) - counts[0] - counts[1] - counts[2] - counts[8] - counts[9] - counts[10]
-    return (counts[1], counts[2], counts[0], counts[8], counts[9], counts[10], reserved)
+# Servers, kinds of TLS and Closes of one kind are few, and rows are many: one object for all that are equal.
+
+
+@lru_cache(4096)
+def said(code_c: int | None, reason_c: bytes | None, code_s: int | None, reason_s: bytes | None) -> Closes:
+    """What the first Closes of client and server said. Reason None: there was no Close."""
+    client = None if reason_c is None else Close(code_c, reason_c)
+    return client, None if reason_s is None else Close(code_s, reason_s)
+
+
+@lru_cache(4096)
+def server_at(address: bytes, port: int) -> tuple[bytes, int]:
+    return address, port
+
+
+@lru_cache(4096)
+def shared(facts: Facts) -> Facts:
+    return facts
+
+
+def endpoints(flow: Flow, swapped: int) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
+    """Client and server; `swapped`: the client is the flow's side b."""
+    if swapped:
+        return (flow.address_b, flow.port_b), server_at(flow.address_a, flow.port_a)
+    return (flow.address_a, flow.port_a), server_at(flow.address_b, flow.port_b)
+
+
+def tls_facts(facts: TlsFacts) -> Facts:
+    return shared((facts.version, facts.cipher, facts.sni, facts.alpn, facts.decrypted, facts.why_not))
+
+
+def add_handshake(found: Connection, handshake: Handshake) -> None:
+    found.outcome = handshake.outcome
+    found.status = handshake.status
+    found.target = handshake.target
+    found.host = handshake.host
+    found.origin = handshake.origin
+    found.user_agent = handshake.user_agent
+    found.server_header = handshake.server_header
+    found.key = handshake.key
+    found.subprotocols_offered = handshake.subprotocols_offered
+    found.subprotocol = handshake.subprotocol
+    if handshake.extensions_lines:
+        found.extensions = extension_names(handshake.extensions_lines)
+    found.latency = handshake.latency_ns
+    if handshake.request is not None:
+        found.auth = auth_kinds(handshake.request)
+
+
+@lru_cache(256)
+def extension_names(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part.split(";")[0].strip() for line in lines for part in line.split(","))
+
+
+def close_place(party: Party) -> tuple[int, int]:
+    """Packet and time of its first Close; zeros: there was none."""
+    return party.closes[0].place[:2] if party.closes else (0, 0)
 
 
 def message_counts(party: Party) -> tuple[int, ...]:
@@ -151,18 +195,17 @@ def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, ex
     if found is None:
         return None
     termination, end_time, outcome = found
-    ends = ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
-    facts = tunnel.facts
-    made = Connection(flow.first_packet, flow.last_packet, flow.first_time, flow.last_time, ends[client], ends[1 - client])
+    gaps = flow.a.gap_count + flow.b.gap_count
+    detail = Detail(flow.last_packet, silence=flow.silence, gaps=gaps)
+    ends = endpoints(flow, client)
+    made = Connection(flow.first_packet, flow.first_time, flow.last_time, *ends, detail.pack())
     made.probable = True
     made.transport = "tls"
     made.http = None
     made.outcome = outcome
-    made.tls = (facts.version, facts.cipher, facts.sni, facts.alpn, facts.decrypted, facts.why_not)
+    made.tls = tls_facts(tunnel.facts)
     made.termination = termination
     made.end_time = end_time
-    made.silence = flow.silence
-    made.gaps = flow.a.gap_count + flow.b.gap_count
     made.complete = False
     return made
 
@@ -176,7 +219,8 @@ def plain_get_rows(rows: list[Connection], gets: list[PlainGet]) -> list[Connect
     for get in gets:
         if (get.server, path_of(get.target)) not in asked or (get.client, get.server) in known:
             continue
-        made = Connection(get.first_packet, get.last_packet, get.started, get.ended, get.client, get.server, probable=True)
+        made = Connection(get.first_packet, get.started, get.ended, get.client, get.server, Detail(get.last_packet).pack())
+        made.probable = True
         made.outcome = "refused"
         made.status, made.target, made.host, made.user_agent = get.status, get.target, get.host, get.user_agent
         made.latency = get.ended - get.started
@@ -210,14 +254,14 @@ def endpoint(end: tuple[bytes, int]) -> dict[str, Any]:
     return {"address": address(end[0]), "port": end[1]}
 
 
-def close_dict(close: CloseFrame | None) -> dict[str, Any] | None:
+def close_dict(close: Close | None, place: tuple[int, int]) -> dict[str, Any] | None:
     if close is None:
         return None
     return {
         "code": close.code,
         "reason": close.reason.decode("utf-8", "backslashreplace"),
-        "packet": packet_number(close.place.packet),
-        "time": timestamp(close.place.time),
+        "packet": packet_number(place[0]),
+        "time": timestamp(place[1]),
     }
 
 
@@ -241,10 +285,11 @@ def application_dict(beat: ApplicationBeat | None) -> dict[str, Any] | None:
 def connection_dict(number: int, made: Connection) -> dict[str, Any]:
     """One entry of `connections` in the JSON report."""
     end = made.termination
+    detail = made.detail
     tls = None
     if made.tls is not None:
         tls = dict(zip(("version", "cipher", "sni", "alpn", "decrypted", "why_not"), made.tls, strict=True))
-    heartbeat = made.heartbeat
+    heartbeat = detail.heartbeat
     return {
         "id": number,
         "websocket": "probable" if made.probable else "confirmed",
@@ -256,7 +301,7 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
         "tls": tls,
         "input": made.first_packet >> 40,
         "first_packet": packet_number(made.first_packet),
-        "last_packet": packet_number(made.last_packet),
+        "last_packet": packet_number(detail.last_packet),
         "started": timestamp(made.started),
         "ended": timestamp(made.ended),
         "duration": (made.ended - made.started) / SECOND,
@@ -274,7 +319,7 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
             "latency": seconds(made.latency),
         },
         "auth": list(made.auth),
-        "frames": {SIDES[side]: dict(zip(FRAME_NAMES, made.frames[side], strict=True)) for side in (CLIENT, SERVER)},
+        "frames": {SIDES[side]: dict(zip(FRAME_NAMES, detail.frames[side], strict=True)) for side in (CLIENT, SERVER)},
         "messages": {
             SIDES[side]: {
                 "text": counts[0],
@@ -283,11 +328,11 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
                 "wire_bytes": counts[3],
                 "largest": counts[4],
             }
-            for side, counts in enumerate(made.messages)
+            for side, counts in enumerate(detail.messages)
         },
         "close": {
-            "client": close_dict(made.close[CLIENT]),
-            "server": close_dict(made.close[SERVER]),
+            "client": close_dict(made.close[CLIENT], detail.closes[CLIENT]),
+            "server": close_dict(made.close[SERVER], detail.closes[SERVER]),
             "initiator": None if end.initiator is None else WHO[end.initiator],
         },
         "reported": {"client": reported_dict(end.reported[CLIENT]), "server": reported_dict(end.reported[SERVER])},
@@ -307,18 +352,18 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
             "unanswered": dict(zip(SIDES, heartbeat.unanswered, strict=True)),
             "interval": seconds(heartbeat.interval),
             "rtt": {"p50": seconds(heartbeat.rtt_p50), "p99": seconds(heartbeat.rtt_p99)},
-            "longest_silence": seconds(made.silence),
+            "longest_silence": seconds(detail.silence),
             "application": application_dict(heartbeat.application),
         },
-        "idle": dict(zip(("any", "client", "server", "data"), map(seconds, made.idle), strict=True)),
+        "idle": dict(zip(("any", "client", "server", "data"), map(seconds, detail.idle), strict=True)),
         "network": dict(
-            zip(("retransmissions", "out_of_order", "zero_window", "conflicts", "duplicates"), made.network, strict=True)
+            zip(("retransmissions", "out_of_order", "zero_window", "conflicts", "duplicates"), detail.network, strict=True)
         ),
         "evidence": {
             "complete": made.complete,
             "midstream": made.midstream,
-            "gaps": made.gaps,
-            "truncated_packets": made.truncated_packets,
+            "gaps": detail.gaps,
+            "truncated_packets": detail.truncated_packets,
         },
         "last_frames": [
             {
@@ -329,7 +374,7 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
                 "fin": shape & 0x80 != 0,
                 "length": length,
             }
-            for time, packet, side, shape, length in made.last_frames
+            for time, packet, side, shape, length in detail.last_frames
         ],
         "notices": list(made.notices),
     }

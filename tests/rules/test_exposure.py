@@ -15,7 +15,7 @@ from tests.rules.handshakes import handshake, judged
 from tests.rules.test_handshake_request import CHROME
 from wsaudit.http.head import parse_head
 from wsaudit.http.upgrade import build_handshake
-from wsaudit.model import Connection, Place
+from wsaudit.model import Connection, Detail, Place
 from wsaudit.rules.exposure import (
     cleartext_connection,
     cleartext_credential,
@@ -139,7 +139,7 @@ def test_loopback_addresses() -> None:
 
 
 def connection(number: int = 1, **facts: Any) -> Connection:
-    made = Connection(number, number, number, number + 1, (b"\n\0\0\1", 40000 + number), (b"\n\0\0\2", 443))
+    made = Connection(number, number, number + 1, (b"\n\0\0\1", 40000 + number), (b"\n\0\0\2", 443), Detail(number).pack())
     for name, value in facts.items():
         setattr(made, name, value)
     return made

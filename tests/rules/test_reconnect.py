@@ -10,7 +10,7 @@ import wire
 from wire import C, S
 
 import wsaudit
-from wsaudit.model import CLIENT, SECOND, SERVER, CloseFrame, Connection, Fault, Place, Termination
+from wsaudit.model import CLIENT, SECOND, Close, Connection, Detail, Fault, Termination
 from wsaudit.rules.reconnect import (
     reconnect_after_fatal_code,
     reconnect_delay_constant,
@@ -25,10 +25,11 @@ SERVER_END = (b"\n\0\0\2", 80)
 def row(start: float, stop: float, kind: str = "dropped", code: int | None = None, **facts: Any) -> Connection:
     """A connection from `start` to `stop` seconds. `code`: of the server's Close."""
     first = round(start * 1000) + 1
-    made = Connection(first, first + 1, round(start * SECOND), round(stop * SECOND), (b"\n\0\0\1", 40000), SERVER_END)
+    times = round(start * SECOND), round(stop * SECOND)
+    made = Connection(first, *times, (b"\n\0\0\1", 40000), SERVER_END, Detail(first + 1).pack())
     made.target, made.user_agent, made.termination = "/ws?t=1", "agent/1", Termination(kind)
     if code is not None:
-        made.close = (None, CloseFrame(SERVER, code, b"", 2, False, Place(first, made.ended, 0), 0, 0))
+        made.close = (None, Close(code, b""))
     for name, value in facts.items():
         setattr(made, name, value)
     return made

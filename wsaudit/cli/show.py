@@ -128,8 +128,9 @@ def pick(records: Records, number: int | None, around: int | None) -> int:
         there = "there is one connection" if count == 1 else f"there are {count:,} connections"
         raise UsageError(f"-c {number}: {there}")
     row = records.rows[number - 1]
-    first, last = packet_number(row.first_packet), packet_number(row.last_packet)
-    if around is not None and row.first_packet >> 40 == row.last_packet >> 40 and not first <= around <= last:
+    end = row.detail.last_packet
+    first, last = packet_number(row.first_packet), packet_number(end)
+    if around is not None and row.first_packet >> 40 == end >> 40 and not first <= around <= last:
         raise UsageError(f"--around {around}: connection {number} goes from packet {first} to {last}")
     return number
 

@@ -184,18 +184,21 @@ def heartbeat_too_slow(connections: Sequence[Connection], findings: Sequence[Fin
     """
     limits: dict[tuple[bytes, int], int] = {}
     for connection in connections:
-        idle = connection.idle[0]
-        if connection.termination.cause == "idle-timeout" and idle:
+        idle = connection.detail.idle[0] if connection.termination.cause == "idle-timeout" else None
+        if idle:
             limits[connection.server] = min(idle, limits.get(connection.server, idle))
     for connection in connections if limits else ():
-        limit, interval = limits.get(connection.server), connection.heartbeat.interval
-        own = connection.heartbeat.application
-        if limit is not None and interval is None and own is not None and own.interval and own.interval >= NEAR * limit:
+        limit = limits.get(connection.server)
+        if limit is None:
+            continue
+        heartbeat = connection.detail.heartbeat
+        interval, own = heartbeat.interval, heartbeat.application
+        if interval is None and own is not None and own.interval and own.interval >= NEAR * limit:
             place = Place(own.packet, own.last, own.offset)
             detail = f"{own.kind} heartbeats every {seconds(own.interval)} where connections to this server die after "
             yield connection, own.side, Fault(f"{detail}{seconds(limit)} of silence", place, own.count)
-        if limit is not None and interval is not None and interval >= NEAR * limit:
-            client, server = connection.heartbeat.pings
+        if interval is not None and interval >= NEAR * limit:
+            client, server = heartbeat.pings
             place = Place(connection.first_packet, connection.started, 0)
             detail = f"Pings every {seconds(interval)} where connections to this server die after {seconds(limit)} of silence"
             yield connection, int(server > client), Fault(detail, place, max(client, server))

@@ -304,7 +304,7 @@ def predictable_client_software(connections: Sequence[Connection], findings: Seq
     """
     groups: defaultdict[str | None, list[Connection]] = defaultdict(list)
     for connection in connections:
-        if connection.mask_keys:
+        if connection.packed_keys:
             groups[connection.user_agent].append(connection)
     for agent, users in groups.items():
         why = predictable(users)
@@ -317,7 +317,7 @@ def predictable_client_software(connections: Sequence[Connection], findings: Seq
 
 def without_copies(connections: list[Connection]) -> list[Connection]:
     """Each connection once: a proxy that tunnels passes handshake and masked frames on as they are."""
-    return list({(each.key, each.mask_keys): each for each in reversed(connections)}.values())[::-1]
+    return list({(each.key, each.packed_keys): each for each in reversed(connections)}.values())[::-1]
 
 
 def predictable(connections: list[Connection]) -> str | None:

@@ -187,6 +187,6 @@ def intermediary_split_control_frame(
         for connection in same if len(same) > 1 else ():
             for side in (CLIENT, SERVER):
                 found = split.get((connection.first_packet, side))
-                whole = [leg for leg in same if (leg.first_packet, side) not in split and any(leg.frames[side][3:6])]
+                whole = [leg for leg in same if (leg.first_packet, side) not in split and any(leg.detail.frames[side][3:6])]
                 if found is not None and whole:
                     yield connection, side, Fault("a control frame, whole on the other leg, is split on this one", found.place)

@@ -71,7 +71,7 @@ def clamp(confidence: float) -> float:
 
 def ongoing(end: Wire) -> Verdict:
     """T01: nothing has ended."""
-    facts = tuple(close_fact(close) for close in end.closes if close is not None)
+    facts = tuple(close_fact(close, close.side, close.place.packet) for close in end.closes if close is not None)
     return Verdict("none", MOST, (end_fact(end), *facts), (), None)
 
 
@@ -85,7 +85,7 @@ def evidence_lost(session: Session, end: Wire) -> Verdict:
             where = "" if gap is None else f" near packet {packet_number(gap.packet)} ({gap.reason})"
             if party.frames.lost:
                 facts.append(f"{what} of the {SIDES[party.side]} are missing{where}: a Close may be among them")
-    facts += [close_fact(close) for close in end.closes if close is not None]
+    facts += [close_fact(close, close.side, close.place.packet) for close in end.closes if close is not None]
     return Verdict("unknown", 0.3, (*facts, end_fact(end)), (), CONFIRM["unknown"])
 
 

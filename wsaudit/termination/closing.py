@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from wsaudit.model import BOTH, PACKET_MASK, SECOND, SERVER, SIDES, CloseFrame, Connection, Finding, packet_number
+from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, CloseFrame, Connection, Finding, packet_number
 from wsaudit.registry import is_sendable
 from wsaudit.termination.beats import fitting, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
@@ -15,6 +15,8 @@ from wsaudit.termination.words import close_fact, end_fact, reason_text, seconds
 if TYPE_CHECKING:
     from wsaudit.registry import Limit, Signatures, Text
     from wsaudit.session import Session
+
+Said = TypeVar("Said", Close, CloseFrame)
 
 CODES = {
     1000: ("normal", 0.95), 1001: ("going-away", 0.95), 1002: ("protocol-error", 0.85), 1003: ("invalid-data", 0.85),
@@ -65,9 +67,9 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
     candidates = [said, *late, *limits]
     if text is not None:
         candidates.append(text_cause(text))
-    facts = [close_fact(lead)]
+    facts = [close_fact(lead, lead.side, lead.place.packet)]
     if answer is not None:
-        facts.append(answer_fact(answer, end.initiator))
+        facts.append(answer_fact(answer, answer.side, answer.place.packet, end.initiator))
         if lead.code in (None, 1000, 1001) and candidates[0].confidence < 0.9:
             candidates += [Cause(other, 0.2) for other in FALLBACK.get(candidates[0].cause, ())]
     else:
@@ -88,7 +90,7 @@ def is_ordinary(session: Session, end: Wire, reasons: Reasons) -> bool:
     )
 
 
-def leading(c: CloseFrame | None, s: CloseFrame | None, initiator: int | None) -> CloseFrame:
+def leading(c: Said | None, s: Said | None, initiator: int | None) -> Said:
     """The Close that started it; of two that crossed the one that says more."""
     if c is None or s is None:
         lead = s if c is None else c
@@ -105,17 +107,20 @@ def evidence_of(row: Connection) -> tuple[str, ...]:
     if end.evidence is not None:
         return end.evidence
     c, s = row.close
+    places = row.detail.closes
     lead = leading(c, s, end.initiator)
-    answer = s if lead is c else c
-    return (close_fact(lead),) if answer is None else (close_fact(lead), answer_fact(answer, end.initiator))
+    side = CLIENT if lead is c else SERVER
+    answer = row.close[1 - side]
+    fact = close_fact(lead, side, places[side][0])
+    return (fact,) if answer is None else (fact, answer_fact(answer, 1 - side, places[1 - side][0], end.initiator))
 
 
-def answer_fact(answer: CloseFrame, initiator: int | None) -> str:
-    number = answer.place.packet & PACKET_MASK
+def answer_fact(answer: Close | CloseFrame, side: int, packet: int, initiator: int | None) -> str:
+    number = packet & PACKET_MASK
     code = "without a code" if answer.code is None else answer.code
     if initiator == BOTH:
-        return f"{SIDES[answer.side]} sent its own Close {code} in packet {number}: they crossed"
-    return f"{SIDES[answer.side]} answered with Close {code} in packet {number}"
+        return f"{SIDES[side]} sent its own Close {code} in packet {number}: they crossed"
+    return f"{SIDES[side]} answered with Close {code} in packet {number}"
 
 
 def code_cause(session: Session, lead: CloseFrame, findings: list[Finding]) -> Cause:

@@ -49,8 +49,11 @@ def idle_limits(free: list[Ended], rows: list[Ended], signatures: Signatures) ->
     """Silences that several ends have in common."""
     groups: dict[Hashable, list[tuple[int, Ended]]] = {}
     for each in free:
-        idle, end = each.row.idle[0], each.row.termination
-        if end.kind == "dropped" and end.how in ("fin", "rst") and idle is not None and idle >= SHORTEST:
+        end = each.row.termination
+        if end.kind != "dropped" or end.how not in ("fin", "rst"):
+            continue
+        idle = each.row.detail.idle[0]
+        if idle is not None and idle >= SHORTEST:
             groups.setdefault(ender(each.row), []).append((idle, each))
     if not groups:
         return []
@@ -58,7 +61,7 @@ def idle_limits(free: list[Ended], rows: list[Ended], signatures: Signatures) ->
     for each in rows:
         if each.row.termination.kind in ("refused", "failed"):
             continue  # never open: another timeout was running
-        outlived[each.row.server] = max(outlived.get(each.row.server, 0), each.row.silence)
+        outlived[each.row.server] = max(outlived.get(each.row.server, 0), each.row.detail.silence)
     found = []
     for members in groups.values():
         members.sort(key=value_and_id)
@@ -127,7 +130,7 @@ def lifetime_caps(free: list[Ended], signatures: Signatures) -> list[Incident]:
         members.sort(key=value_and_id)
         for run in equal_values(members, FRACTION / 2, SECOND // 5):
             times = [each.time for _, each in run]
-            idles = [each.row.idle[0] or 0 for _, each in run]
+            idles = [each.row.detail.idle[0] or 0 for _, each in run]
             age = run[len(run) // 2][0]
             if (
                 len(run) < SHARED

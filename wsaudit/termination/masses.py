@@ -75,7 +75,7 @@ def candidates(rows: list[Ended]) -> tuple[list[Ended], list[Ended], list[Ended]
         elif end.initiator == SERVER:
             close = each.row.close[SERVER]
             if close is not None and close.code in DRAINING:
-                said.append(each._replace(time=close.place.time))
+                said.append(each._replace(time=each.row.detail.closes[SERVER][1]))
     return gone, left, said, silent
 
 
@@ -144,7 +144,7 @@ def enough(count: int, opened: int) -> bool:
 
 def same_limit(burst: list[Ended]) -> bool:
     """Do these end together only because their silence began together? Then it is a limit's doing."""
-    idle = [each.row.idle[0] for each in burst]
+    idle = [each.row.detail.idle[0] for each in burst]
     known = [value for value in idle if value is not None]
     if len(known) < len(burst) or max(known) - min(known) > max(SAME_SILENCE, known[0] // 500):
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, Connection, Reported, Termination, packet_number
+from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, Connection, Detail, Reported, Termination, packet_number
 from wsaudit.termination.wire import transport_end
 from wsaudit.termination.words import CONFIRM
 
@@ -32,7 +32,8 @@ def with_failed_connects(rows: list[Connection], failed_connects: Iterable[Any])
 
 def failed_row(failed: Any) -> Connection:
     """A refused or unanswered TCP connect as a connection of the report."""
-    row = Connection(failed.first_packet, failed.last_packet, failed.started, failed.ended, failed.client, failed.server)
+    packed = Detail(failed.last_packet).pack()
+    row = Connection(failed.first_packet, failed.started, failed.ended, failed.client, failed.server, packed)
     row.probable = True
     row.http = None
     row.outcome = "unanswered"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.model import BOTH, PACKET_MASK, SECOND, SIDES, CloseFrame
+from wsaudit.model import BOTH, PACKET_MASK, SECOND, SIDES, Close, CloseFrame
 
 if TYPE_CHECKING:
     from wsaudit.termination.wire import Wire
@@ -41,15 +41,15 @@ CONFIRM = {
 }
 
 
-def close_fact(close: CloseFrame) -> str:
-    """A Close in one sentence."""
+def close_fact(close: CloseFrame | Close, side: int, packet: int) -> str:
+    """A Close of `side` in one sentence."""
     code = "without a code" if close.code is None else close.code
     if close.reason:
-        return f"{SIDES[close.side]} sent Close {code} {reason_text(close)!r} in packet {close.place.packet & PACKET_MASK}"
-    return f"{SIDES[close.side]} sent Close {code} in packet {close.place.packet & PACKET_MASK}"
+        return f"{SIDES[side]} sent Close {code} {reason_text(close)!r} in packet {packet & PACKET_MASK}"
+    return f"{SIDES[side]} sent Close {code} in packet {packet & PACKET_MASK}"
 
 
-def reason_text(close: CloseFrame) -> str:
+def reason_text(close: CloseFrame | Close) -> str:
     return close.reason.decode("utf-8", "backslashreplace")
 
 
