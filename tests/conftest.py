@@ -45,7 +45,7 @@ if PURE:
 def load_kernel(pure: bool) -> SimpleNamespace:
     """All modules of wsaudit.kernel that come in two forms, in one of them. Those of the form that this run does not use are
     imported aside: for everybody else the package stays what it was."""
-    names = sorted(path.stem for path in KERNEL.glob("*.pxd"))
+    names = sorted(path.stem for path in KERNEL.glob("*.pxd") if path.with_suffix(".py").exists())
     if pure == PURE:
         return SimpleNamespace(**{name: importlib.import_module(PREFIX + name) for name in names})
     package = importlib.import_module("wsaudit.kernel")

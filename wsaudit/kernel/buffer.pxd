@@ -4,4 +4,3 @@ cdef class Buffer:
     cdef readonly object raw
     cdef readonly Py_ssize_t size
     cdef const unsigned char[::1] b
-    cdef const unsigned long long[::1] words

@@ -25,3 +25,5 @@ DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
 # What is kept of a heartbeat (kernel/pings.py).
 OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway
 RTTS = 512  # round trips kept for percentiles
+
+AHEAD = 16  # packets whose flows are fetched into the cache at once

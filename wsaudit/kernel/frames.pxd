@@ -3,10 +3,9 @@ cimport cython
 from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.pings cimport Pings
+from wsaudit.kernel cimport inline_numbers as numbers
 
 cdef bint COMPILED
-cdef bint WORDWISE
-cdef unsigned long long HIGH_BITS
 cdef long long M32
 
 cdef int MASKED
@@ -44,6 +43,8 @@ cdef class FrameLog:
 cdef class Scanner:
     cdef readonly bytes head
     cdef public FrameLog log
+    cdef readonly Beats beats
+    cdef public long long preview
     cdef public bint lost
     cdef readonly int b0
     cdef readonly int shape
@@ -85,10 +86,10 @@ cdef class Scanner:
     cdef readonly long long masked_frames
     cdef readonly long long zero_keys
     cdef readonly long long same_keys
+    cdef long long counts[16]
     cdef int shape_id[12]
     cdef long long shape_count[12]
     cdef long long shape_last[12]
-    cdef long long counts[16]
     cdef long long recent[32]
     cdef long long shape_packet[12]
     cdef long long shape_time[12]
@@ -100,8 +101,6 @@ cdef class Scanner:
     cdef readonly bytes control
     cdef readonly dict more_shapes
     cdef readonly list first_keys
-    cdef readonly Beats beats
-    cdef public long long preview
     cdef public long long log_row
     cdef readonly long long shapes_dropped
     cdef readonly long long deflated_messages
@@ -149,5 +148,5 @@ cdef class Scanner:
 
     cdef long long check_text(self, Buffer buffer, long long pos, long long end) except -2
 
-    @cython.locals(need="int", lo="int", hi="int", key="unsigned long long", turn="long long", i="long long", shift="int", k32="unsigned long long", k64="unsigned long long", w="long long", last="long long", c="int")
+    @cython.locals(need="int", lo="int", hi="int", key="unsigned long long", turn="long long", i="long long", shift="int", c="int")
     cdef long long check_bytes(self, Buffer buffer, long long pos, long long end) except -2

@@ -8,10 +8,10 @@ about headers is asked once a shape and not once a frame.
 from __future__ import annotations
 
 import codecs
-import sys
 from array import array
 from typing import Any
 
+from wsaudit.kernel import numbers
 from wsaudit.kernel.beats import Beats
 from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import (
@@ -31,8 +31,6 @@ from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.plain import take_frames
 
 COMPILED = not __file__.endswith(".py")
-WORDWISE = COMPILED and sys.byteorder == "little"
-HIGH_BITS = 0x8080808080808080
 
 MAX_SHAPES = 12  # kept in typed columns; legal traffic has about ten
 MORE_SHAPES = 256  # kept beyond that; then only counted
@@ -425,10 +423,7 @@ class Scanner:
         key = 0
         if b1 & 0x80:
             shape |= MASKED
-            key = buffer.b[pos + 3]
-            key = key << 8 | buffer.b[pos + 2]
-            key = key << 8 | buffer.b[pos + 1]
-            key = key << 8 | buffer.b[pos]
+            key = numbers.le32(buffer, pos)
             self.masked_frames += 1
             if key == 0:
                 self.zero_keys += 1
@@ -666,19 +661,9 @@ class Scanner:
         turn = (self.phase - pos) & 3  # (turn + i) & 3 is the key byte for position i
         i = pos
         while i < end:
-            if WORDWISE and need == 0 and (i & 7) == 0 and i + 8 <= end:
-                # ASCII goes eight bytes a step: position i is a multiple of 8, so the key starts at byte `turn`.
-                shift = turn << 3
-                k32 = key
-                if shift:
-                    k32 = ((key >> shift) | (key << (32 - shift))) & 0xFFFFFFFF
-                k64 = k32
-                k64 = k64 << 32 | k32
-                w = i >> 3
-                last = end >> 3
-                while w < last and ((buffer.words[w] ^ k64) & HIGH_BITS) == 0:
-                    w += 1
-                i = w << 3
+            if COMPILED and need == 0:
+                shift = ((turn + i) & 3) << 3
+                i = numbers.ascii_end(buffer, i, end, (key >> shift) | (key << (32 - shift)))
                 if i >= end:
                     break
             c = buffer.b[i] ^ ((key >> (((turn + i) & 3) << 3)) & 0xFF)

@@ -2,6 +2,8 @@ cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.streams cimport Flow, Stream
+from wsaudit.kernel cimport inline_numbers as numbers
+from wsaudit.kernel cimport inline_prefetch as prefetch
 
 cdef bint COMPILED
 cdef long long M32
@@ -50,12 +52,20 @@ cdef class Decoder:
     cdef list keys
     cdef unsigned int word[9]
     cdef object closing
+    cdef long long places[16]  # AHEAD
+    cdef long long last_place
 
     @cython.locals(end="long long", p="long long", kind="int", tags="int")
     cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
 
     @cython.locals(first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
     cpdef network(self, Buffer buffer, long long pos, long long end, long long cut, long long time, long long packet)
+
+    @cython.locals(p="long long", kind="int", words="int", place="long long")
+    cdef expect(self, int i, Buffer buffer, long long pos, long long caplen, int linktype)
+
+    @cython.locals(i="int")
+    cdef fetch(self, int n)
 
     cdef unusual(self, Buffer buffer, long long pos, long long end, int protocol, int version, long long time, long long packet)
 
@@ -88,7 +98,7 @@ cdef class Decoder:
     cdef long long insert(self, Buffer buffer, long long addresses, int words, long long pos) except -2
     cdef long long insert_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
 
-    @cython.locals(half="int", i="int", j="long long", value="unsigned int")
+    @cython.locals(half="int", i="int", j="long long")
     cdef load_key(self, Buffer buffer, long long addresses, int words, long long pos, bint reverse)
 
     @cython.locals(total="long long", i="long long")

@@ -12,7 +12,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from wsaudit.kernel import numbers
 from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.constants import AHEAD
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -55,15 +57,8 @@ SEVEN_LITTLE, SEVEN_BIG = Struct("<7I").unpack_from, Struct(">7I").unpack_from
 
 
 def number_at(buffer: Buffer, pos: int, big: bool) -> int:
-    """The unsigned 32-bit number at `pos`, byte by byte."""
-    # Each byte goes through a 64-bit local: shifting an unsigned char by 24 would promote to a signed int and overflow.
-    a = buffer.b[pos]
-    b = buffer.b[pos + 1]
-    c = buffer.b[pos + 2]
-    d = buffer.b[pos + 3]
-    if big:
-        return a << 24 | b << 16 | c << 8 | d
-    return d << 24 | c << 16 | b << 8 | a
+    """The unsigned 32-bit number at `pos`."""
+    return numbers.be32(buffer, pos) if big else numbers.le32(buffer, pos)
 
 
 class PcapWalker:
@@ -109,7 +104,10 @@ class PcapWalker:
         decoder = sink if COMPILED and isinstance(sink, Decoder) else None
         unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
+        seen = pos
         while pos + header_size <= end:
+            if decoder is not None and pos >= seen:
+                seen = self.look_ahead(buffer, pos, end, decoder)
             if PLAIN:
                 seconds, fraction, caplen, wirelen = unpack(raw, pos)
             else:
@@ -156,6 +154,21 @@ class PcapWalker:
         self.truncated_packets = clipped
         self.first_time = first
         self.last_time = last
+        return pos
+
+
+    def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
+        """Tell `decoder` of the next packets in buffer[pos:end]; returns the position behind them."""
+        n = 0
+        while n < AHEAD and pos + self.header_size <= end:
+            caplen = number_at(buffer, pos + 8, self.big_endian)
+            after = pos + self.header_size + caplen
+            if after > end:
+                break
+            decoder.expect(n, buffer, pos + self.header_size, caplen, self.linktype)
+            pos = after
+            n += 1
+        decoder.fetch(n)
         return pos
 
 
@@ -252,7 +265,10 @@ class PcapngWalker:
         unpack = SEVEN_BIG if big else SEVEN_LITTLE
         unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
+        seen = pos
         while pos + 12 <= end:
+            if decoder is not None and pos >= seen:
+                seen = self.look_ahead(buffer, pos, end, decoder)
             if PLAIN:
                 kind, length, index, high, low, caplen, wirelen = unpack(raw, pos)
             else:
@@ -335,6 +351,23 @@ class PcapngWalker:
         self.time = now
         self.first_time = first
         self.last_time = last
+        return pos
+
+    def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
+        """Tell `decoder` of the next packets in buffer[pos:end] (enhanced blocks only); returns the position behind them."""
+        big = self.big_endian
+        n = 0
+        while n < AHEAD and pos + 28 <= end:
+            length = number_at(buffer, pos + 4, big)
+            index = number_at(buffer, pos + 8, big)
+            caplen = number_at(buffer, pos + 20, big)
+            if number_at(buffer, pos, big) != 6 or caplen + 32 > length or pos + length > end or index >= len(self.interfaces):
+                break
+            interface = self.interfaces[index]
+            decoder.expect(n, buffer, pos + 28, caplen, interface.linktype)
+            pos += length
+            n += 1
+        decoder.fetch(n)
         return pos
 
     def simple_length(self, wirelen: int, room: int) -> int:

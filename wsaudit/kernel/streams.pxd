@@ -2,6 +2,7 @@ cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.frames cimport Scanner
+from wsaudit.kernel cimport inline_numbers as numbers
 
 cdef bint COMPILED
 cdef long long M32
@@ -36,10 +37,10 @@ cdef class Flow:
     cpdef settle(self)
 
 
-# What every packet touches stands together: with thousands of open connections the cache lines of a flow are what a packet costs.
+# With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, and
+# first of all what a packet of the other side touches. `prefetch` knows how much that is.
 cdef class Stream:
     cdef public Stream peer
-    cdef public Scanner scanner
     cdef readonly list pending
     cdef public int mode
     cdef public bint started
@@ -51,30 +52,32 @@ cdef class Stream:
     cdef public long long acked
     cdef public long long acked_time
     cdef public long long acked_packet
+    cdef public long long keepalives_unanswered
+    cdef public long long last_data_time
+    cdef public Scanner scanner
     cdef public long long last_time
     cdef public long long last_packet
-    cdef public long long last_data_time
-    cdef public long long last_data_packet
     cdef public long long packets
+    cdef public long long zero_since
+    cdef public long long fin_seq
+    cdef public long long ttl
+    cdef public long long ident
+    cdef public long long silence
+    cdef public long long tail_retransmissions
+    cdef public long long sample_n
+    cdef public long long first_data_time
+    cdef public long long last_data_packet
     cdef public long long segments
     cdef public long long bytes
     cdef public long long small_segments
-    cdef public long long zero_since
-    cdef public long long fin_seq
-    cdef public long long silence
     cdef public long long seg_seq
     cdef public long long seg_len
     cdef public long long seg_time
     cdef public long long seg_ident
-    cdef public long long ttl
-    cdef public long long ident
-    cdef public long long sample_n
-    cdef public long long tail_retransmissions
-    cdef public long long keepalives_unanswered
-    cdef public long long skip
     cdef unsigned long long sample[32]
     cdef public Flow flow
     cdef readonly list gaps
+    cdef public long long skip
     cdef public long long pending_bytes
     cdef public long long hole_packets
     cdef public long long syn_time
@@ -87,7 +90,6 @@ cdef class Stream:
     cdef public long long rst_ident
     cdef public long long rst_offset
     cdef public long long rsts
-    cdef public long long first_data_time
     cdef public long long retransmissions
     cdef public long long tail_first_time
     cdef public long long tail_last_time

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import Any
 
+from wsaudit.kernel import numbers
 from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import DROP, FRAMES, PYTHON
 
@@ -576,6 +577,8 @@ def load(buffer: Buffer, pos: int, width: int) -> int:
     """Up to eight bytes as one number."""
     if not COMPILED:
         return int.from_bytes(buffer.raw[pos : pos + width], "big")
+    if width == 8:
+        return numbers.be64(buffer, pos)
     value = buffer.b[pos] & 0xFF
     for i in range(pos + 1, pos + width):
         value = value << 8 | buffer.b[i]

@@ -1,0 +1,64 @@
+"""The compiled form of prefetch.py. Behind these pointers nothing is read but fields of live objects, and nothing written."""
+
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+
+from wsaudit.kernel.frames cimport Scanner
+from wsaudit.kernel.streams cimport Stream
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    /* GCC takes a function that only prefetches for one without effect and drops its calls; an empty asm prevents that. */
+    #define wsaudit_prefetch(p) do { __builtin_prefetch(p); __asm__ volatile(""); } while (0)
+    #else
+    #define wsaudit_prefetch(p) ((void) (p))
+    #endif
+    """
+    void wsaudit_prefetch(const void *p) noexcept nogil
+
+cdef extern from "Python.h":
+    ctypedef struct PyListObject:
+        void **ob_item
+
+
+cdef inline void lines(const void *start, const void *end) noexcept:
+    """All lines from `start` to before `end`, which need not begin a line."""
+    cdef const char *p = <const char *>start
+    while p < <const char *>end:
+        wsaudit_prefetch(p)
+        p += 64
+    wsaudit_prefetch(<const char *>end - 1)
+
+
+cdef inline void slot(int[::1] slots, long long i) noexcept:
+    if 0 <= i < slots.shape[0]:
+        wsaudit_prefetch(&slots[0] + i)
+
+
+cdef inline void entry(unsigned int[::1] words, list streams, long long i, long long key) noexcept:
+    if 0 <= i < PyList_GET_SIZE(streams) and (i + 1) * key <= words.shape[0]:
+        lines(&words[0] + i * key, &words[0] + i * key + 3)
+        wsaudit_prefetch((<PyListObject *>streams).ob_item + i)
+
+
+cdef inline void stream(list streams, long long i) noexcept:
+    cdef void *p
+    if 0 <= i < PyList_GET_SIZE(streams):
+        p = <void *>PyList_GET_ITEM(streams, i)
+        if p != <void *>None:
+            lines(p, &(<Stream>p).sample)
+
+
+cdef inline void scanner(list streams, long long i) noexcept:
+    cdef void *p
+    cdef void *q
+    if 0 <= i < PyList_GET_SIZE(streams):
+        p = <void *>PyList_GET_ITEM(streams, i)
+        if p != <void *>None:
+            q = <void *>(<Stream>p).peer
+            if q != <void *>None:
+                lines(q, &(<Stream>q).last_time)
+            q = <void *>(<Stream>p).scanner
+            if q != <void *>None:
+                lines(q, &(<Scanner>q).counts[3])
+                lines(&(<Scanner>q).shape_id, &(<Scanner>q).shape_count[4])

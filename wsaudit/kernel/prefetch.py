@@ -1,0 +1,22 @@
+"""Ask the processor for cache lines that will be needed soon. Only compiled it does anything (`inline_prefetch.pxd`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def slot(slots: Sequence[int], i: int) -> None:
+    """Where entry numbers are looked up."""
+
+
+def entry(words: Sequence[int], streams: list[Any], i: int, key: int) -> None:
+    """The key of entry `i`, of `key` words, and the place of its stream."""
+
+
+def stream(streams: list[Any], i: int) -> None:
+    """The stream of entry `i`."""
+
+
+def scanner(streams: list[Any], i: int) -> None:
+    """What the stream of entry `i` refers to: its peer and its scanner."""
