@@ -7,28 +7,24 @@ from typing import Any
 
 import pytest
 
-from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER, CloseFrame, Place
+from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER, Close
 from wsaudit.registry.signatures import CAUSES
 from wsaudit.termination.words import CONFIRM, close_fact, end_fact, seconds
 
 PACKET = 3 << PACKET_BITS | 77  # of the fourth input
 
 
-def close(code: int | None, reason: bytes = b"", side: int = CLIENT) -> CloseFrame:
-    return CloseFrame(side, code, reason, 2 + len(reason), False, Place(PACKET, 1, 1), 2, 0)
-
-
 @pytest.mark.parametrize(
-    ("frame", "told"),
+    ("close", "side", "told"),
     [
-        (close(1000), "client sent Close 1000 in packet 77"),
-        (close(None, side=SERVER), "server sent Close without a code in packet 77"),
-        (close(4001, b"kicked", SERVER), "server sent Close 4001 'kicked' in packet 77"),
-        (close(1011, b"\xff\n"), r"client sent Close 1011 '\\xff\n' in packet 77"),  # nothing that a terminal would obey
+        (Close(1000, b""), CLIENT, "client sent Close 1000 in packet 77"),
+        (Close(None, b""), SERVER, "server sent Close without a code in packet 77"),
+        (Close(4001, b"kicked"), SERVER, "server sent Close 4001 'kicked' in packet 77"),
+        (Close(1011, b"\xff\n"), CLIENT, r"client sent Close 1011 '\\xff\n' in packet 77"),  # nothing that a terminal would obey
     ],
 )
-def test_a_close_in_one_sentence(frame: CloseFrame, told: str) -> None:
-    assert close_fact(frame) == told
+def test_a_close_in_one_sentence(close: Close, side: int, told: str) -> None:
+    assert close_fact(close, side, PACKET) == told
 
 
 @pytest.mark.parametrize(

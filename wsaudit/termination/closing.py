@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, CloseFrame, Connection, Finding, packet_number
 from wsaudit.registry import is_sendable
@@ -15,8 +15,6 @@ from wsaudit.termination.words import close_fact, end_fact, reason_text, seconds
 if TYPE_CHECKING:
     from wsaudit.registry import Limit, Signatures, Text
     from wsaudit.session import Session
-
-Said = TypeVar("Said", Close, CloseFrame)
 
 CODES = {
     1000: ("normal", 0.95), 1001: ("going-away", 0.95), 1002: ("protocol-error", 0.85), 1003: ("invalid-data", 0.85),
@@ -53,9 +51,9 @@ def of_code(code: int | None) -> tuple[str, float]:
 
 def closing_cause(session: Session, end: Wire, findings: list[Finding], signatures: Signatures, reasons: Reasons) -> Verdict:
     """Why a connection with a Close ended."""
-    c, s = end.closes
-    lead = leading(c, s, end.initiator)
-    answer = s if lead is c else c
+    side = leading(end.closes, end.initiator)
+    lead, answer = end.closes[side], end.closes[1 - side]
+    assert lead is not None
     text = reasons.find(lead)
     said = code_cause(session, lead, findings)
     late = keepalive_cause(session, lead, answer, signatures)
@@ -80,25 +78,25 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
 
 def is_ordinary(session: Session, end: Wire, reasons: Reasons) -> bool:
     """Of an end that `is_plain`: is there nothing more to say of its cause than what the two codes say?"""
-    c, s = end.closes
-    lead = leading(c, s, end.initiator)
+    side = leading(end.closes, end.initiator)
+    lead = end.closes[side]
+    assert lead is not None
     return (
         lead.code in ORDINARY
         and reasons.find(lead) is None
-        and unanswered(session, lead.side, lead.place.time) is None
-        and (lead.side != SERVER or not limit_causes(session, lead, reasons.polite))
+        and unanswered(session, side, lead.place.time) is None
+        and (side != SERVER or not limit_causes(session, lead, reasons.polite))
     )
 
 
-def leading(c: Said | None, s: Said | None, initiator: int | None) -> Said:
-    """The Close that started it; of two that crossed the one that says more."""
+def leading(closes: tuple[Close | CloseFrame | None, Close | CloseFrame | None], initiator: int | None) -> int:
+    """The side whose Close started it; of two that crossed the one that says more."""
+    c, s = closes
     if c is None or s is None:
-        lead = s if c is None else c
-        assert lead is not None
-        return lead
+        return SERVER if c is None else CLIENT
     if initiator == BOTH:
-        return c if of_code(s.code)[0] == "normal" else s
-    return s if initiator == SERVER else c
+        return CLIENT if of_code(s.code)[0] == "normal" else SERVER
+    return SERVER if initiator == SERVER else CLIENT
 
 
 def evidence_of(row: Connection) -> tuple[str, ...]:
@@ -106,13 +104,12 @@ def evidence_of(row: Connection) -> tuple[str, ...]:
     end = row.termination
     if end.evidence is not None:
         return end.evidence
-    c, s = row.close
-    places = row.detail.closes
-    lead = leading(c, s, end.initiator)
-    side = CLIENT if lead is c else SERVER
-    answer = row.close[1 - side]
-    fact = close_fact(lead, side, places[side][0])
-    return (fact,) if answer is None else (fact, answer_fact(answer, 1 - side, places[1 - side][0], end.initiator))
+    side = leading(row.close, end.initiator)
+    lead, answer = row.close[side], row.close[1 - side]
+    assert lead is not None
+    assert answer is not None
+    packets = [packet for packet, _ in row.detail.closes]
+    return close_fact(lead, side, packets[side]), answer_fact(answer, 1 - side, packets[1 - side], end.initiator)
 
 
 def answer_fact(answer: Close | CloseFrame, side: int, packet: int, initiator: int | None) -> str:
