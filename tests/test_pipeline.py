@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import wire
-from wire import ACK, PSH, C, S
+from wire import ACK, PSH, SYN, C, S
 
 import wsaudit
 from wsaudit.engine import Pass
@@ -181,6 +181,44 @@ def test_no_answer_at_all() -> None:
     [row] = rows(wire.Conversation().open().send(C, wire.request()).ack(S).wait(30).fin(C).fin(S).pcap())
     assert row["handshake"]["outcome"] == "unanswered"
     assert row["reported"]["client"]["code"] in (1006, None)
+
+
+def test_a_server_that_left_before_the_next_request_has_lost_no_answer() -> None:
+    """websockets ends TCP with its 400; the client did not look."""
+    talk = wire.Conversation().open().send(C, wire.request("/no")).send(S, wire.response("400 Bad Request")).fin(S)
+    talk.send(C, wire.request("/again")).close(C, 1000).ack(S).rst(S)
+    found = rows(talk.pcap())
+    assert [row["handshake"]["outcome"] for row in found] == ["refused", "unanswered"]
+    assert found[1]["termination"]["class"] == "failed"
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["taken", "sent again"])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "SYN repeated"])
+def test_a_request_in_the_syn(taken: bool, again: bool) -> None:
+    """TCP Fast Open (RFC 7413): a server that does not take the bytes acknowledges the SYN alone, and gets them again."""
+    talk, request = wire.Conversation(), wire.request("/fast")
+    talk.segment(C, request, SYN)
+    if again:
+        talk.repeat()
+    talk.seq[C] += 1 + len(request) if taken else 1
+    talk.segment(S, flags=SYN | ACK)
+    talk.seq[S] += 1
+    talk.ack(C)
+    if not taken:
+        talk.send(C, request)
+    [row] = rows(talk_on(talk.send(S, wire.response())).pcap())
+    assert row["handshake"]["outcome"] == "accepted"
+    assert row["evidence"]["complete"]
+    assert whole(row)
+
+
+def test_bytes_in_a_syn_that_the_server_did_not_take() -> None:
+    talk = wire.Conversation().segment(C, b"knock knock", SYN)
+    talk.seq[C] += 1
+    talk.segment(S, flags=SYN | ACK)
+    talk.seq[S] += 1
+    [row] = rows(talk_on(talk.ack(C).upgrade("/late")).pcap())
+    assert whole(row)
 
 
 # -- one side, lost answers ----------------------------------------------------------------------------------------------

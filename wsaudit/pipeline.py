@@ -155,8 +155,8 @@ class Pipeline:
             for event in tunnel.finish():
                 self.tls_event(event)
             self.sink.count_tls(tunnel.facts)
-        if self.state == HTTP and self.request is not None and self.early:
-            self.assume_accepted()
+        if self.state == HTTP and self.request is not None and self.early and not self.streams[1 - self.client].fin_taken:
+            self.assume_accepted()  # a FIN in its place says that nothing of the answer is missing
         if self.session is not None:
             self.close_session(ongoing)
         elif tunnel is not None:

@@ -24,6 +24,17 @@ def test_accept_of_the_rfc() -> None:
     assert accept_for("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
+@pytest.mark.parametrize("told", ["first", "last", "first,last", "first, last"])
+def test_of_several_keys_any_may_be_answered(told: str) -> None:
+    result = handshake({"Sec-WebSocket-Key": ["first", "last"]}, {"Sec-WebSocket-Accept": wire.accept(told)})
+    assert result.outcome == "accepted"
+
+
+def test_several_keys_do_not_make_every_answer_right() -> None:
+    result = handshake({"Sec-WebSocket-Key": ["first", "last"]}, {"Sec-WebSocket-Accept": wire.accept("other")})
+    assert result.defects == ("wrong-accept",)
+
+
 def test_accepted() -> None:
     result = handshake(
         {

@@ -169,9 +169,16 @@ def _read_acceptance(handshake: Handshake, response: Head) -> None:
     if response.get("sec-websocket-extensions") is not None:
         handshake.extensions_lines = tuple(response.get_all("sec-websocket-extensions"))
     if handshake.accept_expected is not None:
-        handshake.accept_ok = handshake.accept == handshake.accept_expected
+        handshake.accept_ok = handshake.accept == handshake.accept_expected or _fits_repeated_key(handshake)
     handshake.defects = tuple(_find_defects(handshake, response))
     handshake.outcome = "invalid" if handshake.defects else "accepted"
+
+
+def _fits_repeated_key(handshake: Handshake) -> bool:
+    """Of several Sec-WebSocket-Key lines servers take the first, the last, or all of them joined (tornado): which one the client
+    compares with, nobody knows."""
+    keys = handshake.request.get_all("sec-websocket-key") if handshake.request is not None else []
+    return len(keys) > 1 and handshake.accept in map(accept_for, (*keys, ",".join(keys), ", ".join(keys)))
 
 
 def _find_defects(handshake: Handshake, response: Head) -> list[str]:

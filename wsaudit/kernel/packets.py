@@ -365,7 +365,13 @@ class Decoder:
         """SYN, FIN, RST or data of a flow that is not followed (yet)."""
         if flags & SYN:
             self.take_syn(buffer, addresses, words, pos, seq, ack, flags, time, packet, e)
-            return
+            if total <= 0 or flags & ACK:
+                return
+            e = self.find(buffer, addresses, words, pos)  # TCP Fast Open (RFC 7413): the request comes with the SYN
+            if e < 0 or self.state[e] == ACTIVE:
+                return
+            seq = (seq + 1) & M32
+            flags &= ~SYN
         if flags & RST:
             if e < 0:
                 e = self.find_reverse(buffer, addresses, words, pos)
@@ -449,10 +455,10 @@ class Decoder:
             if (
                 flags & ACK
                 and not stream.syn_seen
-                and stream.started
-                and stream.offset == 0
-                and stream.next_seq == (seq + 1) & M32
+                and (not stream.started or (stream.offset == 0 and stream.next_seq == (seq + 1) & M32))
             ):
+                if not stream.started:  # the client's first bytes came with its SYN
+                    stream.start((seq + 1) & M32)
                 stream.syn_seen = True
                 stream.syn_time = time
                 stream.syn_packet = packet
