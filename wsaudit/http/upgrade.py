@@ -178,7 +178,7 @@ def _fits_repeated_key(handshake: Handshake) -> bool:
     """Of several Sec-WebSocket-Key lines servers take the first, the last, or all of them joined (tornado): which one the client
     compares with, nobody knows."""
     keys = handshake.request.get_all("sec-websocket-key") if handshake.request is not None else []
-    return len(keys) > 1 and handshake.accept in map(accept_for, (*keys, ",".join(keys), ", ".join(keys)))
+    return len(keys) > 1 and any(handshake.accept == accept_for(key) for key in (*keys, ",".join(keys), ", ".join(keys)))
 
 
 def _find_defects(handshake: Handshake, response: Head) -> list[str]:
