@@ -357,6 +357,7 @@ def run(captures: Sequence[Named], options: Options, progress: Callable[[int], N
 def run_shard(named: Sequence[Named], options: Options, shard: int, progress: Callable[[int], None] | None = None) -> Audit:
     """One pass that follows the flows of one shard."""
     keys = KeyStore()
+    keys.final = True
     readers: list[CaptureReader] = []
     inputs: list[Input] = []
     notices: list[Notice] = []
@@ -381,9 +382,13 @@ def run_shard(named: Sequence[Named], options: Options, shard: int, progress: Ca
         reader.renumber(index)
         readers.append(reader)
         inputs.append(Input(reader.path))
-        if reader.format == "pcapng" and isinstance(item, (str, bytes)) and item != "-":
+        if reader.format != "pcapng":
+            continue
+        if isinstance(item, (str, bytes)) and item != "-":
             for secret in prescan_secrets(item):
                 notices += [Notice(index, 0, text) for text in keys.add(secret)]
+        else:
+            keys.final = False  # secrets may come with the packets
     inputs += unreadable
     work = Pass(options, keys, shard)
     work.audit.inputs = inputs

@@ -15,7 +15,7 @@ from wsaudit.http.head import Head, recognise_head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.constants import DROP, FRAMES, PYTHON
+from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, RECORDS
 from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
 from wsaudit.model import CLIENT, SERVER, SIDES, Place
 from wsaudit.options import Limits, Options
@@ -108,7 +108,8 @@ class Pipeline:
         """The next bytes of one side, in order."""
         i = 0 if stream is self.streams[0] else 1
         if self.tunnel is not None:
-            self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet), offset + len(data))
+            self.take_back(i, stream)
+            self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet))
         else:
             self.bytes_in(i, data, offset, time, packet)
             if self.tunnel is None:
@@ -130,7 +131,8 @@ class Pipeline:
         """Bytes of one side were lost while Python reads them."""
         i = 0 if stream is self.streams[0] else 1
         if self.tunnel is not None:
-            self.tls_events(i, self.tunnel.gap(i ^ self.client, offset, length, time, packet), offset + length)
+            self.take_back(i, stream)
+            self.tls_events(i, self.tunnel.gap(i ^ self.client, offset, length, time, packet))
         else:
             self.gap_in(i, offset, length, time, packet)
 
@@ -152,6 +154,8 @@ class Pipeline:
         """The flow is over; `ongoing`: because the capture is."""
         tunnel = self.tunnel
         if tunnel is not None:
+            for i, stream in enumerate(self.streams):
+                self.take_back(i, stream)
             for event in tunnel.finish():
                 self.tls_event(event)
             self.sink.count_tls(tunnel.facts)
@@ -187,15 +191,39 @@ class Pipeline:
             else:
                 self.client = self.guess_client()
         self.tunnel = TlsTunnel(self.sink.fresh_keys(), self.sink.options.limits)
-        self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet), offset + len(data))
+        self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet))
 
-    def tls_events(self, i: int, events: Any, tcp_end: int) -> None:
+    def tls_events(self, i: int, events: Any) -> None:
         for event in events:
             self.tls_event(event)
-        tunnel = self.tunnel
-        if tunnel is not None and tunnel.opaque and self.session is None:
-            self.streams[i].mode = DROP
-            self.streams[i].skip = -1
+        self.lend(i, self.streams[i])
+
+    def lend(self, i: int, stream: Stream) -> None:
+        """Let the kernel take over what needs no Python of TLS."""
+        tunnel, session = self.tunnel, self.session
+        if tunnel is None:
+            return
+        side = i ^ self.client
+        scanner = None
+        ends: list[int] = []
+        if session is not None and self.state == OPEN and self.resync[i] is None:
+            scanner, ends = session.parties[side].frames, session.tcp_end
+        stream.reader = tunnel.reader(side, stream.offset, scanner, ends)
+        if stream.reader is not None:
+            stream.mode = RECORDS
+        elif self.state == OVER:
+            stream.mode = DROP
+            stream.skip = -1
+
+    def take_back(self, i: int, stream: Stream) -> None:
+        """What comes next from a side of TLS needs Python."""
+        reader = stream.reader
+        if reader is None:
+            return
+        stream.reader = None
+        stream.mode = PYTHON
+        if reader.aead is not None and self.session is not None:
+            self.plain_offset[i] = self.session.parties[i ^ self.client].frames.offset
 
     def tls_event(self, event: Any) -> None:
         """A piece of the decrypted stream: bytes or a gap. Above this point nothing can tell that there was TLS."""

@@ -48,8 +48,8 @@ def chatty(records: int, size: int) -> TlsFacts:
     facts = TlsFacts(version="TLS 1.3", handshake_complete=True, why_not="no-key-log")
     for side in (CLIENT, SERVER):
         facts.records[side].handshake = 1
-        for i in range(records):
-            facts.records[side].add_application(size, SECOND * (2 + i))
+        for _ in range(records):
+            facts.records[side].add_application(size)
     return facts
 
 

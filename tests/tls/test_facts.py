@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from wsaudit.tls.facts import SMALL, Alert, RecordCounts, version_name
+from wsaudit.kernel.constants import SMALL_RECORD
+from wsaudit.kernel.tls import RecordCounts
+from wsaudit.tls.facts import Alert, version_name
 
 
 @pytest.mark.parametrize(
@@ -22,10 +24,6 @@ def test_is_fatal(level: int | None, code: int | None, fatal: bool) -> None:
 
 def test_record_counts() -> None:
     counts = RecordCounts()
-    for kind in (22, 22, 21, 20, 24):
-        counts.add(kind)
-    counts.add_application(SMALL, 5)
-    counts.add_application(SMALL + 1, 9)
-    assert (counts.handshake, counts.alert, counts.change_cipher_spec, counts.other) == (2, 1, 1, 1)
-    assert (counts.application, counts.small, counts.application_bytes, counts.last_size) == (2, 1, 2 * SMALL + 1, SMALL + 1)
-    assert (counts.first_application, counts.last_application) == (5, 9)
+    for size in (SMALL_RECORD, SMALL_RECORD + 1, 7):
+        counts.add_application(size)
+    assert (counts.application, counts.small, counts.last_size) == (3, 2, 7)

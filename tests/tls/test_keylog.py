@@ -78,17 +78,6 @@ def test_the_earlier_of_contradicting_lines_is_used() -> None:
     assert store.lookup("CLIENT_RANDOM", RANDOM) == MASTER
 
 
-def test_scopes() -> None:
-    store = KeyStore()
-    store.add(LINE, scope=3)
-    store.add(tls13_line("CLIENT_TRAFFIC_SECRET_0"))
-    assert store.lookup("CLIENT_RANDOM", RANDOM) == MASTER
-    assert store.lookup("CLIENT_RANDOM", RANDOM, scope=3) == MASTER
-    assert store.lookup("CLIENT_RANDOM", RANDOM, scope=4) is None
-    assert store.lookup("CLIENT_TRAFFIC_SECRET_0", RANDOM, scope=4) is not None
-    assert store.knows(RANDOM, scope=4)
-
-
 def test_a_line_without_end_fills_no_memory() -> None:
     store = KeyStore()
     assert store.add_pieces([b"x" * 100_000] * 50 + [b"\n" + LINE]) == ["key log: 1 line is not a usable secret"]

@@ -18,12 +18,20 @@ SHORT = 40  # bytes of payload that a heartbeat has at most; those of known prot
 RECENT = 8  # last frames of a side that are kept for the ladder of an abnormal end
 
 # Who takes a stream's bytes.
-PYTHON = 0  # owner.data(...): handshakes, TLS
+PYTHON = 0  # owner.data(...): handshakes
 FRAMES = 1  # the frame scanner
 DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
+RECORDS = 3  # the reader of TLS records, which has its own scanner or only counts
 
 # What is kept of a heartbeat (kernel/pings.py).
 OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway
 RTTS = 512  # round trips kept for percentiles
 
 AHEAD = 16  # packets whose flows are fetched into the cache at once
+
+SMALL_RECORD = 1024  # bytes of a TLS record that may be one message of a WebSocket
+
+# Where the nonce of an AEAD cipher comes from in TLS, and what is authenticated beside the record.
+AEAD_TLS13 = 0  # RFC 8446 §5.2: iv XOR sequence number; the record's header; the content type is inside, before zero padding
+AEAD_IMPLICIT = 1  # RFC 7905 (ChaCha20-Poly1305 in TLS 1.2): the same nonce; sequence number, type, version, plaintext length
+AEAD_EXPLICIT = 2  # RFC 5288, RFC 6655 (GCM, CCM): 4 bytes of the key block and 8 that come with the record; the same

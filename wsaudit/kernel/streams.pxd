@@ -2,6 +2,7 @@ cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.frames cimport Scanner
+from wsaudit.kernel.tls cimport RecordReader
 from wsaudit.kernel cimport inline_numbers as numbers
 
 cdef bint COMPILED
@@ -11,7 +12,7 @@ cdef long long FAR
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long MIRROR
 cdef int PATIENCE
-cdef int DROP, FRAMES, PYTHON
+cdef int DROP, FRAMES, PYTHON, RECORDS
 cdef int SAMPLES
 
 
@@ -76,6 +77,7 @@ cdef class Stream:
     cdef public long long seg_ident
     cdef unsigned long long sample[32]
     cdef public Flow flow
+    cdef public RecordReader reader
     cdef readonly list gaps
     cdef public long long skip
     cdef public long long pending_bytes
@@ -114,7 +116,7 @@ cdef class Stream:
 
     cdef take_fin(self)
 
-    @cython.locals(at="long long")
+    @cython.locals(at="long long", taken="long long")
     cdef deliver(self, Buffer buffer, long long pos, long long n, long long time, long long packet)
 
     @cython.locals(total="long long", mirrored="bint", skip="long long")

@@ -13,7 +13,7 @@ from typing import Any
 
 from wsaudit.kernel import numbers
 from wsaudit.kernel.buffer import Buffer, zeros
-from wsaudit.kernel.constants import DROP, FRAMES, PYTHON
+from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, RECORDS
 
 COMPILED = not __file__.endswith(".py")
 M32 = 0xFFFFFFFF
@@ -119,6 +119,7 @@ class Stream:
         "peer",
         "pending",
         "pending_bytes",
+        "reader",
         "retransmissions",
         "rst_ident",
         "rst_offset",
@@ -158,6 +159,7 @@ class Stream:
         self.mode = PYTHON
         self.skip = 0
         self.scanner: Any = None
+        self.reader: Any = None
 
         self.started = False  # the sequence number of offset 0 is known
         self.next_seq = 0
@@ -360,6 +362,13 @@ class Stream:
         if self.mode == FRAMES:
             self.scanner.feed(buffer, pos, pos + n, time, packet)
             return
+        if self.mode == RECORDS:
+            taken = self.reader.feed(buffer, pos, pos + n, time, packet) - pos
+            if taken == n:
+                return
+            pos += taken
+            at += taken
+            n -= taken
         if self.mode == DROP:
             if self.skip < 0:
                 return

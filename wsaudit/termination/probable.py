@@ -11,7 +11,8 @@ from wsaudit.termination.words import CONFIRM
 
 if TYPE_CHECKING:
     from wsaudit.kernel.streams import Flow
-    from wsaudit.tls.facts import RecordCounts, TlsFacts
+    from wsaudit.kernel.tls import RecordCounts
+    from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.tunnel import TlsTunnel
 
 WEBSOCKET_ALPN = (None, "http/1.1")

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
+from functools import partial
 from struct import Struct
-from typing import Protocol
+from typing import Any, Protocol
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
+from wsaudit.kernel.constants import AEAD_EXPLICIT, AEAD_IMPLICIT, AEAD_TLS13
+from wsaudit.kernel.tls import Aead
 from wsaudit.tls.schedule import TLS10, traffic_keys
 from wsaudit.tls.suites import Suite
 
-_header = Struct(">BHH").pack
 _additional = Struct(">QBHH").pack
 
 _BLOCK = 16
@@ -39,7 +41,7 @@ class Opener(Protocol):
 def tls13_opener(secret: bytes, suite: Suite) -> Opener:
     """For the traffic secret of one direction in TLS 1.3."""
     key, iv = traffic_keys(secret, suite)
-    return _Tls13(_aead(suite, key), iv, suite)
+    return Aead(_decrypt_into(suite, key), iv, AEAD_TLS13, suite.tag_length)
 
 
 def tls12_opener(version: int, suite: Suite, keys: tuple[bytes, bytes, bytes], encrypt_then_mac: bool) -> Opener:
@@ -47,87 +49,24 @@ def tls12_opener(version: int, suite: Suite, keys: tuple[bytes, bytes, bytes], e
     mac_key, key, iv = keys
     if suite.kind == "cbc":
         return _Cbc(version, key, iv, mac_key, suite.mac_name, encrypt_then_mac)
+    return Aead(_decrypt_into(suite, key), iv, AEAD_IMPLICIT if suite.kind == "chacha" else AEAD_EXPLICIT, suite.tag_length)
+
+
+def _decrypt_into(suite: Suite, key: bytes) -> Callable[[Any, Any, Any, Any], object]:
+    """`decrypt_into(nonce, sealed, additional, target)` of a suite's cipher."""
+    cipher: Any
     if suite.kind == "chacha":
-        return _ImplicitNonce(_aead(suite, key), iv)
-    return _ExplicitNonce(_aead(suite, key), iv, suite.tag_length)
+        cipher = ChaCha20Poly1305(key)
+    elif suite.kind == "ccm":
+        cipher = AESCCM(key, suite.tag_length)
+    else:
+        cipher = AESGCM(key)
+    return getattr(cipher, "decrypt_into", None) or partial(_decrypt_and_copy, cipher.decrypt)
 
 
-def _aead(suite: Suite, key: bytes) -> AESGCM | AESCCM | ChaCha20Poly1305:
-    if suite.kind == "chacha":
-        return ChaCha20Poly1305(key)
-    if suite.kind == "ccm":
-        return AESCCM(key, suite.tag_length)
-    return AESGCM(key)
-
-
-class _Tls13:
-    """RFC 8446 5.2: the nonce is the iv XOR the sequence number; the content type is inside, before zero padding."""
-
-    __slots__ = ("_decrypt", "_iv", "smallest")
-
-    def __init__(self, aead: AESGCM | AESCCM | ChaCha20Poly1305, iv: bytes, suite: Suite) -> None:
-        self._decrypt = aead.decrypt
-        self._iv = int.from_bytes(iv, "big")
-        self.smallest = suite.tag_length + 1
-
-    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
-        try:
-            plain = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), body, _header(kind, version, len(body)))
-        except (InvalidTag, ValueError):
-            return None
-        if not plain or not plain[-1]:
-            plain = plain.rstrip(b"\0") or b"\0"
-        return plain[-1], plain[:-1]
-
-    def plain_length(self, length: int) -> int | None:
-        return None
-
-
-class _ImplicitNonce:
-    """ChaCha20-Poly1305 in TLS 1.2 (RFC 7905): the nonce is the iv XOR the sequence number."""
-
-    __slots__ = ("_decrypt", "_iv", "smallest")
-
-    def __init__(self, aead: AESGCM | AESCCM | ChaCha20Poly1305, iv: bytes) -> None:
-        self._decrypt = aead.decrypt
-        self._iv = int.from_bytes(iv, "big")
-        self.smallest = 16
-
-    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
-        length = len(body) - 16
-        if length < 0:
-            return None
-        try:
-            nonce = (self._iv ^ sequence).to_bytes(12, "big")
-            return kind, self._decrypt(nonce, body, _additional(sequence, kind, version, length))
-        except (InvalidTag, ValueError):
-            return None
-
-    def plain_length(self, length: int) -> int | None:
-        return max(0, length - 16)
-
-
-class _ExplicitNonce:
-    """GCM (RFC 5288) and CCM (RFC 6655) in TLS 1.2: 4 bytes of the nonce come from the key block, 8 with each record."""
-
-    __slots__ = ("_decrypt", "_overhead", "_salt", "smallest")
-
-    def __init__(self, aead: AESGCM | AESCCM | ChaCha20Poly1305, salt: bytes, tag_length: int) -> None:
-        self._decrypt = aead.decrypt
-        self._salt = salt
-        self._overhead = self.smallest = 8 + tag_length
-
-    def open(self, sequence: int, kind: int, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
-        length = len(body) - self._overhead
-        if length < 0:
-            return None
-        try:
-            return kind, self._decrypt(self._salt + body[:8], body[8:], _additional(sequence, kind, version, length))
-        except (InvalidTag, ValueError):
-            return None
-
-    def plain_length(self, length: int) -> int | None:
-        return max(0, length - self._overhead)
+def _decrypt_and_copy(decrypt: Callable[[Any, Any, Any], bytes], nonce: Any, sealed: Any, additional: Any, target: Any) -> None:
+    """For releases of `cryptography` that cannot decrypt into a buffer."""
+    target[:] = decrypt(nonce, sealed, additional)
 
 
 class _Cbc:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from wsaudit.kernel.tls import RecordCounts
+
 # RFC 8446 6, and those of earlier versions (RFC 5246 7.2).
 ALERTS: dict[int, str] = {
     0: "close_notify",
@@ -42,7 +44,6 @@ ALERTS: dict[int, str] = {
     120: "no_application_protocol",
     121: "ech_required",
 }
-SMALL = 1024
 CERTIFICATE_ALERTS = frozenset({41, 42, 43, 44, 45, 46, 48, 49, 111, 113, 114, 116})
 
 # Why a handshake failed -> a sentence about it.
@@ -90,48 +91,6 @@ class Alert:
     def is_fatal(self) -> bool:
         """Whether the alert ends the connection with an error. TLS 1.3 ignores the level (RFC 8446 6)."""
         return self.code is not None and self.code not in (0, 90, 100) and (self.level == 2 or self.code in CERTIFICATE_ALERTS)
-
-
-@dataclass(slots=True)
-class RecordCounts:
-    """Records of one side by what their headers say: in TLS 1.3 the handshake's end, alerts and data all look like application
-    data.
-
-    Sizes are those on the wire without the 5 bytes of the header. `small` counts application records of at most `SMALL` bytes.
-    """
-
-    handshake: int = 0
-    alert: int = 0
-    change_cipher_spec: int = 0
-    other: int = 0
-    application: int = 0
-    application_bytes: int = 0
-    small: int = 0
-    first_application: int | None = None
-    last_application: int | None = None
-    last_size: int = 0
-
-    def add_application(self, size: int, time: int) -> None:
-        """Count an application data record of `size` bytes."""
-        self.application += 1
-        self.application_bytes += size
-        self.last_size = size
-        self.last_application = time
-        if size <= SMALL:
-            self.small += 1
-        if self.first_application is None:
-            self.first_application = time
-
-    def add(self, kind: int) -> None:
-        """Count a record of another content type."""
-        if kind == 22:
-            self.handshake += 1
-        elif kind == 21:
-            self.alert += 1
-        elif kind == 20:
-            self.change_cipher_spec += 1
-        else:
-            self.other += 1
 
 
 @dataclass(slots=True)

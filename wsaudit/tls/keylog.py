@@ -42,32 +42,34 @@ _SKIPPED = frozenset(
 class KeyStore:
     """The secrets of many TLS sessions, merged.
 
-    `scope` is the pcapng section a secret came with (None: a key log file, good for everything). `version` grows with every
-    secret added, so that a connection which waits for its keys knows when to look again. `held` is the number of bytes that all
-    connections together keep back while they wait, at most `most_held`.
+    Where a secret came from makes no difference, not even which section of a pcapng file: its identity is 32 random bytes, and a
+    connection may go on in another file than the one with its keys. `version` grows with every secret added, so that a connection
+    which waits for its keys knows when to look again; `final` says that none will be added. `held` is the number of bytes that
+    all connections together keep back while they wait, at most `most_held`.
 
     A session takes one dictionary entry: the secrets of one identity are joined in one bytes object as (label, length,
     secret)..., which is half the size of the log's text, where an entry per line would be twice its size.
     """
 
-    __slots__ = ("_identities", "held", "most_held", "version")
+    __slots__ = ("_identities", "final", "held", "most_held", "version")
 
     def __init__(self, most_held: int = 256 << 20) -> None:
-        self._identities: dict[int | None, dict[bytes, bytes]] = {}
+        self._identities: dict[bytes, bytes] = {}
+        self.final = False
         self.version = 0
         self.held = 0
         self.most_held = most_held
 
     def __repr__(self) -> str:
-        return f"<KeyStore: {sum(map(len, self._identities.values()))} sessions>"
+        return f"<KeyStore: {len(self._identities)} sessions>"
 
-    def add(self, text: bytes, scope: int | None = None) -> list[str]:
+    def add(self, text: bytes) -> list[str]:
         """Take a whole key log; give notices about what could not be used. Never raises for what the text says."""
-        return self.add_pieces((text[start : start + _PIECE] for start in range(0, len(text), _PIECE)), scope)
+        return self.add_pieces(text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
 
-    def add_pieces(self, pieces: Iterable[bytes], scope: int | None = None) -> list[str]:
+    def add_pieces(self, pieces: Iterable[bytes]) -> list[str]:
         """Take a key log in pieces of any size, such as reads of a large file; memory stays in proportion to the keys kept."""
-        store = self._identities.setdefault(scope, {})
+        store = self._identities
         bad = contradicting = 0
         for line in _lines(pieces):
             if not line or line.startswith(b"#"):
@@ -93,22 +95,14 @@ class KeyStore:
             )
         return notices
 
-    def lookup(self, label: str, client_random: bytes, scope: int | None = None) -> bytes | None:
-        """The secret of `label` for an identity: a client random; for "RSA" the first 8 bytes of the encrypted pre-master
-        secret, for "SESSION_ID" a session id. With a scope: what came in that section, then the key log files. Without: from
-        anywhere."""
-        number = _LABELS[label.encode()][0]
-        scopes = self._identities if scope is None else (scope, None)
-        for candidate in scopes:
-            secret = _find(self._identities.get(candidate, {}).get(client_random, b""), number)
-            if secret is not None:
-                return secret
-        return None
+    def lookup(self, label: str, identity: bytes) -> bytes | None:
+        """The secret of `label` for an identity: a client random; for "RSA" the first 8 bytes of the encrypted pre-master secret,
+        for "SESSION_ID" a session id."""
+        return _find(self._identities.get(identity, b""), _LABELS[label.encode()][0])
 
-    def knows(self, client_random: bytes, scope: int | None = None) -> bool:
+    def knows(self, client_random: bytes) -> bool:
         """Whether there is any secret for this client random."""
-        scopes = self._identities if scope is None else (scope, None)
-        return any(client_random in self._identities.get(candidate, {}) for candidate in scopes)
+        return client_random in self._identities
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -136,6 +136,22 @@ class Framer:
         self._need = HEADER_SIZE
         return None
 
+    def give_up(self) -> tuple[bytes, int] | None:
+        """Let something else cut what comes: the record that has begun, and the bytes of a damaged one still to come. None: the
+        next record's place is not known."""
+        if self._searching:
+            return None
+        held, self._buffer = bytes(self._buffer), bytearray()
+        skip, self._skip = self._skip, 0
+        self._need = HEADER_SIZE
+        return held, skip
+
+    def go_on(self, held: bytes, skip: int, offset: int) -> None:
+        """The reverse; `offset` is that of the next byte."""
+        self._buffer = bytearray(held)
+        self._base = offset - len(held)
+        self._skip = skip
+
     def _find_boundary(self, view: memoryview, position: int) -> int:
         """Where the next record starts; while that cannot be told, from where on bytes must be kept (and the search goes on)."""
         size = len(view)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from wsaudit.kernel.tls import Aead, RecordReader
 from wsaudit.tls import handshake as messages
 from wsaudit.tls.facts import ALERTS, CERTIFICATE_ALERTS, Alert, TlsFacts, version_name
 from wsaudit.tls.handshake import ClientHello, MessageBuffer, ServerHello
@@ -20,6 +21,7 @@ from wsaudit.tls.schedule import TLS10, TLS12, TLS13, key_block, prf, transcript
 from wsaudit.tls.suites import Suite, suite, suite_name
 
 if TYPE_CHECKING:
+    from wsaudit.kernel.frames import Scanner
     from wsaudit.tls.ciphers import Opener
 
 CLIENT, SERVER = 0, 1
@@ -152,6 +154,7 @@ class _Direction:
         "lost",
         "messages",
         "opened",
+        "reader",
         "searches",
         "sequence",
         "session",
@@ -179,6 +182,7 @@ class _Direction:
         self.blocked = False  # it waits, and what comes is held back
         self.unread = 0  # records that came when no more could be held back
         self.closed = False  # given up
+        self.reader: RecordReader | None = None  # what the kernel takes this side's records with
 
     def use(self, keys: _Keys | None, epoch: int) -> None:
         """Go on with other keys (None: not known yet), whose records count from 0."""
@@ -191,8 +195,7 @@ class _Direction:
 class TlsTunnel:
     """Opens one TLS connection. Side 0 is the client. Call `finish` once at the end; it also gives back what is held.
 
-    `scope` is the pcapng section the packets came in: secrets of other sections are not used then. Nothing here raises for what
-    the traffic or a key log says; `facts` tells what went wrong.
+    Nothing here raises for what the traffic or a key log says; `facts` tells what went wrong.
     """
 
     __slots__ = (
@@ -208,17 +211,15 @@ class TlsTunnel:
         "_limits",
         "_news",
         "_reason",
-        "_scope",
         "_session",
         "facts",
     )
 
-    def __init__(self, keys: KeyStore, limits: TunnelLimits, scope: int | None = None) -> None:
+    def __init__(self, keys: KeyStore, limits: TunnelLimits) -> None:
         self.facts = TlsFacts()
         self._keys = keys
         self._keys_seen = keys.version
         self._limits = limits
-        self._scope = scope
         self._directions = (_Direction(CLIENT), _Direction(SERVER))
         self._session = _Session(None)
         self._held: list[_Held] = []
@@ -241,13 +242,14 @@ class TlsTunnel:
         if self._keys.version != self._keys_seen:
             self._retry(out)
         direction = self._directions[side]
+        self._take_back(direction)
         self._fed += len(data)
         counts = self.facts.records[side]
         for kind, version, body, end in direction.framer.feed(data, offset):
             if kind == APPLICATION_DATA:
-                counts.add_application(len(body), time)
-            elif kind >= CHANGE_CIPHER_SPEC:
-                counts.add(kind)
+                counts.add_application(len(body))
+            elif kind == HANDSHAKE:
+                counts.handshake += 1
             if direction.blocked or not self._take(direction, kind, version, body, end, time, packet, out):
                 self._hold(direction, kind, version, body, end, time, packet)
             elif self._news:
@@ -263,6 +265,7 @@ class TlsTunnel:
             self._retry(out)
         self.facts.gaps += 1
         direction = self._directions[side]
+        self._take_back(direction)
         damaged = direction.framer.gap(length, offset)
         if damaged is None:
             direction.gap = direction.gap or PlainGap(side, time, packet, None)
@@ -275,6 +278,8 @@ class TlsTunnel:
     def finish(self) -> Events:
         """The connection or the capture ended: use the keys that came late, and tell what stays unread."""
         out: Events = []
+        for direction in self._directions:
+            self._take_back(direction)
         self._ending = True
         self._retry(out)
         for item in self._held:
@@ -292,6 +297,38 @@ class TlsTunnel:
         self._held = []
         self._held_bytes = 0
         return out
+
+    # --- what needs nothing of this ---
+
+    def reader(self, side: int, offset: int, scanner: Scanner | None, ends: list[int]) -> RecordReader | None:
+        """What takes a side's records from TCP offset `offset` on as long as nothing but data comes: opens them and feeds
+        `scanner`, or only counts them where they stay closed. None: not now, or for lack of a scanner not yet. Whatever is fed
+        next, or a gap, or the end, takes back what the reader has left."""
+        direction = self._directions[side]
+        aead = direction.keys.opener if direction.keys is not None and direction.steady else None
+        if direction.closed:
+            aead = None
+            if self._session.client is not None and not self.facts.handshake_complete:
+                return None
+        elif scanner is None or not isinstance(aead, Aead) or not (direction.encrypted or direction.epoch >= APPLICATION):
+            return None
+        begun = direction.framer.give_up()
+        if begun is None:
+            return None
+        direction.reader = reader = RecordReader(self.facts.records[side], offset, *begun)
+        if isinstance(aead, Aead) and scanner is not None:
+            reader.open_with(aead, direction.sequence, scanner, ends)
+        return reader
+
+    def _take_back(self, direction: _Direction) -> None:
+        reader = direction.reader
+        if reader is None:
+            return
+        direction.reader = None
+        if reader.aead is not None:
+            direction.sequence = reader.sequence
+        direction.framer.go_on(bytes(reader.held), reader.skip, reader.offset)
+        self._fed += reader.offset - reader.start
 
     # --- one record ---
 
@@ -323,8 +360,7 @@ class TlsTunnel:
                     self._content(direction, kind, content, True, end, time, packet, out)
                 return True
         if direction.closed:
-            if kind == ALERT and direction.encrypted:
-                self._add_alert(direction.side, None, time, packet, True)
+            self._watch(direction, kind, body, time, packet)
             return True
         if kind <= DROPPED:
             self._lose(direction, kind, version, time, packet)
@@ -367,6 +403,18 @@ class TlsTunnel:
             self._add_alert(direction.side, content, time, packet, encrypted)
         elif kind == CHANGE_CIPHER_SPEC and not self._session.is_tls13:
             self._change_cipher(direction)
+
+    def _watch(self, direction: _Direction, kind: int, body: memoryview | bytes, time: int, packet: int) -> None:
+        """A record that stays closed still tells how far the handshake came, and of alerts."""
+        if kind == ALERT:
+            encrypted = len(body) != 2
+            self._add_alert(direction.side, None if encrypted else bytes(body), time, packet, encrypted)
+        elif self._session.is_tls13:
+            self._infer_completion(direction.side, kind, len(body))
+        elif kind == CHANGE_CIPHER_SPEC:
+            direction.encrypted = True
+        elif direction.encrypted and kind in (HANDSHAKE, APPLICATION_DATA):
+            self._finished(self._session, direction.side)
 
     def _lose(self, direction: _Direction, kind: int, amount: int, time: int, packet: int) -> None:
         """Records are missing: from here on their number, and so the next sequence number, is a range."""
@@ -486,7 +534,7 @@ class TlsTunnel:
         label = _LABELS.get((direction.side, epoch))
         if session.client is None or session.suite is None or label is None:
             return None
-        secret = self._keys.lookup(label, session.client.random, self._scope)
+        secret = self._keys.lookup(label, session.client.random)
         if secret is None:
             return None
         from wsaudit.tls.ciphers import tls13_opener
@@ -530,19 +578,26 @@ class TlsTunnel:
     def _master(self, session: _Session, client: ClientHello, server: ServerHello, chosen: Suite) -> bytes | None:
         """The master secret: from the key log, or derived from the pre-master secret there (RFC 5246 8.1, RFC 7627 4)."""
         lookup = self._keys.lookup
-        master = lookup("CLIENT_RANDOM", client.random, self._scope)
+        master = lookup("CLIENT_RANDOM", client.random)
         if master is None and server.session_id:
-            master = lookup("SESSION_ID", server.session_id, self._scope)
+            master = lookup("SESSION_ID", server.session_id)
         if master is not None:
             return master
-        premaster = lookup("PMS_CLIENT_RANDOM", client.random, self._scope)
+        premaster = lookup("PMS_CLIENT_RANDOM", client.random)
         if premaster is None and session.premaster_name:
-            premaster = lookup("RSA", session.premaster_name, self._scope)
+            premaster = lookup("RSA", session.premaster_name)
         if premaster is None:
             return None
         if server.extended_master:
             return prf(server.version, chosen.hash_name, premaster, b"extended master secret", session.session_hash, 48)
         return prf(server.version, chosen.hash_name, premaster, b"master secret", client.random + server.random, 48)
+
+    def _has_keys(self, session: _Session) -> bool:
+        """Whether there is any secret for a session whose both hellos are known."""
+        client, server, chosen = session.client, session.server, session.suite
+        if client is None or self._keys.knows(client.random):
+            return client is not None
+        return server is not None and chosen is not None and self._master(session, client, server, chosen) is not None
 
     def _early_data_open(self) -> bool:
         """Whether it may still come out what became of 0-RTT data, so that it has to wait."""
@@ -719,8 +774,10 @@ class TlsTunnel:
         if self._session.client is None and self._directions[CLIENT].framer.started:
             self._close("handshake-not-captured")  # nothing that comes can tell the keys
             return
-        if not self.facts.handshake_complete:
-            self._infer_completion(direction.side, kind, len(body))
+        self._infer_completion(direction.side, kind, len(body))
+        if self._keys.final and self._session.answered and not self._has_keys(self._session):
+            self._close("no-key-for-client-random" if self._keys.version else "no-key-log")
+            return
         cost = len(body) + _HELD_COST
         if direction.unread or self._held_bytes + cost > self._limits.tls_buffer or self._keys.held + cost > self._keys.most_held:
             if not direction.unread:
@@ -773,7 +830,7 @@ class TlsTunnel:
 
     def _infer_completion(self, side: int, kind: int, size: int) -> None:
         """TLS 1.3 without keys: the server answers the client's encrypted records with more than an alert."""
-        if kind != APPLICATION_DATA or not self._session.is_tls13:
+        if kind != APPLICATION_DATA or not self._session.is_tls13 or self.facts.handshake_complete:
             return
         if side == SERVER and self.facts.records[CLIENT].application and size > _ALERT_SIZE:
             self.facts.handshake_complete = True
@@ -792,7 +849,7 @@ class TlsTunnel:
             facts.why_not = "lost-records" if facts.gaps else "handshake-incomplete"
         elif not self._keys.version:
             facts.why_not = "no-key-log"
-        elif not facts.decrypted and not self._keys.knows(session.client.random, self._scope):
+        elif not facts.decrypted and not self._keys.knows(session.client.random):
             facts.why_not = "no-key-for-client-random"
         else:
             facts.why_not = "incomplete-keys"

@@ -1,0 +1,74 @@
+cimport cython
+
+from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.frames cimport Scanner
+
+cdef bint COMPILED
+cdef int APPLICATION_DATA
+cdef int HEADER_SIZE
+cdef int LARGEST_BODY
+cdef int SMALL_RECORD
+cdef int AEAD_TLS13
+cdef int AEAD_EXPLICIT
+cdef Buffer SCRATCH
+cdef object SCRATCH_VIEW
+
+
+cdef class RecordCounts:
+    cdef public long long handshake
+    cdef readonly long long application
+    cdef readonly long long small
+    cdef readonly long long last_size
+
+    cpdef add_application(self, long long size)
+
+
+cdef class Aead:
+    cdef object decrypt_into
+    cdef object out
+    cdef readonly int form
+    cdef bytearray iv
+    cdef bytearray nonce
+    cdef bytearray additional
+    cdef int overhead
+    cdef readonly int smallest
+
+    @cython.locals(size="long long")
+    cpdef open(self, unsigned long long sequence, int kind, int version, body)
+    cpdef plain_length(self, long long length)
+
+    @cython.locals(length="long long", size="long long")
+    cdef long long unseal(self, unsigned long long sequence, int kind, int version, body) except -2
+
+    @cython.locals(i="int")
+    cdef write_nonce(self, unsigned long long sequence)
+    cdef write_header(self, int at, int kind, int version, long long length)
+
+
+cdef long long without_padding(long long size) except -2
+cdef int record_size(int kind, int major, int length)
+
+
+cdef class RecordReader:
+    cdef RecordCounts counts
+    cdef readonly bytearray held
+    cdef readonly long long offset
+    cdef readonly long long start
+    cdef readonly long long skip
+    cdef readonly unsigned long long sequence
+    cdef readonly Aead aead
+    cdef Scanner scanner
+    cdef list ends
+    cdef int side
+    cdef long long body
+
+    cpdef open_with(self, Aead aead, unsigned long long sequence, Scanner scanner, list ends)
+
+    @cython.locals(base="long long", left="long long", due="long long", size="long long", version="int")
+    cpdef long long feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
+
+    @cython.locals(held=bytearray, have="long long", size="long long")
+    cdef long long due(self) except -1
+
+    @cython.locals(aead=Aead, size="long long")
+    cdef bint take(self, body, int version, long long tcp_end, long long time, long long packet) except *
