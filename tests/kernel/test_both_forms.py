@@ -112,6 +112,44 @@ def test_scanner(
     assert scan(compiled_kernel, names, data, sizes, gap, inflate) == pure
 
 
+characters = st.sampled_from(
+    ["a", "text in ascii " * 8, "\x7f", "\x80", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff"]
+)
+edges = st.sampled_from(
+    [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF]
+)
+
+
+@slow_to_load
+@given(
+    text=st.lists(characters, max_size=30).map("".join),
+    damage=st.lists(st.tuples(st.integers(0, 200), edges), max_size=2),
+    mask=masks,
+    sizes=cuts,
+)
+def test_text_is_utf8_or_its_first_wrong_byte_is_told(
+    pure_kernel: SimpleNamespace,
+    compiled_kernel: SimpleNamespace,
+    text: str,
+    damage: list[tuple[int, int]],
+    mask: bytes | None,
+    sizes: list[int],
+) -> None:
+    payload = bytearray(text.encode())
+    for at, byte in damage:
+        payload[at : at + 1] = bytes([byte])
+    try:
+        payload.decode()
+        right = True
+    except UnicodeDecodeError:
+        right = False
+    data = wire.frame(1, bytes(payload), mask=mask)
+    names = open_attributes(compiled_kernel.frames.Scanner)
+    compiled = scan(compiled_kernel, names, data, sizes, 0, False)
+    assert compiled == scan(pure_kernel, names, data, sizes, 0, False)
+    assert compiled[1][0]["bad_text"] == (not right)
+
+
 @slow_to_load
 @given(data=st.binary(max_size=80), key=st.integers(0, 2**32 - 1), phase=st.integers(0, 7))
 def test_unmask(pure_kernel: SimpleNamespace, compiled_kernel: SimpleNamespace, data: bytes, key: int, phase: int) -> None:

@@ -663,7 +663,7 @@ class Scanner:
         while i < end:
             if COMPILED and need == 0:
                 shift = ((turn + i) & 3) << 3
-                i = numbers.ascii_end(buffer, i, end, (key >> shift) | (key << (32 - shift)))
+                i = numbers.text_end(buffer, i, end, (key >> shift) | (key << (32 - shift)))
                 if i >= end:
                     break
             c = buffer.b[i] ^ ((key >> (((turn + i) & 3) << 3)) & 0xFF)

@@ -28,10 +28,8 @@ def be64(buffer: Buffer, pos: int) -> int:
     return int.from_bytes(buffer.raw[pos : pos + 8], "big")
 
 
-def ascii_end(buffer: Buffer, pos: int, end: int, key: int) -> int:
-    """Up to where, in whole steps of eight bytes, buffer[pos:end] is ASCII. It is masked with `key`, whose lowest byte is that
-    of `pos` (RFC 6455 §5.3)."""
-    pattern = key.to_bytes(4, "little") * 2
-    while pos + 8 <= end and all((a ^ b) < 0x80 for a, b in zip(buffer.raw[pos : pos + 8], pattern, strict=True)):
-        pos += 8
+def text_end(buffer: Buffer, pos: int, end: int, key: int) -> int:
+    """Some position up to which buffer[pos:end] consists of whole characters of UTF-8. It is masked with `key`, whose lowest byte
+    is that of `pos` (RFC 6455 §5.3). Compiled, few bytes are left over, or no character begins there; interpreted, the codecs
+    are faster and this is not called."""
     return pos
