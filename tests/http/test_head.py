@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 import wire
 from hypothesis import given, settings
@@ -134,6 +136,7 @@ def test_the_memory_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     lines = "".join(f"X-Fill-{number}: 1\r\n" for number in range(2 * module.MAX_NAMES))
     raw = f"GET / HTTP/1.1\r\n{lines}{'N' * 100}: 1\r\nHost: a\r\n\r\n".encode()
     head = parse_head(raw)
+    assert head.fields
     assert len(names) == module.MAX_NAMES
     assert len(head.fields) == 2 * module.MAX_NAMES + 2
     assert head.get("host") == "a"
@@ -188,3 +191,61 @@ def test_a_head_that_is_not_odd_is_one_that_the_grammar_allows(raw: bytes) -> No
         assert lines[-2:] == [b"", b""]
         assert not any(b"\r" in line or b"\n" in line for line in lines)
         assert len(lines) == len(head.fields) + 3
+
+
+PLAIN_LINES = (
+    *(
+        b"Host: h",
+        b"host: other",
+        b"Host : h",
+        b"Host:h",
+        b"Host:",
+        b" folded: x",
+        b"\tb",
+        b"Content-Length: 5",
+        b"content-length:5",
+    ),
+    *(
+        b"Transfer-Encoding: gzip, chunked",
+        b"X-Host: y",
+        b"Upgrade: h2c",
+        b"no colon",
+        b"Host\t: x",
+        b"A: \xe9",
+        b"B: \x01",
+        b": v",
+    ),
+    *(b"Host: a\rb", b"Host:  two  ", b"Content-Length: 1, 2", b"Range: h\x00"),
+)
+STARTS = (
+    b"GET /a HTTP/1.1",
+    b"HEAD / HTTP/1.0",
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.0 404 ",
+    b"HTTP/1.1 204",
+    b"GET  HTTP/1.1",
+    b"get / HTTP/1.1",
+)
+LINE_ENDS = st.sampled_from((b"\r\n", b"\r\n", b"\r\n", b"\n"))
+
+
+@given(
+    st.sampled_from(STARTS),
+    st.lists(st.tuples(LINE_ENDS, st.sampled_from(PLAIN_LINES)), max_size=6),
+    st.sampled_from((b"\r\n\r\n", b"\n\r\n", b"\r\n\n", b"")),
+)
+def test_a_plain_head_tells_the_same_before_its_fields_are_read(
+    start: bytes, lines: list[tuple[bytes, bytes]], end: bytes
+) -> None:
+    raw = start + b"".join([ending + line for ending, line in lines]) + end
+    slow = module._parse_line_by_line(raw, 3, 1, 1, 2, 2)
+    for name in ("host", "x-host", "content-length", "transfer-encoding", "upgrade", "a", "absent"):
+        for ask in (Head.get, Head.get_all, Head.combined, Head.tokens):
+            assert ask(parse_head(raw, 3, 1, 1, 2, 2), name) == ask(slow, name)
+    for ask in (
+        attrgetter("fields"),
+        attrgetter("oddities"),
+        attrgetter("odd_lines"),
+        attrgetter("method", "version", "status", "kind"),
+    ):
+        assert ask(parse_head(raw)) == ask(slow)

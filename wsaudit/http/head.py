@@ -62,14 +62,15 @@ class Head:
     __slots__ = (
         "_fields",
         "_first",
+        "_lower",
+        "_odd_lines",
+        "_oddities",
         "_values",
         "end_packet",
         "end_time",
         "form",
         "kind",
         "method",
-        "odd_lines",
-        "oddities",
         "offset",
         "outstanding",
         "packet",
@@ -99,8 +100,8 @@ class Head:
         self.raw = raw
         self.method, self.target, self.version, self.status, self.reason = start
         self._fields = fields
-        self.oddities: tuple[str, ...] = ()
-        self.odd_lines: tuple[int, ...] = ()
+        self._oddities: tuple[str, ...] = ()
+        self._odd_lines: tuple[int, ...] = ()
         self.offset = offset
         self.time = time
         self.packet = packet
@@ -110,18 +111,38 @@ class Head:
         self.form = form  # what it has in common with others
         self._values = values  # and what not
         self._first: dict[str, str] | None = None
+        self._lower = b""  # of a plain head: all of it in lower case
+
+    @property
+    def plain(self) -> bool:
+        """Is it one that says nothing about WebSockets? Its fields are read if somebody asks."""
+        return self._lower != b""
 
     @property
     def fields(self) -> list[tuple[str, str]]:
         if self._fields is None:
-            assert self.form is not None
-            assert self._values is not None
-            self._fields = self.form.filled(self._values)
+            return self._read_fields()
         return self._fields
 
-    @fields.setter
-    def fields(self, fields: list[tuple[str, str]]) -> None:
-        self._fields = fields
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        if self._fields is None and self._lower:
+            self._read_fields()
+        return self._oddities
+
+    @property
+    def odd_lines(self) -> tuple[int, ...]:
+        if self._fields is None and self._lower:
+            self._read_fields()
+        return self._odd_lines
+
+    def _read_fields(self) -> list[tuple[str, str]]:
+        if self.form is not None and self._values is not None:
+            self._fields = self.form.filled(self._values)
+        else:
+            whole = _parse_line_by_line(self.raw, 0, 0, 0, 0, 0)
+            self._fields, self._oddities, self._odd_lines = whole.fields, whole.oddities, whole.odd_lines
+        return self._fields
 
     @property
     def end(self) -> int:
@@ -132,6 +153,10 @@ class Head:
         """The value of the first line with this (lower-case) name."""
         first = self._first
         if first is None:
+            if self._fields is None and self._lower:
+                found = self._look_up(name)
+                if found is not None:
+                    return found[0] if found else None
             form = self.form
             if form is not None:
                 if name not in form.changing:
@@ -141,8 +166,32 @@ class Head:
             first = self._first = dict(reversed(self.fields))
         return first.get(name)
 
+    def _look_up(self, name: str) -> list[str] | None:
+        """The values of all lines with this name, none or one, without reading the others; None: there is more to it."""
+        lower = self._lower
+        field = b"\n" + name.encode("latin-1")
+        if field not in lower:
+            return []
+        if field + b" " in lower or field + b"\t" in lower:
+            return None
+        field += b":"
+        at = lower.find(field)
+        if at < 0:
+            return []
+        start = at + len(field)
+        end = lower.find(b"\r\n", start)
+        value = self.raw[start:end]
+        if lower[at - 1] != 13 or end < 0 or lower[end + 2] in b" \t" or not value.isascii() or lower.find(field, start) >= 0:
+            return None
+        text = value.decode("ascii").strip(" \t")
+        return [text] if text.isprintable() else None
+
     def get_all(self, name: str) -> list[str]:
         """The values of all lines with this name."""
+        if self._fields is None and self._lower:
+            found = self._look_up(name)
+            if found is not None:
+                return found
         value = self.get(name)
         if value is None:
             return []
@@ -161,8 +210,8 @@ class Head:
     def note(self, oddity: str, line: int = 0) -> None:
         """Add an oddity, once."""
         if oddity not in self.oddities:
-            self.oddities += (oddity,)
-            self.odd_lines += (line,)
+            self._oddities += (oddity,)
+            self._odd_lines += (line,)
 
     def __repr__(self) -> str:
         what = f"{self.method} {self.target}" if self.kind == "request" else f"{self.status} {self.reason}"
@@ -183,8 +232,15 @@ def parse_head(
         end_time = time
     if end_packet is None:
         end_packet = packet
-    if not _may_have_form(raw):
-        return _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
+    lower = raw.lower()
+    if b"websocket" not in lower:
+        start = _parse_plain_start(raw) if lower.endswith(b"\r\n\r\n") else None
+        if start is None:
+            return _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
+        kind = "request" if start[0] else "response"
+        head = Head(kind, raw, start, None, offset, time, packet, end_time, end_packet)
+        head._lower = lower
+        return head
     line, key, values = taken_apart(raw)
     form = known_form(key)
     if form is not None:
@@ -202,7 +258,7 @@ def recognise_head(data: bytes, offset: int, time: int, packet: int) -> Head | N
     can follow. None says nothing about the chunk."""
     end = data.find(b"\r\n\r\n") + 4
     start = 0 if data.startswith(b"HTTP/") else data.find(b"\r\n", 0, end)
-    if end < 4 or start < 0 or not _may_have_form(data):
+    if end < 4 or start < 0 or (b"ebSocket" not in data and b"ebsocket" not in data):
         return None
     found = find_form(data, start, end)
     if found is None or not found[0].bodyless:
@@ -214,30 +270,21 @@ def recognise_head(data: bytes, offset: int, time: int, packet: int) -> Head | N
     return Head(form.kind, data[:end], parsed, None, offset, time, packet, time, packet, form, values)
 
 
-def _may_have_form(raw: bytes) -> bool:
-    """Pages and downloads have none: each is different."""
-    return b"ebSocket" in raw or b"ebsocket" in raw
-
-
-def _head_of(
-    form: Form,
-    raw: bytes,
-    start: tuple[str, str, str, int, str],
-    values: list[bytes],
-    offset: int,
-    time: int,
-    packet: int,
-    end_time: int,
-    end_packet: int,
-) -> Head:
-    head = Head(form.kind, raw, start, form.filled(values), offset, time, packet, end_time, end_packet)
-    head.form = form
-    return head
-
-
 def _start_of(head: Head) -> tuple[str, str, str, int, str] | None:
     """The start line of a response, which its form includes."""
     return None if head.kind == "request" else ("", "", head.version, head.status, head.reason)
+
+
+def _parse_plain_start(raw: bytes) -> tuple[str, str, str, int, str] | None:
+    """The start line; None: it needs a closer look."""
+    line = raw[: raw.find(b"\r\n")]
+    if not line.startswith(b"HTTP/"):
+        return _parse_plain_request_line(line)
+    version, _, rest = line.decode("latin-1").partition(" ")
+    status, space, reason = rest.partition(" ")
+    if version not in _VERSIONS or status not in _STATUSES or not (space and reason.isascii() and reason.isprintable()):
+        return None
+    return "", "", _VERSIONS[version], _STATUSES[status], reason
 
 
 def _parse_plain_request_line(line: bytes) -> tuple[str, str, str, int, str] | None:
@@ -324,7 +371,7 @@ def _parse_field_lines(head: Head, lines: list[str]) -> bool:
             continue
         names.append(_parse_name(head, name, number))
         values.append([value.strip(" \t")])
-    head.fields = [(name, " ".join(pieces).strip(" \t")) for name, pieces in zip(names, values, strict=True)]
+    head._fields = [(name, " ".join(pieces).strip(" \t")) for name, pieces in zip(names, values, strict=True)]
     return blank
 
 

@@ -255,6 +255,8 @@ class HttpSide:
     def _is_usual(self, head: Head) -> bool:
         """Whether there is no need to look at its first bytes again."""
         kind, method = ("response", "") if self.side else ("request", head.method)
+        if head.plain:  # its start line is
+            return head.kind == kind
         return head.kind == kind and not head.oddities and head.version in _VERSIONS and (not method or method in METHODS)
 
     def _vet(self, block: bytes | bytearray) -> bool:

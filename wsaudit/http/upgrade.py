@@ -73,7 +73,7 @@ def is_upgrade_request(head: Head) -> bool:
         return False
     form = head.form
     if form is None:
-        asks = _asks_for_upgrade(head)
+        asks = not head.plain and _asks_for_upgrade(head)
     elif form.upgrade is None:
         asks = form.upgrade = _asks_for_upgrade(head)
     else:
@@ -90,7 +90,7 @@ def _asks_for_upgrade(head: Head) -> bool:
 
 def is_upgrade_response(head: Head) -> bool:
     """Whether a response says by itself that it is about a WebSocket: a 101 to websocket, or a refusal that names it (426)."""
-    return head.kind == "response" and (_names_websocket(head) or _has_websocket_field(head))
+    return head.kind == "response" and not head.plain and (_names_websocket(head) or _has_websocket_field(head))
 
 
 def _names_websocket(head: Head) -> bool:
