@@ -25,7 +25,7 @@ from wsaudit.model import (
     timestamp,
 )
 from wsaudit.session import Party, Session
-from wsaudit.termination.closing import evidence_of
+from wsaudit.termination.closing import closing_facts
 
 if TYPE_CHECKING:
     from wsaudit.termination import Explainer
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 Closes = tuple[Close | None, Close | None]
 Facts = tuple[object, ...]
-FRAME_NAMES = ("text", "binary", "continuation", "close", "ping", "pong", "reserved")
+TLS_NAMES = ("version", "cipher", "sni", "alpn", "decrypted", "why_not")
+IDLE_NAMES = ("any", "client", "server", "data")
+NETWORK_NAMES = ("retransmissions", "out_of_order", "zero_window", "conflicts", "duplicates")
 OPCODE_NAMES = (
     "continuation",
     "text",
@@ -254,6 +256,22 @@ def endpoint(end: tuple[bytes, int]) -> dict[str, Any]:
     return {"address": address(end[0]), "port": end[1]}
 
 
+def frames_dict(text: int, binary: int, continuation: int, close: int, ping: int, pong: int, reserved: int) -> dict[str, Any]:
+    return {
+        "text": text,
+        "binary": binary,
+        "continuation": continuation,
+        "close": close,
+        "ping": ping,
+        "pong": pong,
+        "reserved": reserved,
+    }
+
+
+def messages_dict(text: int, binary: int, size: int, wire_size: int, largest: int) -> dict[str, Any]:
+    return {"text": text, "binary": binary, "bytes": None if size < 0 else size, "wire_bytes": wire_size, "largest": largest}
+
+
 def close_dict(close: Close | None, place: tuple[int, int]) -> dict[str, Any] | None:
     if close is None:
         return None
@@ -286,9 +304,6 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
     """One entry of `connections` in the JSON report."""
     end = made.termination
     detail = made.detail
-    tls = None
-    if made.tls is not None:
-        tls = dict(zip(("version", "cipher", "sni", "alpn", "decrypted", "why_not"), made.tls, strict=True))
     heartbeat = detail.heartbeat
     return {
         "id": number,
@@ -298,7 +313,7 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
         "transport": made.transport,
         "http": made.http,
         "http2_stream": None,
-        "tls": tls,
+        "tls": None if made.tls is None else dict(zip(TLS_NAMES, made.tls, strict=True)),
         "input": made.first_packet >> 40,
         "first_packet": packet_number(made.first_packet),
         "last_packet": packet_number(detail.last_packet),
@@ -319,17 +334,8 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
             "latency": seconds(made.latency),
         },
         "auth": list(made.auth),
-        "frames": {SIDES[side]: dict(zip(FRAME_NAMES, detail.frames[side], strict=True)) for side in (CLIENT, SERVER)},
-        "messages": {
-            SIDES[side]: {
-                "text": counts[0],
-                "binary": counts[1],
-                "bytes": None if counts[2] < 0 else counts[2],
-                "wire_bytes": counts[3],
-                "largest": counts[4],
-            }
-            for side, counts in enumerate(detail.messages)
-        },
+        "frames": {"client": frames_dict(*detail.frames[CLIENT]), "server": frames_dict(*detail.frames[SERVER])},
+        "messages": {"client": messages_dict(*detail.messages[CLIENT]), "server": messages_dict(*detail.messages[SERVER])},
         "close": {
             "client": close_dict(made.close[CLIENT], detail.closes[CLIENT]),
             "server": close_dict(made.close[SERVER], detail.closes[SERVER]),
@@ -342,23 +348,21 @@ def connection_dict(number: int, made: Connection) -> dict[str, Any]:
             "by": None if end.by is None else WHO[end.by],
             "cause": end.cause,
             "confidence": round(end.confidence, 2),
-            "evidence": list(evidence_of(made)),
+            "evidence": list(closing_facts(end, made.close, detail.closes) if end.evidence is None else end.evidence),
             "alternatives": [{"cause": cause, "confidence": round(weight, 2)} for cause, weight in end.alternatives],
             "confirm": end.confirm,
             "cloudflare": None if end.cloudflare is None else {"reason": end.cloudflare[0], "source": end.cloudflare[1]},
         },
         "heartbeat": {
-            "pings": dict(zip(SIDES, heartbeat.pings, strict=True)),
-            "unanswered": dict(zip(SIDES, heartbeat.unanswered, strict=True)),
+            "pings": {"client": heartbeat.pings[CLIENT], "server": heartbeat.pings[SERVER]},
+            "unanswered": {"client": heartbeat.unanswered[CLIENT], "server": heartbeat.unanswered[SERVER]},
             "interval": seconds(heartbeat.interval),
             "rtt": {"p50": seconds(heartbeat.rtt_p50), "p99": seconds(heartbeat.rtt_p99)},
             "longest_silence": seconds(detail.silence),
             "application": application_dict(heartbeat.application),
         },
-        "idle": dict(zip(("any", "client", "server", "data"), map(seconds, detail.idle), strict=True)),
-        "network": dict(
-            zip(("retransmissions", "out_of_order", "zero_window", "conflicts", "duplicates"), detail.network, strict=True)
-        ),
+        "idle": dict(zip(IDLE_NAMES, map(seconds, detail.idle), strict=True)),
+        "network": dict(zip(NETWORK_NAMES, detail.network, strict=True)),
         "evidence": {
             "complete": made.complete,
             "midstream": made.midstream,

@@ -58,6 +58,9 @@ class Report:
     def connection(self, index: int) -> dict[str, Any]:
         return self._connections[index]
 
+    def iter_findings(self) -> Iterator[dict[str, Any]]:
+        return iter(self.findings)
+
     def iter_connections(self) -> Iterator[dict[str, Any]]:
         yield from self._connections
 

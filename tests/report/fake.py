@@ -52,6 +52,9 @@ class FakeReport:
     def groups(self) -> list[RuleGroup]:
         return group_findings(self.findings)
 
+    def iter_findings(self) -> Iterator[dict[str, Any]]:
+        return iter(self.findings)
+
     def connection_count(self) -> int:
         return len(self._connections)
 

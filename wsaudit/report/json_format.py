@@ -1,8 +1,7 @@
 """The JSON report, schema `wsaudit.report/1`: the contract that other programs read.
 
 One connection, finding and incident per line: `grep` and `diff` work on it, and 50,000 connections need no tree in memory. Pure
-ASCII, so that lone
-surrogates and direction marks from traffic reach nobody's terminal unescaped.
+ASCII, so that lone surrogates and direction marks from traffic reach nobody's terminal unescaped.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ SCHEMA = "wsaudit.report/1"
 BATCH = 256
 """Records written at once: few enough to stay small, enough that the stream's own cost does not count."""
 
-encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+# Records are fresh and no cycles: looking for some took a tenth of the time.
+encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
 
 
 def write_json(report: ReportLike, stream: TextIO) -> None:
@@ -29,7 +29,7 @@ def write_json(report: ReportLike, stream: TextIO) -> None:
     write_list(stream, "inputs", report.inputs)
     stream.write(f',\n"summary":{encode(report.summary)},\n')
     write_list(stream, "connections", report.iter_connections())
-    for name, records in (("findings", report.findings), ("incidents", report.incidents), ("notices", report.notices)):
+    for name, records in (("findings", report.iter_findings()), ("incidents", report.incidents), ("notices", report.notices)):
         stream.write(",\n")
         write_list(stream, name, records)
     stream.write("\n}\n")

@@ -62,7 +62,6 @@ IPV6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?:\.\d{1,3}){0,3}"
 ADDRESS = re.compile(rf"(?<![\w.:])(?:{IPV4}|{IPV6}|{HOST_NAME})(?![\w])")
 
 
-@functools.lru_cache(4096)  # paths, origins and agents repeat from connection to connection
 def redact_target(target: str) -> str:
     """A request target without query values, user info, path parameters, fragment and tokens in the path.
 
@@ -73,9 +72,14 @@ def redact_target(target: str) -> str:
     query, fragment_mark, fragment = rest.partition("#")
     if not mark:
         path, fragment_mark, fragment = target.partition("#")
+    return redact_path(path) + (mark and "?" + redact_query(query)) + (fragment_mark and "#" + (HIDDEN if fragment else ""))
+
+
+@functools.lru_cache(4096)  # paths repeat from connection to connection
+def redact_path(path: str) -> str:
+    """What stands before the query."""
     path = USERINFO.sub(rf"\1{HIDDEN}@", path)
-    path = re.sub(r"(;[\w.-]*=)[^/;]*", rf"\1{HIDDEN}", path)
-    return _tokens(path) + (mark and "?" + redact_query(query)) + (fragment_mark and "#" + (HIDDEN if fragment else ""))
+    return _tokens(re.sub(r"(;[\w.-]*=)[^/;]*", rf"\1{HIDDEN}", path))
 
 
 def redact_query(query: str) -> str:
@@ -93,8 +97,7 @@ def _redact_pair(pair: str) -> str:
 @functools.lru_cache(4096)
 def redact_reason(text: str) -> str:
     """A close reason, or a sentence that quotes one, without what looks like a credential: JWTs, `Bearer ...`, `token=...`,
-    query values, and
-    words of 20 characters or more that mix letters and digits, as keys and session ids do."""
+    query values, and words of 20 characters or more that mix letters and digits, as keys and session ids do."""
     if len(text) < 8:
         return text
     if "?" in text:
@@ -253,9 +256,7 @@ class Redactor:
                 shown["origin"] = scheme + mark + (self.pseudonyms.host(rest) if rest not in {"", "null"} else rest)
             if shown.get("target"):
                 shown["target"] = self.pseudonyms.text(shown["target"])
-        return (
-            shown if "server_software" in handshake else {key: value for key, value in shown.items() if key != "server_software"}
-        )
+        return shown
 
     def _close(self, value: Any) -> Any:
         return {**value, "reason": self.text(value["reason"])} if isinstance(value, dict) and value.get("reason") else value
@@ -286,6 +287,7 @@ class ReportLike(Protocol):
     def incidents(self) -> list[Record]: ...
     @property
     def findings(self) -> list[Record]: ...
+    def iter_findings(self) -> Iterator[Record]: ...
     @property
     def notices(self) -> list[Record]: ...
     @property
@@ -324,13 +326,18 @@ class RedactedReport:
         self.summary = report.summary
         self.incidents = [redactor.incident(incident) for incident in report.incidents]
         if redactor.pseudonyms:
-            self.findings  # noqa: B018  (numbers their addresses before those of the notices)
+            for _ in self.iter_findings():  # numbers their addresses before those of the notices
+                pass
         self.notices = [redactor.notice(notice) for notice in report.notices]
 
     @functools.cached_property
     def findings(self) -> list[Record]:
         """All findings, redacted."""
-        return [self._redactor.finding(finding) for finding in self._report.findings]
+        return list(self.iter_findings())
+
+    def iter_findings(self) -> Iterator[Record]:
+        """The same one by one, for who needs each but once."""
+        return map(self._redactor.finding, self._report.iter_findings())
 
     @functools.cached_property
     def groups(self) -> list[RuleGroup]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, CloseFrame, Connection, Finding, packet_number
@@ -13,6 +14,7 @@ from wsaudit.termination.wire import Wire, close_acked
 from wsaudit.termination.words import close_fact, end_fact, reason_text, seconds
 
 if TYPE_CHECKING:
+    from wsaudit.model import Termination
     from wsaudit.registry import Limit, Signatures, Text
     from wsaudit.session import Session
 
@@ -99,17 +101,22 @@ def leading(closes: tuple[Close | CloseFrame | None, Close | CloseFrame | None],
     return SERVER if initiator == SERVER else CLIENT
 
 
-def evidence_of(row: Connection) -> tuple[str, ...]:
+def evidence_of(row: Connection) -> Sequence[str]:
     """The facts behind the cause of a row."""
     end = row.termination
-    if end.evidence is not None:
-        return end.evidence
-    side = leading(row.close, end.initiator)
-    lead, answer = row.close[side], row.close[1 - side]
+    return closing_facts(end, row.close, row.detail.closes) if end.evidence is None else end.evidence
+
+
+def closing_facts(
+    end: Termination, closes: tuple[Close | None, Close | None], places: Sequence[tuple[int, int]]
+) -> tuple[str, ...]:
+    """What the two Closes say. `places`: their packets and times."""
+    side = leading(closes, end.initiator)
+    lead, answer = closes[side], closes[1 - side]
     assert lead is not None
     assert answer is not None
-    packets = [packet for packet, _ in row.detail.closes]
-    return close_fact(lead, side, packets[side]), answer_fact(answer, 1 - side, packets[1 - side], end.initiator)
+    fact = close_fact(lead, side, places[side][0])
+    return fact, answer_fact(answer, 1 - side, places[1 - side][0], end.initiator)
 
 
 def answer_fact(answer: Close | CloseFrame, side: int, packet: int, initiator: int | None) -> str:
