@@ -21,6 +21,7 @@ import statistics
 import sys
 import tempfile
 import timeit
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from struct import pack
@@ -165,6 +166,20 @@ def floor(size: int) -> float:
     return min(timeit.repeat(lambda: cipher.decrypt(nonce, sealed, additional), number=count, repeat=5)) / count
 
 
+def close_codes(keys: Path, more: Sequence[str]) -> Callable[[Path], list[str]]:
+    """tshark's close-code query with a key log; with `more` options it shows every frame's."""
+    shown = "websocket.opcode" if more else "websocket.payload.close.status_code"
+    query = ["-Y", shown, "-T", "fields", "-e", shown, *more]
+    return lambda capture: ["tshark", "-n", "-o", f"tls.keylog_file:{keys}", "-r", str(capture), *query]
+
+
+def frames_seen(peer: Peer, capture: Path, scratch: Path) -> bool:
+    """Whether `peer` prints anything."""
+    output = scratch / "frames.txt"
+    measure(peer, capture, output)
+    return output.stat().st_size > 0
+
+
 def told(capture: Path, keys: Path, scratch: Path) -> int:
     """The binary messages that the JSON report tells of."""
     report = scratch / "report.json"
@@ -185,18 +200,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="wsaudit-benchmark-") as temporary:
         scratch = Path(temporary)
         folder = (options.folder or scratch).resolve()
-        config = lean_tshark(scratch / "tshark", {"tls", "x509sat", "x509ce", "x509af", "pkcs-1", "ocsp", "ber"})
+        config = lean_tshark(scratch / "tshark", {"raw", "tls", "x509sat", "x509ce", "x509af", "pkcs-1", "ocsp", "ber"})
         print("| wss | records | MB | wsaudit s | records/s | MB/s | decrypt s | tshark s | times as fast |")
         print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
         for name in options.only:
             capture, keys, count = generate(folder, name, options.scale)
-            query = ["tshark", "-n", "-o", f"tls.keylog_file:{keys}", "-r", str(capture)]
-            query += ["-Y", "websocket.payload.close.status_code", "-T", "fields", "-e", "websocket.payload.close.status_code"]
+            lean = {"WIRESHARK_CONFIG_DIR": str(config)}
             peers = [
                 Peer("wsaudit", wsaudit("--keylog", str(keys)), environment={"PYTHONPATH": str(ROOT)}),
-                Peer("tshark", lambda _, query=query: query, "tshark", {"WIRESHARK_CONFIG_DIR": str(config)}),
+                Peer("tshark", close_codes(keys, ()), "tshark", lean),
             ]
-            runs = alternate([peer for peer in peers if shutil.which(peer.tool)], capture, options.runs, options.budget)
+            peers = [peer for peer in peers if shutil.which(peer.tool)]
+            if len(peers) > 1 and not frames_seen(
+                Peer("tshark", close_codes(keys, ("-c", "5000")), "tshark", lean), capture, scratch
+            ):
+                sys.exit("tshark opens nothing: with which protocols switched off?")
+            runs = alternate(peers, capture, options.runs, options.budget)
             took = {each: statistics.median(run.seconds for run in done) for each, done in runs.items()}
             size_mb = capture.stat().st_size / 1e6
             mine, other = took["wsaudit"], took.get("tshark")

@@ -339,8 +339,10 @@ def tls_words(report: ReportLike) -> str:
     reasons = seen.get("tls_why_not") or {}
     if not reasons:
         return words + "."
-    told = [f"{REASONS.get(name) or FAILURES.get(name) or name} ({number:,})" for name, number in reasons.items()]
-    return f"{words}: {'; '.join(told)}."
+    told = {REASONS.get(name) or FAILURES.get(name) or name: number for name, number in reasons.items()}
+    if len(told) == 1:
+        return f"{words}: {next(iter(told))}."
+    return f"{words}: {', '.join(f'{number:,} ({reason})' for reason, number in told.items())}."
 
 
 def seen_instead(report: ReportLike) -> list[str]:
