@@ -464,6 +464,19 @@ def test_one_lost_segment(name: str, number: int) -> None:
             assert all(s == side for s, _ in missing)
 
 
+@pytest.mark.parametrize("name", [name for name in EXPECTED["connections"] if name.startswith("tls13")])
+def test_a_lost_server_hello(name: str) -> None:
+    """In TLS 1.3 the key log tells all that is needed; the first of two is a HelloRetryRequest or cannot be told from one."""
+    whole, keys = flow(name), keys_of(name)
+    known = run(whole, keys)[0].facts
+    for lost, (side, data, *_) in enumerate(whole.segments):
+        if side == SERVER and data.startswith(b"\x16\x03\x03") and data[5] == 2:
+            tunnel, events = without(whole, lost, keys)
+            facts = tunnel.facts
+            assert (facts.decrypted, facts.why_not, facts.version, facts.cipher) == (True, None, "TLS 1.3", known.cipher)
+            assert plaintext(events)[CLIENT] == SAID[CLIENT]
+
+
 @pytest.mark.parametrize("name", ["tls12-aes128-gcm", "tls12-aes128-ccm"])
 def test_length_of_a_gap_inside_one_record(name: str) -> None:
     """TLS 1.2 tells how much plaintext a record has."""

@@ -156,7 +156,6 @@ class PcapWalker:
         self.last_time = last
         return pos
 
-
     def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
         """Tell `decoder` of the next packets in buffer[pos:end]; returns the position behind them."""
         n = 0

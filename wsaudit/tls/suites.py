@@ -205,6 +205,11 @@ class Suite:
         """TLS 1.3 suites name no key exchange (RFC 8446 B.4)."""
         return "_WITH_" not in self.name
 
+    @property
+    def hash_size(self) -> int:
+        """Bytes of a hash, and so of a secret of TLS 1.3 (RFC 8446 7.1)."""
+        return 48 if self.hash_name == "sha384" else 32
+
 
 def suite_name(number: int) -> str:
     """The IANA name of a suite, or its number in hex when it is not a registered one we know."""

@@ -366,8 +366,16 @@ class TlsTunnel:
             self._lose(direction, kind, version, time, packet)
             return True
         session = self._session
-        if not session.answered and (kind == APPLICATION_DATA or (kind == CHANGE_CIPHER_SPEC and session.server is None)):
-            return False
+        if not session.answered:
+            if kind == CHANGE_CIPHER_SPEC and session.server is None:
+                return False
+            if kind == APPLICATION_DATA:
+                opened = self._guess_answer(direction, version, body)
+                if opened is None:
+                    return False
+                self._tell_gap(direction, out)
+                self._content(direction, opened[0], opened[1], True, end, time, packet, out)
+                return True
         if kind == APPLICATION_DATA and not session.is_tls13 and not direction.encrypted:
             self._change_cipher(direction)  # the ChangeCipherSpec was lost
             direction.lost += 1
@@ -669,6 +677,33 @@ class TlsTunnel:
         if reason is not None:
             session.suite = None
             self._close(reason)
+
+    def _guess_answer(self, direction: _Direction, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
+        """The ServerHello was lost. That the key log has secrets of TLS 1.3 tells the version, their length the hash, and what
+        opens a record the suite: gives what `open` gives for the record `body` of application data. Not after early data: only
+        the server's first messages tell whether it took that."""
+        session, before = self._session, self._session.server
+        if session.client is None or session.client.early_data or not self._directions[SERVER].lost:
+            return None
+        for number in session.client.suites:
+            session.suite = suite(number)
+            if session.suite is None or not session.suite.is_tls13 or not self._fits(session.client.random, session.suite):
+                continue
+            session.server = ServerHello(version=TLS13, suite=number)
+            epoch = direction.epoch
+            opened = self._search(direction, self._tls13_candidates(direction) or [], APPLICATION_DATA, version, body)
+            if opened is not None:
+                self.facts.version, self.facts.cipher = version_name(TLS13), suite_name(number)
+                self._news = True
+                return opened
+            direction.use(None, epoch)
+        session.server, session.suite = before, None
+        return None
+
+    def _fits(self, client_random: bytes, chosen: Suite) -> bool:
+        """Whether the key log has secrets of this session, of the size of a suite's hash."""
+        found = (self._keys.lookup(label, client_random) for label in _LABELS.values())
+        return any(secret is not None and len(secret) == chosen.hash_size for secret in found)
 
     def _tls13_message(self, direction: _Direction, kind: int, message: bytes) -> None:
         session = self._session
