@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import wire
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from termination.crowds import HOSTS, connection, dropped, given_up, goodbye, incidents, steady, vanished
 from termination.endings import gone, report, talk
 from wire import C, S
+
+from wsaudit.model import CLIENT, SERVER, Connection
 
 Conversations = list[wire.Conversation]
 START = wire.START
@@ -227,3 +234,77 @@ def test_sharding_and_order_change_nothing() -> None:
     for each in (alone, again):
         each.pop("inputs")
     assert alone == again
+
+
+# -- everyday traffic, and what is planted into it -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_everyday_traffic_has_no_incident(seed: int) -> None:
+    assert incidents(steady(seed)) == []
+
+
+@settings(max_examples=40, derandomize=True)
+@given(st.integers(0, 10_000), st.integers(1, 400), st.sampled_from((0.5, 5.0, 60.0, 600.0, 7200.0)))
+def test_everyday_traffic_of_any_size_has_no_incident(seed: int, count: int, lasting: float) -> None:
+    assert incidents(steady(seed, count, lasting)) == []
+
+
+def deploy(dice: random.Random) -> list[Connection]:
+    return [
+        goodbye(dice.uniform(0, 25), 30 + 10 * server + dice.random(), server, dice.randrange(40), 1012)
+        for server in range(4)
+        for _ in range(60)
+    ]
+
+
+def kill(dice: random.Random) -> list[Connection]:
+    return [dropped(dice.uniform(0, 40), 50 + dice.uniform(0, 0.002), 1, dice.randrange(40)) for _ in range(30)]
+
+
+def stall(dice: random.Random) -> list[Connection]:
+    return [given_up(dice.uniform(0, 40), 50 + dice.uniform(0, 3), 1, dice.randrange(40)) for _ in range(30)]
+
+
+def cut(dice: random.Random) -> list[Connection]:
+    return [vanished(dice.uniform(0, 40), 50 + dice.uniform(0, 2), 1, dice.randrange(40)) for _ in range(30)]
+
+
+def cap(dice: random.Random) -> list[Connection]:
+    starts = [dice.uniform(0, 80) for _ in range(20)]
+    return [
+        connection(start, start + 15 + dice.uniform(0, 0.005), 1, dice.randrange(40), initiator=SERVER, code=1000)
+        for start in starts
+    ]
+
+
+def kill_and_return(dice: random.Random) -> list[Connection]:
+    killed = kill(dice)
+    return killed + [
+        connection(55 + dice.uniform(0, 0.2), 90, 2, HOSTS.index(row.client[0]), initiator=CLIENT, code=1000) for row in killed
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (deploy, ["deploy"]),
+        (kill, ["mass-abrupt-end"]),
+        (stall, ["heartbeat-storm"]),
+        (cut, ["mass-silent-end"]),
+        (cap, ["lifetime-cap"]),
+        (kill_and_return, ["mass-abrupt-end", "reconnect-storm"]),
+    ],
+)
+def test_an_incident_amid_everyday_traffic(
+    plant: Callable[[random.Random], list[Connection]], expected: list[str], seed: int
+) -> None:
+    """It is found, with nothing else; of its connections none is missing, and few that ended among them were everyday ends."""
+    planted = plant(random.Random(seed))
+    found = incidents(steady(seed) + planted)
+    assert [each["kind"] for each in found] == expected
+    told = {id(row) for each in found for row in each["rows"]}
+    mine = {id(row) for row in planted}
+    assert len(mine - told) <= len(mine) // 50
+    assert len(told - mine) <= len(mine) // 4

@@ -1,20 +1,27 @@
-"""Ends that belong together: rows grouped, sorted and cut where the next one is too far away."""
+"""Ends that belong together: rows grouped, sorted, and cut to the runs that are no chance."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sized
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from wsaudit.model import Connection, address
+from wsaudit.model import CLIENT, SECOND, SERVER, Close, Connection, address
+from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.closing import evidence_of
 from wsaudit.termination.edge import cloudflare
 from wsaudit.termination.words import CONFIRM
 
 K = TypeVar("K", bound=Hashable)
 Endpoint = tuple[bytes, int]
+
+WITH_CLOSE = ("closed", "close-unanswered")
+NEVER_OPEN = ("refused", "failed")
+INSTANT = SECOND // 1000  # kernels and captures handle packets in batches: less than this between two ends means nothing
+
+AT_ONCE = SECOND // 100  # ends as close as this are one event even where the starts were
 
 
 class Ended(NamedTuple):
@@ -59,46 +66,142 @@ def time_and_id(each: Ended) -> tuple[int, int]:
     return each.time, each.id
 
 
-def bursts(members: list[Ended], gap: int) -> Iterator[list[Ended]]:
-    """Runs of a sorted list in which each comes within `gap` ns of the one before."""
-    run: list[Ended] = []
-    for each in members:
-        if run and each.time - run[-1].time > gap:
-            yield run
-            run = []
-        run.append(each)
-    if run:
-        yield run
+class Population:
+    """The connections that are compared, each with its id: all but those of which nobody knows that they were WebSockets, unless
+    they are still open."""
+
+    def __init__(self, rows: Iterable[tuple[int, Connection]]) -> None:
+        self.rows = [(number, row) for number, row in rows if not row.probable or row.termination.kind == "ongoing"]
+
+    @cached_property
+    def servers(self) -> dict[Endpoint, Neighbours]:
+        """Those of each server."""
+        return self.neighbours(by_server)
+
+    @cached_property
+    def hosts(self) -> dict[bytes, Neighbours]:
+        """Those of each client's host."""
+        return self.neighbours(by_client_host)
+
+    @cached_property
+    def closed_by_clients(self) -> list[Connection]:
+        """Those that lasted as long as their clients wanted."""
+        return [row for _, row in self.rows if row.termination.initiator == CLIENT and is_natural(row)]
+
+    def neighbours(self, key: Callable[[Connection], K]) -> dict[K, Neighbours]:
+        found: dict[K, Neighbours] = defaultdict(Neighbours)
+        for _, row in self.rows:
+            found[key(row)].rows.append(row)
+        return found
 
 
-def equal_values(members: list[tuple[int, Ended]], fraction: float, slack: int) -> Iterator[list[tuple[int, Ended]]]:
-    """Runs of sorted (value, row) whose values are all within `fraction` or `slack` ns of the run's first."""
-    run: list[tuple[int, Ended]] = []
-    for each in members:
-        if run and each[0] - run[0][0] > max(int(run[0][0] * fraction), slack):
-            yield run
-            run = []
-        run.append(each)
-    if run:
-        yield run
+class Neighbours:
+    """The connections of one server, or of one client's host: what was open at a time, and how ends would lie by chance.
 
+    Everything is worked out when first asked: most servers have nothing to ask about.
+    """
 
-class Census:
-    """How many connections of a server were open at a time. Sorted when first asked: most servers have no burst to ask about."""
-
-    def __init__(self, members: list[Ended]) -> None:
-        self.members = members
+    def __init__(self) -> None:
+        self.rows: list[Connection] = []
+        self.over = 0
 
     @cached_property
     def starts(self) -> list[int]:
-        return sorted([each.row.started for each in self.members])
+        return sorted([row.started for row in self.rows])
 
     @cached_property
     def ends(self) -> list[int]:
-        return sorted([end_time(each.row) for each in self.members])
+        return sorted([end_time(row) for row in self.rows])
+
+    @cached_property
+    def background(self) -> Background:
+        """Ends lie like those that are natural."""
+        natural = sorted([end_time(row) for row in self.rows if is_natural(row)])
+        return Background(natural, self.starts[0], max([row.ended for row in self.rows]), INSTANT)
+
+    @cached_property
+    def by_start(self) -> list[Connection]:
+        return sorted(self.rows, key=started)
+
+    @cached_property
+    def longest_silence(self) -> int:
+        """But for those that never opened: while a handshake waits for its answer, other timeouts run."""
+        return max([row.detail.silence for row in self.rows if row.termination.kind not in NEVER_OPEN], default=0)
 
     def open_at(self, time: int) -> int:
         return bisect_right(self.starts, time) - bisect_left(self.ends, time)
+
+    def oldest_open(self, time: int, besides: Container[int]) -> int | None:
+        """When the oldest connection began that is still open after `time`, but for those whose first packet is in `besides`.
+
+        To be asked in the order of time: those that have ended by then are not looked at again.
+        """
+        rows = self.by_start
+        while self.over < len(rows) and end_time(rows[self.over]) <= time:
+            self.over += 1
+        for i in range(self.over, len(rows)):
+            row = rows[i]
+            if row.started > time:
+                return None
+            if end_time(row) > time and row.first_packet not in besides:
+                return row.started
+        return None
+
+
+def bursts(members: list[Ended], neighbours: Neighbours, gap: int, least: int, looks: int) -> Iterator[list[Ended]]:
+    """Runs of ends, sorted by time and within `gap` ns of the one before, that chance does not bring together (chance.py).
+
+    Connections that began together and grew equally old prove no event at the time of their end: they had as long to do.
+    """
+    if len(members) < least:
+        return
+    for start, stop in runs([each.time for each in members], neighbours.background, gap, least, looks):
+        burst = members[start:stop]
+        if not grew_equally_old(burst):
+            yield burst
+
+
+def is_natural(row: Connection) -> bool:
+    """An end that nobody takes for a part of an incident at that time: there was a Close, no keep-alive sent it, and it was no
+    server's goodbye."""
+    end = row.termination
+    if end.kind not in WITH_CLOSE or end.cause == "keepalive-timeout":
+        return False
+    close = row.close[SERVER]
+    return end.initiator != SERVER or close is None or not is_goodbye(close)
+
+
+def is_goodbye(close: Close) -> bool:
+    """Does a server say with it that it stops?"""
+    return close.code in (1001, 1012)
+
+
+def grew_equally_old(burst: list[Ended]) -> bool:
+    """Were the ages as close to each other as the ends, or had the starts been closer already?"""
+    starts = [each.row.started for each in burst]
+    ages = [each.time - each.row.started for each in burst]
+    width = lasts(burst)
+    return max(ages) - min(ages) <= width or (width > AT_ONCE and max(starts) - min(starts) <= width)
+
+
+def lasts(burst: list[Ended]) -> int:
+    return burst[-1].time - burst[0].time
+
+
+def looks_at(groups: Mapping[K, Sized], least: int) -> int:
+    """How many of the groups could show a run of `least`."""
+    return sum([len(members) >= least for members in groups.values()])
+
+
+def make(
+    kind: str, server: Endpoint | None, members: list[Ended], detail: str, cause: str, confidence: float,
+    alternatives: tuple[tuple[str, float], ...] = (), confirm: str | None = None,
+) -> Incident:  # fmt: skip
+    """The incident of these ends, which are sorted by time."""
+    ids = tuple(sorted([each.id for each in members]))
+    return Incident(
+        kind, server, members[0].time, members[-1].time, ids, detail, cause, confidence, alternatives, confirm or CONFIRM[cause]
+    )
 
 
 def explain(each: Ended, cause: str, confidence: float, fact: str, alternatives: tuple[tuple[str, float], ...] = ()) -> None:
@@ -131,3 +234,11 @@ def name_of(end: Endpoint) -> str:
 
 def by_server(row: Connection) -> Endpoint:
     return row.server
+
+
+def by_client_host(row: Connection) -> bytes:
+    return row.client[0]
+
+
+def started(row: Connection) -> int:
+    return row.started

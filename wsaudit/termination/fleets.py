@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from math import log
 
-from wsaudit.model import CLIENT, SECOND, SERVER, SIDES
-from wsaudit.termination.clusters import Ended, Incident, bursts, by_server, group, name_of
-from wsaudit.termination.words import CONFIRM, seconds
+from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, Connection
+from wsaudit.termination.chance import RARE, log_tail
+from wsaudit.termination.clusters import (
+    Ended,
+    Incident,
+    Population,
+    bursts,
+    by_server,
+    end_time,
+    group,
+    lasts,
+    looks_at,
+    make,
+    name_of,
+    time_and_id,
+)
+from wsaudit.termination.words import seconds
 
 STORM = 5
 NEXT_BEAT = 5 * SECOND  # keep-alives of one fleet give up within this time of one another
@@ -15,14 +30,14 @@ BAD_PART = 0.5
 OTHERS_PART = 0.1
 
 
-def heartbeat_storms(rows: list[Ended]) -> list[Incident]:
+def heartbeat_storms(population: Population) -> list[Incident]:
     """Many keep-alives give up together: it is not the clients, it is what they have in common."""
-    late = [each for each in rows if each.row.termination.cause == "keepalive-timeout"]
+    late = [Ended(number, row, end_time(row)) for number, row in population.rows if row.termination.cause == "keepalive-timeout"]
     found = []
-    for server, members in sorted(group(late, by_server).items()):
-        for burst in bursts(members, NEXT_BEAT):
-            if len(burst) < STORM:
-                continue
+    groups = group(late, by_server)
+    looks = looks_at(groups, STORM)
+    for server, members in sorted(groups.items()):
+        for burst in bursts(members, population.servers[server], NEXT_BEAT, STORM, looks):
             sides = Counter(who_gave_up(each) for each in burst)
             who = sides.most_common(1)[0][0]
             blamed = (
@@ -31,14 +46,10 @@ def heartbeat_storms(rows: list[Ended]) -> list[Incident]:
                 else "the network to the clients, or the server's own clock"
             )
             gave_up = f"{SIDES[who]}s" if who in (CLIENT, SERVER) else "endpoints"
-            span = seconds(burst[-1].time - burst[0].time)
+            span = seconds(lasts(burst))
             detail = f"{len(burst)} keep-alives of {name_of(server)} failed within {span}; the {gave_up} gave up: {blamed}"
-            found.append(
-                Incident(
-                    "heartbeat-storm", server, burst[0].time, burst[-1].time, tuple(sorted(each.id for each in burst)), detail,
-                    "keepalive-timeout", 0.88, (("network-loss", 0.4),), CONFIRM["keepalive-timeout"],
-                )
-            )  # fmt: skip
+            alternatives = (("network-loss", 0.4),)
+            found.append(make("heartbeat-storm", server, burst, detail, "keepalive-timeout", 0.88, alternatives))
     return found
 
 
@@ -48,47 +59,46 @@ def who_gave_up(each: Ended) -> int | None:
     return end.by if end.initiator is None else end.initiator
 
 
-def bad_releases(rows: list[Ended]) -> list[Incident]:
-    """One User-Agent that breaks the protocol where others do not."""
-    if sum(map(accused, rows)) < STORM:
+def bad_releases(population: Population) -> list[Incident]:
+    """One User-Agent that breaks the protocol where others do not, and not by the others' rate either."""
+    bad: dict[str, list[Ended]] = defaultdict(list)
+    for number, row in population.rows:
+        if row.user_agent and is_accused(row):
+            bad[row.user_agent].append(Ended(number, row, end_time(row)))
+    if not looks_at(bad, STORM):
         return []
-    agents: dict[str, list[Ended]] = defaultdict(list)
-    for each in rows:
-        if each.row.user_agent and each.row.outcome == "accepted":
-            agents[each.row.user_agent].append(each)
-    bad = {agent: [each for each in members if accused(each)] for agent, members in agents.items()}
-    total, total_bad = sum(map(len, agents.values())), sum(map(len, bad.values()))
+    members = Counter([row.user_agent for _, row in population.rows if row.user_agent and is_counted(row)])
+    total, total_bad = members.total(), sum(map(len, bad.values()))
     found = []
-    for agent, accusations in sorted(bad.items()):
-        members = agents[agent]
-        others, others_bad = total - len(members), total_bad - len(accusations)
-        if (
-            len(accusations) < STORM
-            or len(accusations) < BAD_PART * len(members)
-            or not others
-            or others_bad > OTHERS_PART * others
-        ):
+    for agent, accused in sorted(bad.items()):
+        count, of = len(accused), members[agent]
+        others, others_bad = total - of, total_bad - count
+        if count < STORM or count < BAD_PART * of or not others or others_bad > OTHERS_PART * others:
             continue
-        causes = Counter(each.row.termination.cause for each in accusations)
+        if log_tail(count, of, (others_bad + 1) / (others + 1)) + log(len(members)) > log(RARE):
+            continue
+        causes = Counter(each.row.termination.cause for each in accused)
         cause = sorted(causes.items(), key=by_count)[0][0]
-        servers = {each.row.server for each in accusations}
-        times = [each.time for each in accusations]
+        servers = {each.row.server for each in accused}
         detail = (
-            f"{len(accusations)} of {len(members)} connections of {agent!r} were ended by the server for {cause}, "
-            f"{others_bad} of {others} of all others"
+            f"{count} of {of} connections of {agent!r} were ended by the server for {cause}, "
+            f"of all others {others_bad} of {others}"
         )
-        found.append(
-            Incident("bad-client-release", servers.pop() if len(servers) == 1 else None, min(times), max(times),
-                     tuple(sorted(each.id for each in accusations)), detail, cause, 0.88, (),
-                     "what changed in that client's release; the findings name the frames")
-        )  # fmt: skip
+        accused.sort(key=time_and_id)
+        server = servers.pop() if len(servers) == 1 else None
+        confirm = "what changed in that client's release; the findings name the frames"
+        found.append(make("bad-client-release", server, accused, detail, cause, 0.88, (), confirm))
     return found
 
 
-def accused(each: Ended) -> bool:
+def is_counted(row: Connection) -> bool:
+    return row.outcome == "accepted" and row.termination.kind != "ongoing"
+
+
+def is_accused(row: Connection) -> bool:
     """Did the server end it for what the client sent?"""
-    end = each.row.termination
-    return end.cause in OFFENCES and (end.initiator == SERVER or (end.initiator is None and end.by == SERVER))
+    end = row.termination
+    return end.cause in OFFENCES and is_counted(row) and (end.initiator == SERVER or (end.initiator is None and end.by == SERVER))
 
 
 def by_count(item: tuple[str, int]) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """One cause, many connections: what shows only when ends are compared.
 
+chance.py     what stands out from what happens by chance
 clusters.py   runs of ends that belong together
 masses.py     everything one host held ends at once; its clients come back
 limits.py     the same silence or the same age again and again
@@ -14,7 +15,7 @@ from typing import Any
 
 from wsaudit.model import Connection, timestamp
 from wsaudit.registry import load_signatures
-from wsaudit.termination.clusters import Ended, Incident, end_time, name_of
+from wsaudit.termination.clusters import Incident, Population, name_of
 from wsaudit.termination.fleets import bad_releases, heartbeat_storms
 from wsaudit.termination.legs import explain_legs, find_legs, passed_on, with_legs
 from wsaudit.termination.limits import find_limits
@@ -30,23 +31,16 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
     if all(row.ended == row.started for row in rows):
         return []  # a clock that stood still: all ends would be one event
     known = load_signatures(signatures)
-    ended = [
-        Ended(number, row, end_time(row))
-        for number, row in enumerate(rows, 1)
-        if not row.probable and row.termination.kind != "ongoing"
-    ]
-    everything = [
-        *ended,
-        *(Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1) if row.termination.kind == "ongoing"),
-    ]
-    legs = find_legs(ended)
+    population = Population(enumerate(rows, 1))
+    legs = find_legs(population.rows)
     origin = passed_on(legs)
-    found = find_masses([each for each in everything if each.id not in origin] if origin else everything, known)
+    first = Population([each for each in population.rows if each[0] not in origin]) if origin else population
+    found = find_masses(first, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
-    found += find_limits(everything, taken.union(origin), known)
+    found += find_limits(population, taken.union(origin), known)
     explain_legs(legs, origin)
-    found += heartbeat_storms(ended)
-    found += bad_releases(ended)
+    found += heartbeat_storms(population)
+    found += bad_releases(population)
     found = [with_legs(each, origin) for each in found]
     found.sort(key=order)
     return [incident_dict(each) for each in found]

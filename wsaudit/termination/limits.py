@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from math import log
 
 from wsaudit.model import CLIENT, SECOND, SERVER, Connection
 from wsaudit.registry import Signatures
-from wsaudit.termination.clusters import Ended, Endpoint, Incident, equal_values, explain, name_of
+from wsaudit.termination.chance import Background, runs
+from wsaudit.termination.clusters import (
+    INSTANT,
+    Ended,
+    Endpoint,
+    Incident,
+    Population,
+    end_time,
+    explain,
+    lasts,
+    looks_at,
+    make,
+    name_of,
+    time_and_id,
+)
 from wsaudit.termination.dropping import is_round
-from wsaudit.termination.words import CONFIRM, seconds
+from wsaudit.termination.words import seconds
 
 SHARED = 3  # connections with one value make a limit
 PAIR = 2
-UNLIKELY = 5  # times as many as chance would have it
 FRACTION = 0.01
 SLACK = SECOND // 33
+AGE_FRACTION = 0.005
+AGE_SLACK = SECOND // 5
+SAMPLE = 2000  # durations of others are enough to know how they lie
+WIDEST = 0.03  # between the logarithms of two values that may be one
+GRAIN = 0.001  # of a value: timers are no better
 SHORTEST = SECOND * 98 // 100
 SHORTEST_AGE = 10 * SECOND
 ONE_INSTANT = SECOND  # ends nearer than this are one event, whatever the ages were
+Value = tuple[int, int, Connection]  # a duration, whose
+
 UNSURE = (
     "abrupt-exit",
     "endpoint-killed",
@@ -31,12 +53,17 @@ UNSURE = (
 )
 
 
-def find_limits(rows: list[Ended], taken: set[int], signatures: Signatures) -> list[Incident]:
+def find_limits(population: Population, taken: set[int], signatures: Signatures) -> list[Incident]:
     """Idle limits and lifetime caps; `taken` are the ids that a mass end has explained."""
-    free = [each for each in rows if each.id not in taken and each.row.termination.cause in UNSURE]
-    found = idle_limits(free, rows, signatures)
-    taken = taken | {i for incident in found for i in incident.connections}
-    return found + lifetime_caps([each for each in free if each.id not in taken], signatures)
+    free = [(number, row) for number, row in population.rows if may_be_limited(row) and number not in taken]
+    found = idle_limits(free, population, signatures)
+    taken = {i for incident in found for i in incident.connections}
+    return found + lifetime_caps([each for each in free if each[0] not in taken], population, signatures)
+
+
+def may_be_limited(row: Connection) -> bool:
+    end = row.termination
+    return (end.kind == "dropped" or end.initiator == SERVER) and end.cause in UNSURE
 
 
 def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | None]:
@@ -45,52 +72,66 @@ def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | No
     return row.server, row.client[0] if end.by == CLIENT else None, end.by, end.how
 
 
-def idle_limits(free: list[Ended], rows: list[Ended], signatures: Signatures) -> list[Incident]:
+def idle_limits(free: list[tuple[int, Connection]], population: Population, signatures: Signatures) -> list[Incident]:
     """Silences that several ends have in common."""
-    groups: dict[Hashable, list[tuple[int, Ended]]] = {}
-    for each in free:
-        end = each.row.termination
+    groups: dict[Hashable, list[Value]] = defaultdict(list)
+    for number, row in free:
+        end = row.termination
         if end.kind != "dropped" or end.how not in ("fin", "rst"):
             continue
-        idle = each.row.detail.idle[0]
-        if idle is not None and idle >= SHORTEST:
-            groups.setdefault(ender(each.row), []).append((idle, each))
-    if not groups:
+        idle = row.detail.idle[0]
+        if idle is not None:
+            groups[ender(row)].append((max(idle, INSTANT), number, row))
+    looks = looks_at(groups, PAIR)
+    if not looks or max(idle for members in groups.values() for idle, _, _ in members) < SHORTEST:
         return []
-    outlived: dict[Endpoint, int] = {}  # the longest silence that a connection of each server has seen
-    for each in rows:
-        if each.row.termination.kind in ("refused", "failed"):
-            continue  # never open: another timeout was running
-        outlived[each.row.server] = max(outlived.get(each.row.server, 0), each.row.detail.silence)
+    natural = [max(row.detail.idle[0] or 0, INSTANT) for row in sample(population.closed_by_clients)]
+    background = background_of(natural, groups.values())
     found = []
     for members in groups.values():
-        members.sort(key=value_and_id)
-        for run in equal_values(members, FRACTION, SLACK):
-            if stands_out(run, members):
-                found += shared_idle(run, outlived[run[0][1].row.server], signatures)
+        for run in equal_values(members, background, PAIR, looks, FRACTION, SLACK):
+            if run[0][0] >= SHORTEST:
+                found += shared_idle(run, population.servers[run[0][2].server].longest_silence, signatures)
     return found
 
 
-def value_and_id(item: tuple[int, Ended]) -> tuple[int, int]:
-    return item[0], item[1].id
+def sample(rows: list[Connection]) -> list[Connection]:
+    """Some, spread over all, when there are many."""
+    return rows[:: len(rows) // SAMPLE + 1]
 
 
-def stands_out(run: list[tuple[int, Ended]], members: list[tuple[int, Ended]]) -> bool:
-    """Are there more equal values than chance would put so near to each other, given how the others are spread?"""
-    others = len(members) - len(run)
-    width = max(run[0][0] * FRACTION, SLACK)
-    spread = max(members[-1][0] - members[0][0], width)
-    expected = others * width / spread
-    return len(run) >= PAIR + UNLIKELY * expected if len(run) >= SHARED else len(run) == PAIR and expected < 0.1
+def background_of(natural: Iterable[int], groups: Iterable[list[Value]]) -> Background:
+    """How durations lie by chance: like those of connections that their clients closed, or evenly between the shortest and the
+    longest; in logarithms, because nobody knows whether seconds or hours are usual."""
+    known = sorted(map(log, natural))
+    suspects = [value for members in groups for value, _, _ in members]
+    low, high = min([log(min(suspects)), *known[:1]]), max([log(max(suspects)), *known[-1:]])
+    return Background(known, low, max(high, low + 1), GRAIN)
 
 
-def shared_idle(run: list[tuple[int, Ended]], outlived: int, signatures: Signatures) -> list[Incident]:
+def equal_values(
+    members: list[Value], background: Background, least: int, looks: int, fraction: float, slack: int
+) -> Iterator[list[Value]]:
+    """Runs of at least `least` values that are all within `fraction` or `slack` ns of the first, by no chance."""
+    if len(members) < least:
+        return
+    members.sort(key=value_and_id)
+    values = [log(value) for value, _, _ in members]
+    for start, stop in runs(values, background, WIDEST, least, looks):
+        run = members[start:stop]
+        if run[-1][0] - run[0][0] <= max(run[0][0] * fraction, slack):
+            yield run
+
+
+def value_and_id(value: Value) -> tuple[int, int]:
+    return value[0], value[1]
+
+
+def shared_idle(run: list[Value], outlived: int, signatures: Signatures) -> list[Incident]:
     """T21 for several: surer, unless another connection of that server outlived a longer silence."""
     value = run[len(run) // 2][0]
-    members = [each for _, each in run]
-    server = members[0].row.server
-    times = [each.time for each in members]
-    together = max(times) - min(times) < ONE_INSTANT
+    members = ends_of(run)
+    together = lasts(members) < ONE_INSTANT
     known = [limit for limit in signatures.limits_at(value / SECOND, "idle") if limit.clock == "any"]
     if together and not is_round(value) and not known:
         return []  # one event that hit all of them
@@ -105,51 +146,49 @@ def shared_idle(run: list[tuple[int, Ended]], outlived: int, signatures: Signatu
         explain(each, "idle-timeout", confidence, fact, (("abrupt-exit", 0.2),))
     if len(run) < SHARED:
         return []
+    server = members[0].row.server
     detail = f"{len(run)} connections to {name_of(server)} ended after {seconds(value)} without a byte, whatever their age"
     if known:
         detail += f": {known[0].where}"
-    ids = tuple(sorted(each.id for each in members))
-    confirm = known[0].confirm if known else CONFIRM["idle-timeout"]
-    alternatives = (("abrupt-exit", 0.2),)
-    return [
-        Incident("idle-limit", server, min(times), max(times), ids, detail, "idle-timeout", confidence, alternatives, confirm)
-    ]
+    confirm = known[0].confirm if known else None
+    return [make("idle-limit", server, members, detail, "idle-timeout", confidence, (("abrupt-exit", 0.2),), confirm)]
 
 
-def lifetime_caps(free: list[Ended], signatures: Signatures) -> list[Incident]:
+def ends_of(run: list[Value]) -> list[Ended]:
+    """Whose these durations are, by the time of their ends."""
+    return sorted([Ended(number, row, end_time(row)) for _, number, row in run], key=time_and_id)
+
+
+def lifetime_caps(free: list[tuple[int, Connection]], population: Population, signatures: Signatures) -> list[Incident]:
     """T22 for several: the ages are equal, the silences are not, and the ends are not one event."""
-    groups: dict[Endpoint, list[tuple[int, Ended]]] = {}
-    for each in free:
-        end = each.row.termination
-        age = each.time - each.row.started
-        ended_by_server = (end.kind == "dropped" and end.by == SERVER) or end.initiator == SERVER
-        if ended_by_server and age >= SHORTEST_AGE:
-            groups.setdefault(each.row.server, []).append((age, each))
+    groups: dict[Endpoint, list[Value]] = defaultdict(list)
+    for number, row in free:
+        if row.termination.by == SERVER or row.termination.initiator == SERVER:
+            groups[row.server].append((max(end_time(row) - row.started, INSTANT), number, row))
+    looks = looks_at(groups, SHARED)
+    if not looks or max(age for members in groups.values() for age, _, _ in members) < SHORTEST_AGE:
+        return []
+    natural = [max(end_time(row) - row.started, INSTANT) for row in sample(population.closed_by_clients)]
+    background = background_of(natural, groups.values())
     found = []
-    for server, members in sorted(groups.items()):
-        members.sort(key=value_and_id)
-        for run in equal_values(members, FRACTION / 2, SECOND // 5):
-            times = [each.time for _, each in run]
-            idles = [each.row.detail.idle[0] or 0 for _, each in run]
+    for server, values in sorted(groups.items()):
+        for run in equal_values(values, background, SHARED, looks, AGE_FRACTION, AGE_SLACK):
             age = run[len(run) // 2][0]
-            if (
-                len(run) < SHARED
-                or not stands_out(run, members)
-                or max(times) - min(times) < ONE_INSTANT
-                or min(idles) > age - age // 10
-            ):
-                continue
-            known = signatures.limits_at(age / SECOND, "lifetime")
-            confidence = 0.93 if known else 0.9
-            fact = f"{len(run)} connections of this server ended at the same age of {seconds(age)}"
-            for _, each in run:
-                explain(each, "lifetime-limit", confidence, fact)
-            detail = f"{len(run)} connections to {name_of(server)} ended at the age of {seconds(age)}, in use or not"
-            if known:
-                detail += f": {known[0].where}"
-            ids = tuple(sorted(each.id for _, each in run))
-            found.append(
-                Incident("lifetime-cap", server, min(times), max(times), ids, detail, "lifetime-limit", confidence, (),
-                         known[0].confirm if known else CONFIRM["lifetime-limit"])
-            )  # fmt: skip
+            members = ends_of(run)
+            in_use = min([row.detail.idle[0] or 0 for _, _, row in run]) <= age - age // 10
+            if run[0][0] >= SHORTEST_AGE and in_use and lasts(members) >= ONE_INSTANT:
+                found.append(lifetime_cap(server, members, age, signatures))
     return found
+
+
+def lifetime_cap(server: Endpoint, members: list[Ended], age: int, signatures: Signatures) -> Incident:
+    known = signatures.limits_at(age / SECOND, "lifetime")
+    fact = f"{len(members)} connections of this server ended at the same age of {seconds(age)}"
+    confidence = 0.93 if known else 0.9
+    for each in members:
+        explain(each, "lifetime-limit", confidence, fact)
+    detail = f"{len(members)} connections to {name_of(server)} ended at the age of {seconds(age)}, in use or not"
+    if known:
+        detail += f": {known[0].where}"
+    confirm = known[0].confirm if known else None
+    return make("lifetime-cap", server, members, detail, "lifetime-limit", confidence, (), confirm)

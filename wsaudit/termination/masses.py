@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from wsaudit.model import CLIENT, SECOND, SERVER, Connection, address
 from wsaudit.registry import Signatures
+from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.clusters import (
-    Census,
+    INSTANT,
     Ended,
     Endpoint,
     Incident,
+    Neighbours,
+    Population,
     bursts,
+    by_client_host,
     by_server,
     end_time,
     explain,
     group,
+    is_goodbye,
+    lasts,
+    looks_at,
+    make,
     name_of,
+    time_and_id,
 )
 from wsaudit.termination.dropping import is_round
-from wsaudit.termination.words import CONFIRM, seconds
+from wsaudit.termination.words import seconds
 
 TOGETHER = SECOND // 4  # the FINs of one dying process leave its host within this time of one another
 DRAINED = 2 * SECOND  # between two goodbyes of a server that drains
-AT_MOST = 10 * SECOND  # ends that go on for longer are the everyday rate of a bad service, no event
-DRAIN_AT_MOST = 600 * SECOND
+AT_MOST = 10 * SECOND  # nothing that dies takes longer
 NETWORK = 10 * SECOND  # between two clients that notice that the network is gone
 MANY = 5
 PART = 0.1  # of the server's open connections
 PAIR = 2
-UNUSUAL = 5  # times the everyday rate
-DRAINING = (1001, 1012)
 FEW = 3  # enough when they were all that was open
 LEGS = 4  # enough when a proxy ends as many on one side as on the other
 SAME_SILENCE = SECOND // 200  # timers of one limit differ by a few ms; the last bytes of connections seldom do
@@ -40,42 +49,37 @@ STORM = 10
 JITTER = 0.25  # a spread of less than this part of the delay is none
 INDIVIDUAL = ("keepalive-timeout", "message-too-big", "protocol-error", "invalid-data", "slow-consumer", "middlebox-reset")
 
+Drain = tuple[Endpoint, list[Ended], int]
 
-def find_masses(rows: list[Ended], signatures: Signatures) -> list[Incident]:
+
+def find_masses(population: Population, signatures: Signatures) -> list[Incident]:
     """Mass ends, with the rows' causes refined, and what followed them."""
-    gone, left, said, silent = candidates(rows)
-    if max(len(gone), len(left), len(said), len(silent)) < FEW and len(gone) + len(left) < LEGS:
-        return []
-    servers = group(rows, by_server)
-    found = silent_ends(silent)
+    gone, left, said, silent = candidates(population.rows)
+    found = silent_ends(silent, population)
     used: set[int] = set()
-    from_clients = group(left, client_host)
-    for server, members in sorted(group(gone, by_server).items()):
-        found += abrupt_ends(server, members, servers[server], from_clients, used, signatures)
-    if any(len(members) >= FEW for members in from_clients.values()):
-        found += client_ends(from_clients, group(rows, client_host), used)
-    for server, members in sorted(group(said, by_server).items()):
-        found += graceful_ends(server, members, servers[server])
-    return [*merge_deploys(found), *(returns(rows, found) if found else ())]
+    found += abrupt_ends(gone, left, used, population, signatures)
+    found += client_ends(left, used, population)
+    found += [drained(run) for run in rolling(graceful_ends(said, population))]
+    return [*found, *returns(population.rows, found)]
 
 
-def candidates(rows: list[Ended]) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended]]:
+def candidates(rows: Iterable[tuple[int, Connection]]) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended]]:
     """Ends that may belong to a mass: left by the server, left by the client, closed by the server, silent."""
     gone: list[Ended] = []
     left: list[Ended] = []
     said: list[Ended] = []
     silent: list[Ended] = []
-    for each in rows:
-        end = each.row.termination
+    for number, row in rows:
+        end = row.termination
         if end.kind == "dropped":
             if end.how == "silent":
-                silent.append(each)
+                silent.append(Ended(number, row, end_time(row)))
             elif end.cause not in INDIVIDUAL and end.by in (CLIENT, SERVER):
-                (gone if end.by == SERVER else left).append(each)
+                (gone if end.by == SERVER else left).append(Ended(number, row, end_time(row)))
         elif end.initiator == SERVER:
-            close = each.row.close[SERVER]
-            if close is not None and close.code in DRAINING:
-                said.append(each._replace(time=each.row.detail.closes[SERVER][1]))
+            close = row.close[SERVER]
+            if close is not None and is_goodbye(close):
+                said.append(Ended(number, row, row.detail.closes[SERVER][1]))
     return gone, left, said, silent
 
 
@@ -83,59 +87,43 @@ def candidates(rows: list[Ended]) -> tuple[list[Ended], list[Ended], list[Ended]
 
 
 def abrupt_ends(
-    server: Endpoint,
-    members: list[Ended],
-    neighbours: list[Ended],
-    from_clients: dict[bytes, list[Ended]],
-    used: set[int],
-    signatures: Signatures,
+    gone: list[Ended], left: list[Ended], used: set[int], population: Population, signatures: Signatures
 ) -> list[Incident]:
     """FIN or RST without a Close for everything a process held. `used` takes the ids of a proxy's other legs."""
     found = []
-    census = Census(neighbours)
-    for burst in bursts(members, TOGETHER):
-        if len(burst) < PAIR or lasts(burst) > AT_MOST or everyday(burst, members) or same_limit(burst):
+    groups, from_clients = group(gone, by_server), group(left, by_client_host)
+    looks = looks_at(groups, PAIR)
+    for server, members in sorted(groups.items()):
+        if len(members) < PAIR:
             continue
-        legs = other_legs(from_clients.get(server[0], []), burst)
-        opened = census.open_at(burst[0].time)
-        if legs:
-            used.update(each.id for each in legs)
-            found.append(proxy_gone(server, burst, legs))
-        elif enough(len(burst), opened):
-            found.append(server_gone(server, burst, opened, [each.row for each in neighbours], signatures))
+        neighbours = population.servers[server]
+        for burst in bursts(members, neighbours, TOGETHER, PAIR, looks):
+            if lasts(burst) > AT_MOST or same_limit(burst):
+                continue
+            opened = neighbours.open_at(burst[0].time)
+            legs = other_legs(from_clients.get(server[0], []), burst)
+            if legs:
+                used.update(each.id for each in legs)
+                found.append(proxy_gone(server, burst, legs))
+            elif enough(len(burst), opened):
+                found.append(server_gone(server, burst, opened, neighbours, signatures))
     return found
 
 
-def client_ends(from_clients: dict[bytes, list[Ended]], hosts: dict[bytes, list[Ended]], used: set[int]) -> list[Incident]:
+def client_ends(left: list[Ended], used: set[int], population: Population) -> list[Incident]:
     """The same at a host with many clients; `used` ids are explained already."""
     found = []
-    for host, members in sorted(from_clients.items()):
+    groups = group([each for each in left if each.id not in used], by_client_host)
+    looks = looks_at(groups, FEW)
+    for host, members in sorted(groups.items()):
         if len(members) < FEW:
             continue
-        census = Census(hosts[host])
-        for burst in bursts([each for each in members if each.id not in used], TOGETHER):
-            if len(burst) < FEW or lasts(burst) > AT_MOST:
-                continue
-            opened = census.open_at(burst[0].time)
-            if enough(len(burst), opened) and not (everyday(burst, members) or same_limit(burst)):
+        neighbours = population.hosts[host]
+        for burst in bursts(members, neighbours, TOGETHER, FEW, looks):
+            opened = neighbours.open_at(burst[0].time)
+            if lasts(burst) <= AT_MOST and enough(len(burst), opened) and not same_limit(burst):
                 found.append(client_host_gone(host, burst, opened))
     return found
-
-
-def lasts(burst: list[Ended]) -> int:
-    return burst[-1].time - burst[0].time
-
-
-def everyday(burst: list[Ended], members: list[Ended]) -> bool:
-    """Does the host lose as many in any such span of time?"""
-    span = lasts(burst)
-    others = len(members) - len(burst)
-    total = max(lasts(members) - span, SECOND)
-    return len(burst) < UNUSUAL * others * max(span, TOGETHER) / total
-
-
-def client_host(row: Connection) -> bytes:
-    return row.client[0]
 
 
 def enough(count: int, opened: int) -> bool:
@@ -153,15 +141,18 @@ def same_limit(burst: list[Ended]) -> bool:
 
 def other_legs(candidates: list[Ended], burst: list[Ended]) -> list[Ended]:
     """The same host's connections as a client that ended with these: the other legs of a proxy."""
-    start, end = burst[0].time - TOGETHER, burst[-1].time + TOGETHER
-    legs = [each for each in candidates if start <= each.time <= end and each.row.server != burst[0].row.server]
+    first = bisect_left(candidates, burst[0].time - TOGETHER, key=time_of)
+    last = bisect_right(candidates, burst[-1].time + TOGETHER, key=time_of)
+    legs = [each for each in candidates[first:last] if each.row.server != burst[0].row.server]
     same = abs(len(legs) - len(burst)) <= max(1, len(burst) // 5)
     return legs if same and len(legs) + len(burst) >= LEGS else []
 
 
-def server_gone(
-    server: Endpoint, burst: list[Ended], opened: int, neighbours: list[Connection], signatures: Signatures
-) -> Incident:
+def time_of(each: Ended) -> int:
+    return each.time
+
+
+def server_gone(server: Endpoint, burst: list[Ended], opened: int, neighbours: Neighbours, signatures: Signatures) -> Incident:
     """T32 at one server."""
     count, span = len(burst), seconds(burst[-1].time - burst[0].time)
     how = "RST" if all(each.row.termination.how == "rst" for each in burst) else "FIN"
@@ -179,26 +170,25 @@ def server_gone(
     return settle("mass-abrupt-end", server, burst, detail, "restart", 0.5, (("endpoint-killed", 0.45),))
 
 
-def common_instant(burst: list[Ended], neighbours: list[Connection], signatures: Signatures) -> tuple[float, str, str] | None:
+def common_instant(burst: list[Ended], neighbours: Neighbours, signatures: Signatures) -> tuple[float, str, str] | None:
     """Did these end a known time after an instant at which a proxy began to serve new connections elsewhere?"""
-    ids = {each.row.first_packet for each in burst}
     end = burst[0].time
     last = max(each.row.started for each in burst)
-    stayed = [row.started for row in neighbours if row.first_packet not in ids and row.started <= end < end_time(row)]
-    if not stayed or min(stayed) <= last:
+    stayed = neighbours.oldest_open(end, {each.row.first_packet for each in burst})
+    if stayed is None or stayed <= last:
         return None
     for limit in signatures.limits:
         if limit.kind == "since-common-instant":
             slack = int(max(limit.slack, limit.seconds * limit.tolerance) * SECOND)
             instant = end - int(limit.seconds * SECOND)
-            if last - slack <= instant <= min(stayed) + slack:
+            if last - slack <= instant <= stayed + slack:
                 return limit.seconds, limit.where, limit.confirm
     return None
 
 
 def proxy_gone(server: Endpoint, burst: list[Ended], legs: list[Ended]) -> Incident:
     """A proxy that ended both legs of its tunnels at once."""
-    every = sorted([*burst, *legs], key=time_of)
+    every = sorted([*burst, *legs], key=time_and_id)
     span = seconds(every[-1].time - every[0].time)
     detail = (
         f"{address(server[0])} ended {len(burst)} connections as a server and {len(legs)} as a client within {span}, "
@@ -222,115 +212,149 @@ def settle(
     alternatives: tuple[tuple[str, float], ...], confirm: str | None = None,
 ) -> Incident:  # fmt: skip
     """Make the incident, and tell its rows."""
-    fact = f"one of {len(burst)} connections that ended within {seconds(burst[-1].time - burst[0].time)}"
+    tell(burst, cause, confidence, alternatives)
+    return make(kind, server, burst, detail, cause, confidence, alternatives, confirm)
+
+
+def tell(burst: list[Ended], cause: str, confidence: float, alternatives: tuple[tuple[str, float], ...]) -> None:
+    fact = f"one of {len(burst)} connections that ended within {seconds(lasts(burst))}"
     for each in burst:
         explain(each, cause, confidence, fact, alternatives)
-    return Incident(
-        kind, server, burst[0].time, burst[-1].time, tuple(sorted(each.id for each in burst)), detail, cause, confidence,
-        alternatives, confirm or CONFIRM[cause],
-    )  # fmt: skip
 
 
-def time_of(each: Ended) -> tuple[int, int]:
-    return each.time, each.id
-
-
-def silent_ends(silent: list[Ended]) -> list[Incident]:
+def silent_ends(silent: list[Ended], population: Population) -> list[Incident]:
     """T24 for many: nobody answers any more."""
     found = []
-    for server, members in sorted(group(silent, by_server).items()):
-        for burst in bursts(members, NETWORK):
-            if len(burst) >= FEW:
-                span = seconds(burst[-1].time - burst[0].time)
-                detail = f"{len(burst)} connections to {name_of(server)} fell silent within {span}"
-                found.append(settle("mass-silent-end", server, burst, detail, "network-loss", 0.88, (("endpoint-killed", 0.2),)))
+    groups = group(silent, by_server)
+    looks = looks_at(groups, FEW)
+    for server, members in sorted(groups.items()):
+        for burst in bursts(members, population.servers[server], NETWORK, FEW, looks):
+            detail = f"{len(burst)} connections to {name_of(server)} fell silent within {seconds(lasts(burst))}"
+            found.append(settle("mass-silent-end", server, burst, detail, "network-loss", 0.88, (("endpoint-killed", 0.2),)))
     return found
 
 
 # -- with a Close --------------------------------------------------------------------------------------------
 
 
-def graceful_ends(server: Endpoint, members: list[Ended], neighbours: list[Ended]) -> list[Incident]:
-    """T31: a server says goodbye to many at a time."""
-    found = []
-    census = Census(neighbours)
-    for burst in bursts(members, DRAINED):
-        if len(burst) < FEW or lasts(burst) > DRAIN_AT_MOST:
-            continue
-        opened = census.open_at(burst[0].time)
-        if enough(len(burst), opened):
-            span = seconds(burst[-1].time - burst[0].time)
-            detail = f"{name_of(server)} closed {len(burst)} connections within {span} with 1001 or 1012"
-            if len(burst) >= opened:
-                detail += ", all that it had"
-            found.append(settle("mass-graceful-end", server, burst, detail, "restart", 0.9, (("going-away", 0.3),)))
-    return found
+def graceful_ends(said: list[Ended], population: Population) -> Iterator[Drain]:
+    """T31: a server says goodbye to many at a time. Yields the server, whom, and how many were open."""
+    groups = group(said, by_server)
+    looks = looks_at(groups, FEW)
+    for server, members in sorted(groups.items()):
+        neighbours = population.servers[server]
+        for burst in bursts(members, neighbours, DRAINED, FEW, looks):
+            opened = neighbours.open_at(burst[0].time)
+            if enough(len(burst), opened):
+                yield server, burst, opened
 
 
-def merge_deploys(found: list[Incident]) -> list[Incident]:
-    """Drains of one server after the other are one deploy."""
-    drains = sorted((each for each in found if each.kind == "mass-graceful-end"), key=start_of)
-    others = [each for each in found if each.kind != "mass-graceful-end"]
-    run: list[Incident] = []
-    for each in drains:
-        if run and each.start - run[-1].end > ROLLING:
-            others.append(deploy(run))
+def rolling(drains: Iterable[Drain]) -> Iterator[list[Drain]]:
+    """Drains that follow one another belong together."""
+    run: list[Drain] = []
+    end = 0
+    for each in sorted(drains, key=began):
+        if run and began(each)[0] - end > ROLLING:
+            yield run
             run = []
         run.append(each)
+        end = max(end, each[1][-1].time)
     if run:
-        others.append(deploy(run))
-    return others
+        yield run
 
 
-def start_of(incident: Incident) -> tuple[int, tuple[int, ...]]:
-    return incident.start, incident.connections
+def began(drain: Drain) -> tuple[int, int]:
+    return drain[1][0].time, drain[1][0].id
 
 
-def deploy(run: list[Incident]) -> Incident:
-    servers = sorted({each.server for each in run if each.server is not None})
-    if len(servers) < 2:
-        return run[0] if len(run) == 1 else run[0]._replace(
-            end=run[-1].end, connections=tuple(sorted(i for each in run for i in each.connections)),
-            detail=f"{run[0].detail}; {len(run)} waves",
-        )  # fmt: skip
-    ids = tuple(sorted(i for each in run for i in each.connections))
+def drained(run: list[Drain]) -> Incident:
+    """One server drained, or several by a deploy. A drain of one server in several goes is one."""
+    servers = sorted({server for server, _, _ in run})
+    every = sorted([each for _, burst, _ in run for each in burst], key=time_and_id)
+    codes = " or ".join(sorted({str(close.code) for each in every if (close := each.row.close[SERVER]) is not None}))
+    within = f"within {seconds(lasts(every))} with {codes}"
+    for _, burst, _ in run:
+        tell(burst, "restart", 0.9, (("going-away", 0.3),))
+    if len(servers) == 1:
+        detail = f"{name_of(servers[0])} closed {len(every)} connections {within}"
+        if len(run) > 1:
+            detail += f", in {len(run)} waves"
+        elif len(every) >= run[0][2]:
+            detail += ", all that it had"
+        return make("mass-graceful-end", servers[0], every, detail, "restart", 0.9, (("going-away", 0.3),))
     names = ", ".join(name_of(server) for server in servers[:4]) + (", ..." if len(servers) > 4 else "")
-    detail = f"{len(servers)} servers closed {len(ids)} connections one after the other with 1001 or 1012: {names}"
-    return Incident(
-        "deploy", None, run[0].start, run[-1].end, ids, detail, "restart", 0.93, (("going-away", 0.2),), CONFIRM["restart"]
-    )
+    in_turn = all(a[1][-1].time < b[1][0].time for a, b in pairwise(run))
+    order = " one after the other" if in_turn else ""
+    detail = f"{len(servers)} servers closed {len(every)} connections{order} {within}: {names}"
+    return make("deploy", None, every, detail, "restart", 0.93, (("going-away", 0.2),))
 
 
 # -- and back again ------------------------------------------------------------------------------------------
 
 
-def returns(rows: list[Ended], masses: Iterable[Incident]) -> list[Incident]:
+def returns(rows: list[tuple[int, Connection]], masses: list[Incident]) -> list[Incident]:
     """Clients of a mass end that come back together: without jitter they are the next incident."""
+    masses = sorted(masses, key=start_of)
+    suffered = sufferers(rows, masses)
+    if not suffered:
+        return []
+    connects = [Ended(number, row, row.started) for number, row in rows if row.client[0] in suffered]
+    connects.sort(key=time_and_id)
+    others = sorted([row.started for _, row in rows if row.client[0] not in suffered])
+    first, last = min(row.started for _, row in rows), max(row.ended for _, row in rows)
+    background = Background(others, first, last, INSTANT)
     found = []
-    by_client = group([each._replace(time=each.row.started) for each in rows], client_host)
-    clients = {each.id: each.row.client[0] for each in rows}
-    for mass in masses:
-        came: list[Ended] = []
-        for host in sorted({clients[i] for i in mass.connections}):
-            came += [
-                each
-                for each in by_client[host]
-                if mass.start < each.time <= mass.end + RETURN and each.id not in mass.connections
-            ]
-        if len(came) < STORM:
-            continue
-        came.sort(key=time_of)
-        delays = sorted(each.time - mass.start for each in came)
-        middle = delays[len(delays) // 2]
-        spread = delays[len(delays) * 9 // 10] - delays[len(delays) // 10]
-        if spread > JITTER * middle:
-            continue
-        detail = (
-            f"{len(came)} connects by the clients of an earlier incident, half of them within {seconds(middle)} and "
-            f"nine in ten within {seconds(spread)} of one another: no jitter"
-        )
-        found.append(
-            Incident("reconnect-storm", mass.server, came[0].time, came[-1].time, tuple(sorted(each.id for each in came)), detail,
-                     mass.cause, 0.85, (), "the reconnect delays of the clients: a random part spreads the load")
-        )  # fmt: skip
+    for start, stop in runs([each.time for each in connects], background, RETURN, STORM):
+        came: dict[int, list[Ended]] = defaultdict(list)
+        for each in connects[start:stop]:
+            number = last_before(each, suffered[each.row.client[0]], masses)
+            if number is not None:
+                came[number].append(each)
+        found += [storm(masses[number], each) for number, each in sorted(came.items()) if is_storm(masses[number], each)]
     return found
+
+
+def sufferers(rows: list[tuple[int, Connection]], masses: list[Incident]) -> dict[bytes, list[int]]:
+    """The hosts whose connections were ended, each with the numbers of these mass ends in order."""
+    hosts = {number: row.client[0] for number, row in rows} if masses else {}
+    suffered: dict[bytes, list[int]] = defaultdict(list)
+    for number, mass in enumerate(masses):
+        for host in {hosts[i] for i in mass.connections}:
+            suffered[host].append(number)
+    return suffered
+
+
+def last_before(connect: Ended, numbers: list[int], masses: list[Incident]) -> int | None:
+    """The last of these mass ends before a connect, if that is not too long ago."""
+    place = bisect_left(numbers, connect.time, key=lambda number: masses[number].start)
+    if not place:
+        return None
+    number = numbers[place - 1]
+    return number if connect.time <= masses[number].end + RETURN else None
+
+
+def is_storm(mass: Incident, came: list[Ended]) -> bool:
+    if len(came) < STORM:
+        return False
+    middle, spread = delays(mass, came)
+    return spread <= JITTER * middle
+
+
+def delays(mass: Incident, came: list[Ended]) -> tuple[int, int]:
+    """How long after it half of them came, and within how much time the inner four fifths."""
+    waits = [each.time - mass.start for each in came]
+    return waits[len(waits) // 2], waits[len(waits) * 9 // 10] - waits[len(waits) // 10]
+
+
+def storm(mass: Incident, came: list[Ended]) -> Incident:
+    middle, spread = delays(mass, came)
+    detail = (
+        f"{len(came)} connects by the clients of an earlier incident, half of them within {seconds(middle)} and "
+        f"nine in ten within {seconds(spread)} of one another: no jitter"
+    )
+    confirm = "the reconnect delays of the clients: a random part spreads the load"
+    return make("reconnect-storm", mass.server, came, detail, mass.cause, 0.85, (), confirm)
+
+
+def start_of(incident: Incident) -> tuple[int, tuple[int, ...]]:
+    return incident.start, incident.connections

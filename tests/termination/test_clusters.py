@@ -1,0 +1,97 @@
+"""Who is compared with whom."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from termination.crowds import SERVERS, START, connection, dropped, given_up, goodbye
+
+from wsaudit.model import CLIENT, SECOND, SERVER
+from wsaudit.termination.clusters import (
+    Ended,
+    Neighbours,
+    Population,
+    bursts,
+    end_time,
+    explain,
+    grew_equally_old,
+    is_natural,
+    name_of,
+)
+
+TIMES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted), max_size=20)
+
+
+def at(seconds: float) -> int:
+    return START + round(seconds * SECOND)
+
+
+def ends(*rows: object) -> list[Ended]:
+    return [Ended(number, row, end_time(row)) for number, row in enumerate(rows, 1)]  # type: ignore[arg-type]
+
+
+@given(TIMES, st.sets(st.integers(0, 19)))
+def test_the_oldest_that_is_open_is_found_at_every_time(spans: list[list[int]], besides: set[int]) -> None:
+    near = Neighbours()
+    near.rows = [connection(start, end) for start, end in spans]
+    for number, row in enumerate(near.rows):
+        row.first_packet = number
+    for time in range(21):
+        stayed = [row.started for row in near.rows if row.started <= at(time) < end_time(row) and row.first_packet not in besides]
+        assert near.oldest_open(at(time), besides) == min(stayed, default=None)
+
+
+@given(TIMES)
+def test_open_at(spans: list[list[int]]) -> None:
+    near = Neighbours()
+    near.rows = [connection(start, end) for start, end in spans]
+    for time in range(21):
+        assert near.open_at(at(time)) == sum(start <= time <= end for start, end in spans)
+
+
+def test_probable_connections_are_compared_only_while_they_are_open() -> None:
+    rows = [connection(0, 1), connection(0, 2), connection(0, 9, kind="ongoing")]
+    for row in rows[1:]:
+        row.probable = True
+    assert [number for number, _ in Population(enumerate(rows, 1)).rows] == [1, 3]
+
+
+def test_neighbours_by_server_and_by_host() -> None:
+    population = Population(enumerate([connection(0, 1, server=0, host=1), connection(0, 1, server=1, host=1)]))
+    assert len(population.servers) == 2
+    assert [len(each.rows) for each in population.hosts.values()] == [2]
+    assert len(population.servers[SERVERS[1]].rows) == 1
+
+
+def test_natural_ends_are_no_part_of_an_incident() -> None:
+    assert is_natural(connection(0, 1, initiator=CLIENT, code=1001))
+    assert is_natural(connection(0, 1, initiator=SERVER, code=1000))
+    assert not is_natural(goodbye(0, 1))
+    assert not is_natural(goodbye(0, 1, code=1012))
+    assert not is_natural(dropped(0, 1))
+    assert not is_natural(given_up(0, 1))
+
+
+def test_equal_ages_prove_no_event() -> None:
+    together = ends(*(dropped(i / 1000, 5 + i / 1000) for i in range(9)))
+    assert grew_equally_old(together)
+    apart = ends(*(dropped(i, 50 + i / 1000) for i in range(9)))
+    assert not grew_equally_old(apart)
+    for members, found in ((together, []), (apart, [apart])):
+        near = Neighbours()
+        near.rows = [*(each.row for each in members), connection(0, 100)]
+        assert list(bursts(members, near, SECOND, 3, 1)) == found
+
+
+def test_explaining_keeps_what_was_thought_before() -> None:
+    row = dropped(0, 1)
+    explain(Ended(1, row, end_time(row)), "restart", 0.9, "one of many", (("going-away", 0.3),))
+    found = row.termination
+    assert (found.cause, found.confidence, found.evidence) == ("restart", 0.9, ("one of many",))
+    assert found.alternatives == (("abrupt-exit", 0.4), ("going-away", 0.3))
+    assert found.confirm
+
+
+def test_names() -> None:
+    assert name_of((bytes([10, 0, 0, 1]), 80)) == "10.0.0.1:80"
+    assert name_of((b"\0" * 15 + b"\1", 443)) == "[::1]:443"
