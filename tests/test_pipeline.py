@@ -18,6 +18,7 @@ from wsaudit.session import Session
 
 TLS = Path(__file__).resolve().parent.parent / "sample_pcaps" / "tls"
 PLAIN = wire.head("GET /page HTTP/1.1", {"Host": "example.com"})
+HEADS = (lambda more: wire.request("/", more), lambda more: wire.response(headers=more))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
@@ -78,6 +79,27 @@ def test_a_snap_length_that_cuts_request_and_answer_leaves_the_frames(first: int
     assert row["termination"]["class"] == "closed"
     assert [row["reported"][side]["code"] for side in ("client", "server")] == [4001, 4001]
     assert row["close"]["initiator"] == "client"
+
+
+@pytest.mark.parametrize("side", [C, S])
+@pytest.mark.parametrize("cut", [{C, S}, {C}, {S}], ids=["both", "request", "answer"])
+def test_behind_heads_that_a_snap_length_cut_a_single_frame_is_read(side: int, cut: set[int]) -> None:
+    """The next segment begins with a frame; and where none comes, none was missed."""
+    request, answer = (head({"X-Long": "x" * 300 * (i in cut)}) for i, head in enumerate(HEADS))
+    talk = wire.Conversation().open().send(C, request).send(S, answer).text(side, "one").ack(1 - side)
+    [row] = rows(talk.fin(S).fin(C).pcap(snaplen=300))
+    assert row["frames"][("client", "server")[side]]["text"] == 1
+    assert (row["termination"]["class"], row["termination"]["by"]) == ("dropped", "server")
+    assert not row["evidence"]["complete"]
+
+
+def test_a_frame_in_the_cut_segment_of_the_answer() -> None:
+    """Its rest begins the next segment: that is no header, and nothing is made of it."""
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, wire.response() + wire.frame(wire.TEXT, b"~" * 1700))
+    [row] = rows(talk.close(C, 1000).ack(S).fin(S).fin(C).pcap(snaplen=150))
+    assert row["frames"]["server"]["text"] == 0
+    assert row["termination"]["class"] == "unknown"
+    assert row["evidence"]["gaps"] > 0
 
 
 def test_a_cut_answer_that_is_no_101_is_no_websocket() -> None:

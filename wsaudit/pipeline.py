@@ -271,7 +271,7 @@ class Pipeline:
         elif self.state == HTTP:
             http = self.http_side(i)
             if self.request is not None and i != self.client:
-                self.assume_accepted()
+                self.assume_accepted(cut=http is not None and http.switching)
             elif self.heads_cut():
                 self.open_cut()
             if self.state == HTTP and http is not None:
@@ -439,7 +439,7 @@ class Pipeline:
         held = client.held if client is not None else []
         self.open_frames(session, session.handshake)
         if request is None:
-            self.search(self.client)
+            self.search(self.client, expected=True)
         elif held:
             session.client.frames.offset = held[0][1]
         self.take_held(client)
@@ -526,10 +526,10 @@ class Pipeline:
             party.frames.log = session.log
             party.frames.preview = options.limits.preview if options.payload else 0
 
-    def search(self, i: int) -> None:
-        """This side's frames begin nobody knows where."""
+    def search(self, i: int, expected: bool = False) -> None:
+        """This side's frames begin nobody knows where; `expected`: most likely with its next byte."""
         if self.session is not None:
-            self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+            self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync, expected=expected)
             self.session.parties[i ^ self.client].frames.lose_step()
 
     def frames_in(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
@@ -558,8 +558,9 @@ class Pipeline:
         for chunk in found:
             scanner.feed(Buffer(chunk.data), 0, len(chunk.data), chunk.time, chunk.packet)
 
-    def assume_accepted(self) -> None:
-        """The answer to an upgrade request was not captured. If the client goes on with frames, it was an acceptance."""
+    def assume_accepted(self, cut: bool = False) -> None:
+        """The answer to an upgrade request was not captured. If the client goes on with frames, it was an acceptance. `cut`: its
+        beginning was, and is that of a 101."""
         session = self.session
         c = self.client
         client = self.http[c]
@@ -571,7 +572,7 @@ class Pipeline:
         self.request = None
         self.open_frames(session, session.handshake)
         session.server.gaps.append(Gap(0, None, session.started, session.first_packet, "the answer was not captured"))
-        self.search(1 - c)
+        self.search(1 - c, expected=cut)
         if held:
             session.client.frames.offset = held[0][1]
         self.take_held(client)
@@ -650,8 +651,11 @@ class Pipeline:
         return self.session is None and answer is not None and answer.switching
 
     def open_cut(self) -> None:
-        """The heads were cut: what follows the 101 are frames."""
+        """The heads were cut: what follows the 101 are frames, and the next bytes of both sides are the first of them."""
         self.open_midstream("the capture cut the opening handshake")
+        for resync in self.resync:
+            if resync is not None:
+                resync.expected = True
         if self.tunnel is None:
             for j in (0, 1):
                 self.set_mode(j, self.streams[j])
@@ -672,6 +676,8 @@ class Pipeline:
             resync = self.resync[i]
             if resync is not None:
                 party.skipped += resync.dropped + resync.size
+                if resync.expected:
+                    party.frames.resume(stream.offset)  # nothing came: no frame is missing
             if self.tunnel is None and stream.gaps:
                 known = len(party.gaps)
                 party.gaps.extend(Gap(*gap) for gap in stream.gaps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import wire
@@ -166,3 +167,38 @@ def test_elsewhere_it_takes_a_text_before_an_empty_close(mask: bytes | None) -> 
     empty = wire.frame(wire.CLOSE, mask=mask)
     assert search([NOISE, empty], strict=True)[0] is None
     assert search([NOISE, text(mask=mask), empty], strict=True)[0] == 1
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("frame", [text, lambda mask: wire.frame(wire.CLOSE, b"", mask=mask)])
+def test_one_header_will_do_where_a_frame_is_expected(mask: bytes | None, frame: Any) -> None:
+    for cut in (1, 2, 5):
+        resync = Resync(mask is not None, 64 << 10, expected=True)
+        pieces = [Chunk(frame(mask=mask)[:cut], 0, 0, 1), Chunk(frame(mask=mask)[cut:], cut, 0, 2)]
+        found = resync.feed(pieces[0]) or resync.feed(pieces[1])
+        assert found is not None
+        assert found[0].packet == 1
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        NOISE,
+        b"\x00\x05hello",  # nothing that it continues
+        b"\x91\x05hello",
+        b"\x81\x85hello",  # not this side's polarity
+        b"\x83\x05hello",
+        b"\x08\x00",
+        b"\x89\x7e\x00\x80",
+    ],
+)
+def test_what_cannot_begin_a_frame_is_not_expected(first: bytes) -> None:
+    resync = Resync(False, 64 << 10, expected=True)
+    assert resync.feed(Chunk(first, 0, 0, 1)) is None
+    assert not resync.expected
+
+
+def test_behind_a_gap_nothing_is_expected() -> None:
+    resync = Resync(False, 64 << 10, expected=True)
+    resync.gap()
+    assert resync.feed(Chunk(text(), 0, 0, 1)) is None

@@ -3,8 +3,9 @@
 A candidate is the start of a captured segment: senders usually begin a frame there. It is believed when three consecutive headers
 are plausible (known opcode, RSV2 and RSV3 zero, shortest length form, one mask polarity, control frames short and whole), or when
 a chain of frames ends exactly with a segment and its last is a whole Close with a code that may be sent and a readable reason,
-or an empty one where frames are known to be or text was read: the end of a connection rarely leaves three frames. Nothing is
-guessed beyond that; what was skipped is counted.
+or an empty one where frames are known to be or text was read: the end of a connection rarely leaves three frames. Behind a 101
+that a snap length cut, the next segment begins with a frame: there one header will do. Nothing is guessed beyond that; what was
+skipped is counted.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ class Resync:
     """Looks for the next frame of one side. `masked`: the polarity this side must have, None when nobody knows who the client
     is."""
 
-    def __init__(self, masked: bool | None, limit: int, strict: bool = False) -> None:
+    def __init__(self, masked: bool | None, limit: int, strict: bool = False, expected: bool = False) -> None:
         self.masked = masked
+        self.expected = expected  # the next byte should be the first of a frame
         self.strict = strict  # nothing else says that this is a WebSocket: a frame must also end where a segment ends
         self.masked_found = False
         self.limit = limit
@@ -50,6 +52,12 @@ class Resync:
             self.size -= len(gone.data)
             self.dropped += len(gone.data)
         joined = b"".join([piece.data for piece in self.chunks])
+        if self.expected and len(joined) >= 2:
+            self.expected = False
+            if begins(joined, self.masked):
+                found, self.chunks = self.chunks, []
+                self.size = 0
+                return found
         ends = set()
         at = 0
         for piece in self.chunks:
@@ -72,6 +80,15 @@ class Resync:
         self.dropped += self.size
         self.chunks = []
         self.size = 0
+        self.expected = False
+
+
+def begins(data: bytes, masked: bool | None) -> bool:
+    """Can these be the first bytes of a side's first frame?"""
+    opcode, length = data[0] & 15, data[1] & 127
+    if data[0] & 0x30 or (data[1] & 128 != 0) != masked:
+        return False
+    return opcode in (1, 2) or (opcode in (8, 9, 10) and length <= 125 and data[0] & 0xC0 == 0x80)
 
 
 def plausible(data: bytes, pos: int, masked: bool | None, ends: set[int], strict: bool) -> bool:
