@@ -169,6 +169,8 @@ class Judge:
         """What one side did, given what is proven about the other."""
         client, server = session.client, session.server
         proven = [each for each in found if each.rule in self.offences and each.verdict != UNVERIFIABLE]
+        if not proven and not rules:
+            return
         if any(each.rule == ALIEN for each in proven):
             rules = ()  # a Close that was read into bytes of another protocol is none
         offences = (of_side(proven, CLIENT), of_side(proven, SERVER)) if proven else NO_OFFENCES
