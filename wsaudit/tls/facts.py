@@ -132,3 +132,15 @@ def version_name(version: int) -> str:
     if version >> 8 == 3:
         return "SSL 3.0" if version == 0x0300 else f"TLS 1.{(version & 0xFF) - 1}"
     return f"0x{version:04X}"
+
+
+def failure(alert: Alert, empty_certificate: bool, answered: bool) -> str:
+    """Why a handshake failed (a key of FAILURES) that a fatal alert ended. `empty_certificate`: the client said that it has none;
+    `answered`: there was a ServerHello."""
+    refused = alert.code == 40 and alert.side == 1  # handshake_failure of the server
+    if alert.code in CERTIFICATE_ALERTS or (refused and empty_certificate):
+        return "certificate"
+    if alert.code == 71 or (refused and not answered):
+        return "no-common-cipher"
+    codes = {70: "protocol-version", 86: "protocol-version", 112: "server-name", 120: "no-common-protocol"}
+    return codes.get(alert.code or 0, "protocol")

@@ -12,46 +12,44 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wsaudit.kernel.tls import Aead, RecordReader
 from wsaudit.tls import handshake as messages
-from wsaudit.tls.facts import ALERTS, CERTIFICATE_ALERTS, Alert, TlsFacts, version_name
-from wsaudit.tls.handshake import ClientHello, MessageBuffer, ServerHello
+from wsaudit.tls.direction import DROPPED, SMALLEST_BODY, Direction
+from wsaudit.tls.direction import PlainGap as PlainGap
+from wsaudit.tls.facts import ALERTS, CERTIFICATE_ALERTS, Alert, TlsFacts, failure, version_name
+from wsaudit.tls.handshake import ServerHello
 from wsaudit.tls.keylog import KeyStore
-from wsaudit.tls.records import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, DAMAGED, HANDSHAKE, HEADER_SIZE, LOST, Framer
+from wsaudit.tls.keys import (
+    APPLICATION,
+    CLIENT,
+    EARLY,
+    RECORDS_OF_HANDSHAKE,
+    SERVER,
+    Keys,
+    Session,
+    fits,
+    has_keys,
+    tls12_keys,
+    tls13_keys,
+    updated_keys,
+)
+from wsaudit.tls.records import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER_SIZE, LOST
 from wsaudit.tls.records import looks_like_tls as looks_like_tls
-from wsaudit.tls.schedule import TLS10, TLS12, TLS13, key_block, prf, transcript_hash, updated_secret
+from wsaudit.tls.schedule import TLS10, TLS12, TLS13, transcript_hash
 from wsaudit.tls.suites import Suite, suite, suite_name
 
 if TYPE_CHECKING:
     from wsaudit.kernel.frames import Scanner
-    from wsaudit.tls.ciphers import Opener
-
-CLIENT, SERVER = 0, 1
-
-# The keys of one direction of TLS 1.3 in the order they are used; from APPLICATION on, each KeyUpdate counts one up.
-EARLY, RECORDS_OF_HANDSHAKE, APPLICATION = 0, 1, 2
-
-_LABELS: dict[tuple[int, int], str] = {
-    (CLIENT, EARLY): "CLIENT_EARLY_TRAFFIC_SECRET",
-    (CLIENT, RECORDS_OF_HANDSHAKE): "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
-    (SERVER, RECORDS_OF_HANDSHAKE): "SERVER_HANDSHAKE_TRAFFIC_SECRET",
-    (CLIENT, APPLICATION): "CLIENT_TRAFFIC_SECRET_0",
-    (SERVER, APPLICATION): "SERVER_TRAFFIC_SECRET_0",
-}
 
 # After lost records their number is not known: sequence numbers are tried until one authenticates. The work is bounded by a
 # multiple of the bytes that came, so that holes in hostile captures cost linear time.
 _MOST_TRIED = 4096
 _MOST_UPDATES = 4  # KeyUpdates that may be among the lost records
-_MOST_LOST = 1 << 40  # so that sequence numbers stay below 2**64, however large the holes
 _TRIAL_COST = 512  # bytes that could be opened in the time one call takes
 _EFFORT_BASE = 1 << 20
 _EFFORT_PER_BYTE = 64
 _SEARCHES_PER_GAP = 8
 
-_SMALLEST_BODY = 17  # an empty TLS 1.3 record
 _ALERT_SIZE = 19  # an alert in TLS 1.3 without padding
 _HELD_COST = 300  # what holding a record costs beside its bytes
-
-DROPPED = 2  # beside LOST and DAMAGED: records that came when no more could be held back
 
 _MOST_TRANSCRIPT = 1 << 17
 _MOST_SKIPPED = 4096  # records without a fitting key that are stepped over before a direction is given up
@@ -76,56 +74,8 @@ class Chunk(NamedTuple):
     packet: int
 
 
-class PlainGap(NamedTuple):
-    """Application bytes are missing here. `length` None: how many cannot be told. `time` and `packet` are where the loss was
-    noticed."""
-
-    side: int
-    time: int
-    packet: int
-    length: int | None
-
-
 Events = list[Chunk | PlainGap]
-_Candidate = tuple["_Keys", int, int]  # keys, first and last sequence number
-
-
-class _Session:
-    """One handshake: what both sides said, and the secrets that follow. No repr: it holds secrets."""
-
-    __slots__ = ("client", "finished", "full", "master", "premaster_name", "server", "session_hash", "suite", "transcript")
-
-    def __init__(self, client: ClientHello | None) -> None:
-        self.client = client
-        self.server: ServerHello | None = None
-        self.suite: Suite | None = None
-        self.master: bytes | None = None
-        self.full = False  # keys were exchanged: no resumption
-        self.premaster_name = b""
-        self.session_hash = b""
-        self.transcript = bytearray()
-        self.finished = [False, False]
-
-    @property
-    def answered(self) -> bool:
-        """Whether the server has chosen version and suite."""
-        return self.server is not None and not self.server.retry
-
-    @property
-    def is_tls13(self) -> bool:
-        """Whether the server chose TLS 1.3; a HelloRetryRequest says so too."""
-        return self.server is not None and self.server.version == TLS13
-
-
-class _Keys:
-    """What opens the records of one direction for a while. No repr: it holds secrets."""
-
-    __slots__ = ("epoch", "opener", "secret")
-
-    def __init__(self, epoch: int, opener: Opener, secret: bytes) -> None:
-        self.epoch = epoch
-        self.opener = opener
-        self.secret = secret
+_Candidate = tuple["Keys", int, int]  # keys, first and last sequence number
 
 
 class _Held(NamedTuple):
@@ -138,58 +88,6 @@ class _Held(NamedTuple):
     end: int
     time: int
     packet: int
-
-
-class _Direction:
-    """What is known about one side's records."""
-
-    __slots__ = (
-        "blocked",
-        "closed",
-        "encrypted",
-        "epoch",
-        "framer",
-        "gap",
-        "keys",
-        "lost",
-        "messages",
-        "opened",
-        "reader",
-        "searches",
-        "sequence",
-        "session",
-        "side",
-        "skipped",
-        "steady",
-        "unread",
-    )
-
-    def __init__(self, side: int) -> None:
-        self.side = side
-        self.framer = Framer()
-        self.messages = MessageBuffer()
-        self.session: _Session | None = None  # TLS 1.0-1.2: whose keys are in use
-        self.encrypted = False  # TLS 1.0-1.2: its ChangeCipherSpec was seen
-        self.epoch = RECORDS_OF_HANDSHAKE  # TLS 1.3
-        self.keys: _Keys | None = None
-        self.sequence = 0
-        self.opened = False  # the keys in use have opened a record
-        self.steady = False  # and none was lost since: the next record opens with `sequence`
-        self.lost = 0  # how many records at most are lost since `sequence` was right
-        self.searches = 0  # records for which no sequence number was found since then
-        self.skipped = 0  # records stepped over because their keys are not known
-        self.gap: PlainGap | None = None  # to be told before the next application bytes
-        self.blocked = False  # it waits, and what comes is held back
-        self.unread = 0  # records that came when no more could be held back
-        self.closed = False  # given up
-        self.reader: RecordReader | None = None  # what the kernel takes this side's records with
-
-    def use(self, keys: _Keys | None, epoch: int) -> None:
-        """Go on with other keys (None: not known yet), whose records count from 0."""
-        self.keys = keys
-        self.epoch = epoch
-        self.sequence = 0
-        self.steady = False
 
 
 class TlsTunnel:
@@ -220,8 +118,8 @@ class TlsTunnel:
         self._keys = keys
         self._keys_seen = keys.version
         self._limits = limits
-        self._directions = (_Direction(CLIENT), _Direction(SERVER))
-        self._session = _Session(None)
+        self._directions = (Direction(CLIENT), Direction(SERVER))
+        self._session = Session(None)
         self._held: list[_Held] = []
         self._held_bytes = 0
         self._news = False  # something became known that held records may wait for
@@ -320,7 +218,7 @@ class TlsTunnel:
             reader.open_with(aead, direction.sequence, scanner, ends)
         return reader
 
-    def _take_back(self, direction: _Direction) -> None:
+    def _take_back(self, direction: Direction) -> None:
         reader = direction.reader
         if reader is None:
             return
@@ -334,7 +232,7 @@ class TlsTunnel:
 
     def _take(
         self,
-        direction: _Direction,
+        direction: Direction,
         kind: int,
         version: int,
         body: memoryview | bytes,
@@ -363,7 +261,7 @@ class TlsTunnel:
             self._watch(direction, kind, body, time, packet)
             return True
         if kind <= DROPPED:
-            self._lose(direction, kind, version, time, packet)
+            direction.lose(kind, version, time, packet)
             return True
         session = self._session
         if not session.answered:
@@ -396,7 +294,7 @@ class TlsTunnel:
         return True
 
     def _content(
-        self, direction: _Direction, kind: int, content: bytes, encrypted: bool, end: int, time: int, packet: int, out: Events
+        self, direction: Direction, kind: int, content: bytes, encrypted: bool, end: int, time: int, packet: int, out: Events
     ) -> None:
         """Deal with what a record carried."""
         if kind == APPLICATION_DATA:
@@ -412,7 +310,7 @@ class TlsTunnel:
         elif kind == CHANGE_CIPHER_SPEC and not self._session.is_tls13:
             self._change_cipher(direction)
 
-    def _watch(self, direction: _Direction, kind: int, body: memoryview | bytes, time: int, packet: int) -> None:
+    def _watch(self, direction: Direction, kind: int, body: memoryview | bytes, time: int, packet: int) -> None:
         """A record that stays closed still tells how far the handshake came, and of alerts."""
         if kind == ALERT:
             encrypted = len(body) != 2
@@ -424,31 +322,10 @@ class TlsTunnel:
         elif direction.encrypted and kind in (HANDSHAKE, APPLICATION_DATA):
             self._finished(self._session, direction.side)
 
-    def _lose(self, direction: _Direction, kind: int, amount: int, time: int, packet: int) -> None:
-        """Records are missing: from here on their number, and so the next sequence number, is a range."""
-        opener = None if direction.keys is None else direction.keys.opener
-        length = None
-        if kind == DAMAGED:
-            direction.lost += 1
-            if amount >= 0 and opener is not None and direction.gap is None:
-                length = opener.plain_length(amount)
-        elif kind == DROPPED:
-            direction.lost += amount
-        else:
-            direction.lost += amount // (HEADER_SIZE + (opener.smallest if opener is not None else _SMALLEST_BODY)) + 1
-        if kind != DAMAGED or amount >= 0:
-            direction.gap = (
-                PlainGap(direction.side, time, packet, length) if direction.gap is None else direction.gap._replace(length=None)
-            )
-        direction.lost = min(direction.lost, _MOST_LOST)
-        direction.steady = False
-        direction.searches = 0
-        direction.messages.clear()
-
     # --- opening ---
 
     def _search(
-        self, direction: _Direction, candidates: list[_Candidate], kind: int, version: int, body: memoryview | bytes
+        self, direction: Direction, candidates: list[_Candidate], kind: int, version: int, body: memoryview | bytes
     ) -> tuple[int, bytes] | None:
         """Find the keys and the sequence number that open a record."""
         for keys, first, last in candidates:
@@ -463,7 +340,7 @@ class TlsTunnel:
                     return None
         return None
 
-    def _found(self, direction: _Direction, keys: _Keys, sequence: int) -> None:
+    def _found(self, direction: Direction, keys: Keys, sequence: int) -> None:
         """A record opened with `keys` as number `sequence`: that settles what was lost."""
         if keys is not direction.keys:
             handshake_only = direction.epoch == RECORDS_OF_HANDSHAKE and sequence == 0
@@ -481,7 +358,7 @@ class TlsTunnel:
         direction.lost = direction.searches = 0
         direction.opened = direction.steady = self.facts.decrypted = True
 
-    def _not_opened(self, direction: _Direction, kind: int, size: int, time: int, packet: int, out: Events) -> None:
+    def _not_opened(self, direction: Direction, kind: int, size: int, time: int, packet: int, out: Events) -> None:
         """No key opened a record: step over it where that is to be expected, else give the direction up."""
         tls13 = self._session.is_tls13
         if tls13 and self._is_passed_over(direction):
@@ -503,25 +380,25 @@ class TlsTunnel:
         self._tell_gap(direction, out)
         self._explain()
 
-    def _is_passed_over(self, direction: _Direction) -> bool:
+    def _is_passed_over(self, direction: Direction) -> bool:
         """Whether a TLS 1.3 record may be early data, or of the handshake, whose secret is not in the key log."""
         if direction.epoch >= APPLICATION or direction.skipped >= _MOST_SKIPPED or self._directions[SERVER].closed:
             return False
         direction.skipped += 1
         return direction.epoch == EARLY or direction.keys is None
 
-    def _tell_gap(self, direction: _Direction, out: Events) -> None:
+    def _tell_gap(self, direction: Direction, out: Events) -> None:
         if direction.gap is not None and self.facts.decrypted:
             out.append(direction.gap)
         direction.gap = None
 
-    def _tls13_candidates(self, direction: _Direction) -> list[_Candidate] | None:
+    def _tls13_candidates(self, direction: Direction) -> list[_Candidate] | None:
         """The keys that can open a direction's next record, with the first and last sequence number; None: wait for the keys."""
         epoch, lost = direction.epoch, direction.lost
         if epoch == EARLY and self._early_data_open():
             return None
         if direction.keys is None:
-            keys = self._tls13_keys(direction, epoch)
+            keys = tls13_keys(self._keys, self._session, direction.side, epoch)
             if keys is not None:
                 direction.use(keys, epoch)
         current = direction.keys
@@ -529,94 +406,37 @@ class TlsTunnel:
         if epoch == EARLY or (epoch < APPLICATION and (lost or current is None)):
             later = range(epoch + 1, APPLICATION + 1)
         found = [] if current is None else [current]
-        found += filter(None, (self._tls13_keys(direction, other) for other in later))
+        found += filter(None, (tls13_keys(self._keys, self._session, direction.side, other) for other in later))
         if lost and found and found[-1].epoch >= APPLICATION:
             for _ in range(_MOST_UPDATES):
-                found.append(self._updated(found[-1]))
+                found.append(updated_keys(self._session, found[-1]))
         return [
             (keys, 0, lost) if keys is not current else (keys, direction.sequence, direction.sequence + lost) for keys in found
         ] or None
 
-    def _tls13_keys(self, direction: _Direction, epoch: int) -> _Keys | None:
-        session = self._session
-        label = _LABELS.get((direction.side, epoch))
-        if session.client is None or session.suite is None or label is None:
-            return None
-        secret = self._keys.lookup(label, session.client.random)
-        if secret is None:
-            return None
-        from wsaudit.tls.ciphers import tls13_opener
-
-        return _Keys(epoch, tls13_opener(secret, session.suite), secret)
-
-    def _updated(self, keys: _Keys) -> _Keys:
-        """The keys after a KeyUpdate."""
-        from wsaudit.tls.ciphers import tls13_opener
-
-        chosen = self._session.suite
-        assert chosen is not None  # there were keys
-        secret = updated_secret(keys.secret, chosen)
-        return _Keys(keys.epoch + 1, tls13_opener(secret, chosen), secret)
-
-    def _tls12_candidates(self, direction: _Direction) -> list[_Candidate] | None:
+    def _tls12_candidates(self, direction: Direction) -> list[_Candidate] | None:
         """The same for TLS 1.0-1.2, where only a lost ChangeCipherSpec can bring other keys."""
         if direction.keys is None:
-            direction.use(self._tls12_keys(direction.session or self._session, direction.side), 0)
+            direction.use(tls12_keys(self._keys, direction.session or self._session, direction.side), 0)
         if direction.keys is None:
             return None
         candidates = [(direction.keys, direction.sequence, direction.sequence + direction.lost)]
         if direction.lost and self._session is not direction.session and self._session.answered:
-            keys = self._tls12_keys(self._session, direction.side)
+            keys = tls12_keys(self._keys, self._session, direction.side)
             if keys is not None:
                 candidates.append((keys, 0, direction.lost))
         return candidates
-
-    def _tls12_keys(self, session: _Session, side: int) -> _Keys | None:
-        client, server, chosen = session.client, session.server, session.suite
-        if client is None or server is None or chosen is None:
-            return None
-        session.master = session.master or self._master(session, client, server, chosen)
-        if session.master is None:
-            return None
-        from wsaudit.tls.ciphers import tls12_opener
-
-        block = key_block(server.version, chosen, session.master, client.random, server.random)
-        return _Keys(0, tls12_opener(server.version, chosen, block[side], server.encrypt_then_mac), session.master)
-
-    def _master(self, session: _Session, client: ClientHello, server: ServerHello, chosen: Suite) -> bytes | None:
-        """The master secret: from the key log, or derived from the pre-master secret there (RFC 5246 8.1, RFC 7627 4)."""
-        lookup = self._keys.lookup
-        master = lookup("CLIENT_RANDOM", client.random)
-        if master is None and server.session_id:
-            master = lookup("SESSION_ID", server.session_id)
-        if master is not None:
-            return master
-        premaster = lookup("PMS_CLIENT_RANDOM", client.random)
-        if premaster is None and session.premaster_name:
-            premaster = lookup("RSA", session.premaster_name)
-        if premaster is None:
-            return None
-        if server.extended_master:
-            return prf(server.version, chosen.hash_name, premaster, b"extended master secret", session.session_hash, 48)
-        return prf(server.version, chosen.hash_name, premaster, b"master secret", client.random + server.random, 48)
-
-    def _has_keys(self, session: _Session) -> bool:
-        """Whether there is any secret for a session whose both hellos are known."""
-        client, server, chosen = session.client, session.server, session.suite
-        if client is None or self._keys.knows(client.random):
-            return client is not None
-        return server is not None and chosen is not None and self._master(session, client, server, chosen) is not None
 
     def _early_data_open(self) -> bool:
         """Whether it may still come out what became of 0-RTT data, so that it has to wait."""
         server = self._directions[SERVER]
         if self.facts.early_data is not None or self._ending or server.closed or server.lost or server.epoch >= APPLICATION:
             return False
-        return server.keys is not None or self._tls13_keys(server, RECORDS_OF_HANDSHAKE) is not None
+        return server.keys is not None or tls13_keys(self._keys, self._session, SERVER, RECORDS_OF_HANDSHAKE) is not None
 
     # --- the handshake ---
 
-    def _message(self, direction: _Direction, message: bytes, encrypted: bool) -> None:
+    def _message(self, direction: Direction, message: bytes, encrypted: bool) -> None:
         session = self._session
         kind = message[0]
         if session.is_tls13 and session.answered:
@@ -638,12 +458,12 @@ class TlsTunnel:
                 session.session_hash = transcript_hash(session.server.version, session.suite.hash_name, bytes(session.transcript))
                 session.transcript = bytearray()
 
-    def _client_hello(self, direction: _Direction, message: bytes, encrypted: bool) -> None:
+    def _client_hello(self, direction: Direction, message: bytes, encrypted: bool) -> None:
         hello = messages.parse_client_hello(message)
         if len(hello.random) < 32:
             return
         if self._session.client is None or self._session.answered:
-            self._session = _Session(hello)
+            self._session = Session(hello)
             self.facts.renegotiations += encrypted
         self._session.client = hello
         if not encrypted:
@@ -678,7 +498,7 @@ class TlsTunnel:
             session.suite = None
             self._close(reason)
 
-    def _guess_answer(self, direction: _Direction, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
+    def _guess_answer(self, direction: Direction, version: int, body: memoryview | bytes) -> tuple[int, bytes] | None:
         """The ServerHello was lost. That the key log has secrets of TLS 1.3 tells the version, their length the hash, and what
         opens a record the suite: gives what `open` gives for the record `body` of application data. Not after early data: only
         the server's first messages tell whether it took that."""
@@ -687,7 +507,7 @@ class TlsTunnel:
             return None
         for number in session.client.suites:
             session.suite = suite(number)
-            if session.suite is None or not session.suite.is_tls13 or not self._fits(session.client.random, session.suite):
+            if session.suite is None or not session.suite.is_tls13 or not fits(self._keys, session.client.random, session.suite):
                 continue
             session.server = ServerHello(version=TLS13, suite=number)
             epoch = direction.epoch
@@ -700,12 +520,7 @@ class TlsTunnel:
         session.server, session.suite = before, None
         return None
 
-    def _fits(self, client_random: bytes, chosen: Suite) -> bool:
-        """Whether the key log has secrets of this session, of the size of a suite's hash."""
-        found = (self._keys.lookup(label, client_random) for label in _LABELS.values())
-        return any(secret is not None and len(secret) == chosen.hash_size for secret in found)
-
-    def _tls13_message(self, direction: _Direction, kind: int, message: bytes) -> None:
+    def _tls13_message(self, direction: Direction, kind: int, message: bytes) -> None:
         session = self._session
         if kind == messages.ENCRYPTED_EXTENSIONS and direction.side == SERVER:
             extensions = messages.parse_encrypted_extensions(message)
@@ -717,18 +532,18 @@ class TlsTunnel:
             self._news = True
         elif kind == messages.END_OF_EARLY_DATA and direction.side == CLIENT:
             self.facts.early_data = "accepted"  # it is sent in no other case (RFC 8446 4.5)
-            direction.use(self._tls13_keys(direction, RECORDS_OF_HANDSHAKE), RECORDS_OF_HANDSHAKE)
+            direction.use(tls13_keys(self._keys, self._session, direction.side, RECORDS_OF_HANDSHAKE), RECORDS_OF_HANDSHAKE)
         elif kind == messages.FINISHED and direction.epoch < APPLICATION:
             self._finished(session, direction.side)
-            direction.use(self._tls13_keys(direction, APPLICATION), APPLICATION)
+            direction.use(tls13_keys(self._keys, self._session, direction.side, APPLICATION), APPLICATION)
             self._news = True
         elif kind == messages.KEY_UPDATE and direction.keys is not None and direction.epoch >= APPLICATION:
             self.facts.key_updates[direction.side] += 1
-            direction.use(self._updated(direction.keys), direction.epoch + 1)
+            direction.use(updated_keys(self._session, direction.keys), direction.epoch + 1)
         elif kind == messages.CERTIFICATE:
             self._note_certificate(direction, kind, message)
 
-    def _note_certificate(self, direction: _Direction, kind: int, message: bytes) -> None:
+    def _note_certificate(self, direction: Direction, kind: int, message: bytes) -> None:
         if kind == messages.CERTIFICATE and direction.side == CLIENT:
             self._empty_certificate = len(message) <= 8  # RFC 8446 4.4.2, RFC 5246 7.4.6: an empty list says "I have none"
 
@@ -737,7 +552,7 @@ class TlsTunnel:
             self.facts.early_data = "rejected"
             self._news = True
 
-    def _change_cipher(self, direction: _Direction) -> None:
+    def _change_cipher(self, direction: Direction) -> None:
         """From here on a direction of TLS 1.0-1.2 uses the keys of the latest handshake."""
         session = self._session
         if direction.side == SERVER and not session.full:
@@ -749,7 +564,7 @@ class TlsTunnel:
         direction.opened = False
         direction.messages.clear()
 
-    def _finished(self, session: _Session, side: int) -> None:
+    def _finished(self, session: Session, side: int) -> None:
         session.finished[side] = True
         if all(session.finished):
             self.facts.handshake_complete = True
@@ -775,15 +590,7 @@ class TlsTunnel:
         """A fatal alert before the handshake's end, or about a certificate: TLS 1.3 clients are done before theirs is judged."""
         if self.facts.handshake_failed or (self.facts.handshake_complete and alert.code not in CERTIFICATE_ALERTS):
             return
-        if alert.code in CERTIFICATE_ALERTS or (alert.code == 40 and alert.side == SERVER and self._empty_certificate):
-            kind = "certificate"
-        elif alert.code == 71 or (alert.code == 40 and alert.side == SERVER and self._session.server is None):
-            kind = "no-common-cipher"
-        else:
-            kind = {70: "protocol-version", 86: "protocol-version", 112: "server-name", 120: "no-common-protocol"}.get(
-                alert.code or 0, "protocol"
-            )
-        self.facts.handshake_failed = kind
+        self.facts.handshake_failed = failure(alert, self._empty_certificate, self._session.server is not None)
         self.facts.failed_by = alert.side
 
     def _note_garbage(self, side: int) -> None:
@@ -800,7 +607,7 @@ class TlsTunnel:
     # --- waiting ---
 
     def _hold(
-        self, direction: _Direction, kind: int, version: int, body: memoryview | bytes, end: int, time: int, packet: int
+        self, direction: Direction, kind: int, version: int, body: memoryview | bytes, end: int, time: int, packet: int
     ) -> None:
         """Keep a record until it can be dealt with, as far as the limits allow."""
         if not direction.blocked:
@@ -810,14 +617,14 @@ class TlsTunnel:
             self._close("handshake-not-captured")  # nothing that comes can tell the keys
             return
         self._infer_completion(direction.side, kind, len(body))
-        if self._keys.final and self._session.answered and not self._has_keys(self._session):
+        if self._keys.final and self._session.answered and not has_keys(self._keys, self._session):
             self._close("no-key-for-client-random" if self._keys.version else "no-key-log")
             return
         cost = len(body) + _HELD_COST
         if direction.unread or self._held_bytes + cost > self._limits.tls_buffer or self._keys.held + cost > self._keys.most_held:
             if not direction.unread:
                 self._held.append(_Held(direction.side, DROPPED, 0, b"", end, time, packet))
-            direction.unread += 1 if kind > LOST else version // (HEADER_SIZE + _SMALLEST_BODY) + 1
+            direction.unread += 1 if kind > LOST else version // (HEADER_SIZE + SMALLEST_BODY) + 1
             if kind == ALERT:
                 self._add_alert(direction.side, None, time, packet, True)
             return
@@ -856,7 +663,7 @@ class TlsTunnel:
         self._news = False
         self._explain()
 
-    def _take_held(self, direction: _Direction, item: _Held, out: Events) -> bool:
+    def _take_held(self, direction: Direction, item: _Held, out: Events) -> bool:
         _, kind, amount, body, end, time, packet = item
         if kind == DROPPED:
             amount, direction.unread = direction.unread, 0
