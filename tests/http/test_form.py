@@ -55,7 +55,7 @@ def test_a_head_recognised_is_the_head_read(sent: list[bytes], behind: bytes) ->
             assert quick.raw == raw[: len(quick.raw)]
             assert facts(quick) == facts(parse_head(quick.raw, 7, 1, 2, 1, 2))
             assert quick.get("content-length") is quick.get("transfer-encoding") is None
-        elif slow.form is not None and slow.method == "GET" and raw.endswith(b"\r\n\r\n") and raw.count(b"\r\n\r\n") == 1:
+        elif slow.form is not None and slow.method == "GET" and raw.find(b"\r\n\r\n") == len(raw) - 4:
             assert not slow.form.bodyless
 
 
