@@ -87,6 +87,24 @@ def test_the_network_is_gone_and_a_ping_was_waiting() -> None:
     assert "network-loss" in found.others
 
 
+def test_the_network_is_gone_in_one_direction() -> None:
+    """The server hears nothing any more; what it sends, its FIN for one, arrives."""
+    conversation = talk().text(C, "data")
+    for pause in (0.2, 0.4, 0.8, 1.6):
+        conversation.wait(pause).repeat()
+    conversation.segment(S, flags=wire.FIN | wire.ACK, ack=conversation.seq[C] - len(wire.frame(wire.TEXT, b"data", mask=wire.MASK)))
+    found = ending(conversation)
+    assert (found.how, found.by, found.cause) == ("fin", "server", "network-loss")
+    assert "sent its last bytes 5 times" in found.evidence
+
+
+def test_bytes_that_arrived_at_last_are_no_loss() -> None:
+    conversation = talk().text(C, "data")
+    for pause in (0.2, 0.4, 0.8, 1.6):
+        conversation.wait(pause).repeat()
+    assert ending(gone(conversation.ack(S).wait(0.4), S)).cause == "abrupt-exit"
+
+
 def test_a_reset_from_another_machine() -> None:
     conversation = talk().wait(0.4)
     conversation.ttl = getattr(conversation, "ttl", 64)

@@ -8,7 +8,7 @@ from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, packet_n
 from wsaudit.termination.beats import Beat, fitting, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
 from wsaudit.termination.reported import offence
-from wsaudit.termination.wire import Wire, gave_up
+from wsaudit.termination.wire import GIVEN_UP, Wire, gave_up
 from wsaudit.termination.words import end_fact, seconds
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def dropping_cause(session: Session, end: Wire, findings: list[Finding], signatu
     found = [*reset_causes(session, end), *idle_causes(session, end, signatures), *stalled_causes(session, end)]
     if ender is not None:
         found += keepalive_causes(session, end, ender, signatures)
+        found += deaf_causes(session, end, ender)
         found += provoked_causes(session, end, ender, findings)
         found += exit_causes(session, end, ender)
     else:
@@ -67,6 +68,16 @@ def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[C
         found[0] = found[0]._replace(confidence=0.6)
         found.append(Cause("keepalive-timeout", 0.75, (fact, *words)))
     return found
+
+
+def deaf_causes(session: Session, end: Wire, ender: int) -> list[Cause]:
+    """T24 in one direction: the side that left had not heard its peer for some time."""
+    stream = session.parties[1 - ender].stream
+    repeated = stream.tail_retransmissions if stream.acked < stream.offset and stream.tail_last_time <= end.time else 0
+    if end.how != "fin" or repeated < GIVEN_UP:
+        return []
+    fact = f"until then the {SIDES[1 - ender]} had sent its last bytes {1 + repeated} times, and the {SIDES[ender]} acknowledged none"
+    return [Cause("network-loss", 0.75, (fact,))]
 
 
 # -- somebody gave up ----------------------------------------------------------------------------------------
