@@ -92,7 +92,8 @@ def test_the_network_is_gone_in_one_direction() -> None:
     conversation = talk().text(C, "data")
     for pause in (0.2, 0.4, 0.8, 1.6):
         conversation.wait(pause).repeat()
-    conversation.segment(S, flags=wire.FIN | wire.ACK, ack=conversation.seq[C] - len(wire.frame(wire.TEXT, b"data", mask=wire.MASK)))
+    lost = len(wire.frame(wire.TEXT, b"data", mask=wire.MASK))
+    conversation.segment(S, flags=wire.FIN | wire.ACK, ack=conversation.seq[C] - lost)
     found = ending(conversation)
     assert (found.how, found.by, found.cause) == ("fin", "server", "network-loss")
     assert "sent its last bytes 5 times" in found.evidence

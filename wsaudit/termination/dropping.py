@@ -76,7 +76,8 @@ def deaf_causes(session: Session, end: Wire, ender: int) -> list[Cause]:
     repeated = stream.tail_retransmissions if stream.acked < stream.offset and stream.tail_last_time <= end.time else 0
     if end.how != "fin" or repeated < GIVEN_UP:
         return []
-    fact = f"until then the {SIDES[1 - ender]} had sent its last bytes {1 + repeated} times, and the {SIDES[ender]} acknowledged none"
+    peer = SIDES[1 - ender]
+    fact = f"before, the {peer} had sent its last bytes {1 + repeated} times, and the {SIDES[ender]} acknowledged none"
     return [Cause("network-loss", 0.75, (fact,))]
 
 
