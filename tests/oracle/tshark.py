@@ -40,8 +40,8 @@ def frames(path: Path) -> dict[Sent, list[Frame]]:
     names = [f"tcp.{name}" for name in FIELDS] + [f"websocket.{name}" for name in [*HEADER, STATUS]]
     # By default tshark takes segments as they come; without the option it loses frames wherever two are swapped.
     # What an ICMP message quotes it reads as one more frame.
-    command = [TSHARK, "-n", "-r", str(path), "-o", "tcp.reassemble_out_of_order:TRUE", "-Y", "websocket and not icmp", "-T", "fields"]
-    command += [part for name in names for part in ("-e", name)]
+    command = [TSHARK, "-n", "-r", str(path), "-o", "tcp.reassemble_out_of_order:TRUE", "-T", "fields"]
+    command += ["-Y", "websocket and not icmp", *(part for name in names for part in ("-e", name))]
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found: dict[Sent, list[Frame]] = defaultdict(list)
     for line in table.splitlines():
