@@ -232,7 +232,7 @@ LINE_ENDS = st.sampled_from((b"\r\n", b"\r\n", b"\r\n", b"\n"))
 @given(
     st.sampled_from(STARTS),
     st.lists(st.tuples(LINE_ENDS, st.sampled_from(PLAIN_LINES)), max_size=6),
-    st.sampled_from((b"\r\n\r\n", b"\n\r\n", b"\r\n\n", b"")),
+    st.sampled_from((b"\r\n\r\n", b"\n\r\n", b"\r\n\n", b"", b"\r\n\r\nHost: z\r\n\r\n", b"\n\nA: z\r\n\r\n")),
 )
 def test_a_plain_head_tells_the_same_before_its_fields_are_read(
     start: bytes, lines: list[tuple[bytes, bytes]], end: bytes

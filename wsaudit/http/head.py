@@ -234,7 +234,8 @@ def parse_head(
         end_packet = packet
     lower = raw.lower()
     if b"websocket" not in lower:
-        start = _parse_plain_start(raw) if lower.endswith(b"\r\n\r\n") else None
+        ended = lower.endswith(b"\r\n\r\n") and lower.find(b"\n\r\n") == len(lower) - 3 and b"\n\n" not in lower
+        start = _parse_plain_start(raw) if ended else None
         if start is None:
             return _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
         kind = "request" if start[0] else "response"
