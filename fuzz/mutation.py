@@ -345,6 +345,7 @@ def shift_stream(capture: Capture, changed: Packet, layers: Layers, delta: int) 
     other's."""
     source, target = flow_key(changed.data, layers)
     base = int.from_bytes(changed.data[layers.tcp + 4 : layers.tcp + 8], "big")
+    base += changed.data[layers.tcp + 13] >> 1 & 1  # a SYN comes before the data that are sent with it (RFC 7413)
     for packet in capture.packets:
         found = locate(capture.linktype, packet.data)
         if found is None:
