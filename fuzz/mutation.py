@@ -346,16 +346,21 @@ def shift_stream(capture: Capture, changed: Packet, layers: Layers, delta: int) 
     source, target = flow_key(changed.data, layers)
     base = int.from_bytes(changed.data[layers.tcp + 4 : layers.tcp + 8], "big")
     base += changed.data[layers.tcp + 13] >> 1 & 1  # a SYN comes before the data that are sent with it (RFC 7413)
+    was_empty, behind = layers.end == layers.payload, False
     for packet in capture.packets:
         found = locate(capture.linktype, packet.data)
         if found is None:
+            continue
+        if packet is changed:
+            behind = True
             continue
         key = flow_key(packet.data, found)
         at = found.tcp + (4 if key == (source, target) else 8 if key == (target, source) else 0)
         if at == found.tcp:
             continue
         number = int.from_bytes(packet.data[at : at + 4], "big")
-        if 0 < (number - base) & M32 < 1 << 31:
+        ahead = (number - base) & M32
+        if 0 < ahead < 1 << 31 or (ahead == 0 and behind and was_empty and key == (source, target)):
             packet.data = packet.data[:at] + ((number + delta) & M32).to_bytes(4, "big") + packet.data[at + 4 :]
 
 
