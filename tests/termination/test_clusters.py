@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from termination.crowds import SERVERS, START, connection, dropped, given_up, goodbye
+from termination.crowds import HOSTS, SERVERS, START, connection, dropped, given_up, goodbye
 
 from wsaudit.model import CLIENT, SECOND, SERVER
 from wsaudit.termination.clusters import (
@@ -12,10 +12,10 @@ from wsaudit.termination.clusters import (
     Neighbours,
     Population,
     bursts,
+    by_client_host,
     end_time,
     explain,
     grew_equally_old,
-    is_natural,
     name_of,
 )
 
@@ -58,18 +58,22 @@ def test_probable_connections_are_compared_only_while_they_are_open() -> None:
 
 def test_neighbours_by_server_and_by_host() -> None:
     population = Population(enumerate([connection(0, 1, server=0, host=1), connection(0, 1, server=1, host=1)]))
-    assert len(population.servers) == 2
-    assert [len(each.rows) for each in population.hosts.values()] == [2]
-    assert len(population.servers[SERVERS[1]].rows) == 1
+    assert [len(each.rows) for each in population.servers.values()] == [1, 1]
+    assert [len(each.rows) for each in population.neighbours(by_client_host, HOSTS[:2]).values()] == [0, 2]
 
 
 def test_natural_ends_are_no_part_of_an_incident() -> None:
-    assert is_natural(connection(0, 1, initiator=CLIENT, code=1001))
-    assert is_natural(connection(0, 1, initiator=SERVER, code=1000))
-    assert not is_natural(goodbye(0, 1))
-    assert not is_natural(goodbye(0, 1, code=1012))
-    assert not is_natural(dropped(0, 1))
-    assert not is_natural(given_up(0, 1))
+    natural = [connection(0, 1, initiator=CLIENT, code=1001), connection(0, 1, initiator=SERVER, code=1000)]
+    others = [goodbye(0, 1), goodbye(0, 1, code=1012), dropped(0, 1), given_up(0, 1)]
+    population = Population(enumerate([*natural, *others]))
+    assert population.closed_by_clients == natural[:1]
+    assert population.servers[SERVERS[0]].natural == [end_time(row) for row in natural]
+
+
+def test_those_that_ended_alike_are_together() -> None:
+    rows = [connection(i, i + 1) for i in range(4)]
+    rows[2].termination = rows[0].termination
+    assert [[number for number, _ in members] for _, members in Population(enumerate(rows)).alike] == [[0, 2], [1], [3]]
 
 
 def test_equal_ages_prove_no_event() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from wsaudit.collector import patient
@@ -31,6 +32,7 @@ from wsaudit.rows import connection_dict, plain_get_rows
 SCHEMA = "wsaudit.report/1"
 CLOSED_TLS = "tls_closed "  # and the reason: how the engine counts them
 NO_SESSION = ("refused", "failed")
+ORDER = attrgetter("key", "place.packet", "rule", "side", "detail")  # of findings
 
 
 class Records:
@@ -53,7 +55,7 @@ class Records:
         self.rows.sort(key=first_packet)
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         findings = audit.findings + Judge(options).report(self.rows, audit.findings)
-        self.judged: list[Finding] = sorted(findings, key=order)
+        self.judged: list[Finding] = sorted(findings, key=ORDER)
         self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures)
 
     # -- parts of the contract -------------------------------------------------------------
@@ -223,10 +225,6 @@ class Records:
 
 def first_packet(row: Connection) -> tuple[int, int]:
     return row.first_packet, row.client[1]
-
-
-def order(found: Finding) -> tuple[int, int, str, int, str]:
-    return found.key, found.place.packet, found.rule, found.side, found.detail
 
 
 def by_count(item: tuple[str, int]) -> tuple[int, str]:

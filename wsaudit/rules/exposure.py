@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
+from operator import attrgetter
+from struct import Struct, unpack
 
 from wsaudit.http.credentials import HEADER_TOKENS, SCHEMES, is_token
 from wsaudit.http.upgrade import Handshake
@@ -15,7 +17,7 @@ from wsaudit.model import CLIENT, SERVER, Connection, Fault, Finding
 from wsaudit.registry import browser
 from wsaudit.rules.handshake import host_name, is_address, place_of, query_tokens, quote
 from wsaudit.rules.handshake_request import Found, start_of
-from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
+from wsaudit.rules.rule import INFO, MUST, SHOULD, rule, together
 from wsaudit.session import Party, Session
 
 WEAK_VERSIONS = frozenset({"SSL 3.0", "TLS 1.0", "TLS 1.1"})  # RFC 8996, RFC 7568
@@ -23,6 +25,7 @@ WEAK_CIPHERS = ("_NULL_", "_RC4_", "_3DES_", "_DES_", "_DES40_", "_RC2_", "_EXPO
 
 FEWEST_KEYS = 16  # before masking keys are compared: fewer prove nothing
 KEY_BITS = 32
+FIRST_THREE = Struct("<3I").unpack_from
 SAMPLE = 1024  # keys looked at before all of them: random ones have shown each bit both ways by then
 
 
@@ -41,8 +44,12 @@ def cleartext_connection(connections: Sequence[Connection], findings: Sequence[F
     What to do: use wss. If TLS ends at a proxy in front of the point of capture, this finding is about the leg behind it: decide
     whether that network deserves the trust. One finding tells of all connections to a server.
     """
-    for users in by_server(each for each in connections if each.transport == "tcp" and not each.probable and is_remote(each)):
-        first, last = users[0], users[-1]
+    servers: defaultdict[tuple[bytes, int], list[Connection]] = defaultdict(list)
+    for group in together(connections).clients:
+        if is_remote(group[0]):
+            servers[group[0].server] += [each for each in group if each.transport == "tcp" and not each.probable]
+    for users in filter(None, servers.values()):
+        first, last = min(users, key=attrgetter("first_packet")), max(users, key=attrgetter("first_packet"))
         many = "1 connection" if len(users) == 1 else f"{len(users):,} connections"
         yield first, CLIENT, Fault(f"{many} to one server without TLS", start_of(first), len(users), last.first_packet)
 
@@ -322,7 +329,8 @@ def without_copies(connections: list[Connection]) -> list[Connection]:
 
 def predictable(connections: list[Connection]) -> str | None:
     """What is not random about the first masking keys of these connections; None when nothing shows."""
-    keys = list(chain.from_iterable([each.mask_keys for each in connections]))
+    packed = b"".join([each.packed_keys for each in connections])
+    keys = unpack(f"<{len(packed) // 4}I", packed)
     count = len(keys)
     if count < FEWEST_KEYS:
         return None
@@ -331,14 +339,14 @@ def predictable(connections: list[Connection]) -> str | None:
         key, times = Counter(keys).most_common(1)[0]
         told = f"the key 0x{key:08x} {times:,} times" if times > count // 2 else f"{repeats:,} repeats"
         return f"{told} in {count:,} keys"
-    counting = sum([is_counting(each.mask_keys) for each in connections])
+    counting = sum([is_counting(each.mask_keys) for each in connections if may_count(each.packed_keys)])
     if counting:
         return f"equal steps from key to key (in {counting:,} connections) in {count:,} keys"
     still = still_bits(keys[:SAMPLE]) and still_bits(keys)
     return f"{still} bits that never change in {count:,} keys" if still and count >= 2 * FEWEST_KEYS else None
 
 
-def still_bits(keys: list[int]) -> int:
+def still_bits(keys: Sequence[int]) -> int:
     """How many bits are the same in all keys. That one of 32 is, in n random keys, has the chance 64 / 2^n."""
     always, ever = (1 << KEY_BITS) - 1, 0
     for key in keys:
@@ -347,15 +355,20 @@ def still_bits(keys: list[int]) -> int:
     return (always | ~ever & (1 << KEY_BITS) - 1).bit_count()
 
 
+def may_count(packed: bytes) -> bool:
+    """Whether the first three keys, as they are packed, go up in equal steps in one byte order, or may in the other.
+
+    Of a big-endian counter, read as little-endian, the low half is its high half and hardly ever changes.
+    """
+    if len(packed) < 12:
+        return False
+    first, second, third = FIRST_THREE(packed)
+    return (second - first ^ third - second) % (1 << KEY_BITS) == 0 or not (first ^ second) & 0xFFFF
+
+
 def is_counting(keys: tuple[int, ...]) -> bool:
     """Whether the keys go up in equal steps, in either byte order: by chance once in 2^32."""
-    if len(keys) < 3:
-        return False
-    first, second, third = keys[:3]
-    if (second - first ^ third - second) % (1 << KEY_BITS) == 0:
-        return first != second and has_equal_steps(keys)
-    # Kept as little-endian numbers: of a big-endian counter the low half, which is its high half, hardly ever changes.
-    return not (first ^ second) & 0xFFFF and has_equal_steps([int.from_bytes(key.to_bytes(4, "little"), "big") for key in keys])
+    return has_equal_steps(keys) or has_equal_steps([int.from_bytes(key.to_bytes(4, "little"), "big") for key in keys])
 
 
 def has_equal_steps(numbers: Sequence[int]) -> bool:

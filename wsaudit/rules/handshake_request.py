@@ -11,7 +11,7 @@ from wsaudit.http.upgrade import Handshake
 from wsaudit.model import CLIENT, SERVER, Connection, Fault, Finding, Place
 from wsaudit.registry import browser, extension
 from wsaudit.rules.handshake import TOKEN, RequestBody, host_name, is_address, place_of, quote, request_rule
-from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
+from wsaudit.rules.rule import INFO, MUST, SHOULD, rule, together
 from wsaudit.session import Session
 from wsaudit.websocket.extensions import parse_extensions
 
@@ -501,9 +501,10 @@ def key_reused(connections: Sequence[Connection], findings: Sequence[Finding]) -
     What to do: look at the client by its User-Agent: hand-made ones carry the key of an example around. The same key on both
     sides of a proxy is legal and not counted, nor is a second try after a refusal.
     """
-    times = Counter([each.key for each in connections])
-    if len(times) == len(connections):
+    keys = [each.key for each in connections]
+    if len(set(keys)) == len(keys):
         return
+    times = Counter(keys)
     by_key: defaultdict[str, list[Connection]] = defaultdict(list)
     for each in connections:
         if each.key is not None and times[each.key] > 1 and each.status == 101:
@@ -577,16 +578,11 @@ def handshakes_at_once(connections: Sequence[Connection], findings: Sequence[Fin
     What to do: open them one after the other. Several programs or users behind one address look the same here, so this is
     information and no accusation.
     """
-    groups: defaultdict[tuple[bytes, tuple[bytes, int], str | None], list[Connection]] = defaultdict(list)
-    addresses = Counter([each.client[0] for each in connections])
-    for each in connections:
-        if addresses[each.client[0]] > 1 and each.latency is not None:
-            groups[each.client[0], each.server, each.user_agent].append(each)
-    told: dict[tuple[tuple[bytes, int], str | None], list[Connection]] = {}
-    for (_, server, agent), group in groups.items():
+    told: defaultdict[tuple[tuple[bytes, int], str | None], list[Connection]] = defaultdict(list)
+    for group in together(connections).clients:
         overlapping = at_once(group)
         if overlapping:
-            told.setdefault((server, agent), []).extend(overlapping)
+            told[group[0].server, group[0].user_agent] += overlapping
     for (_, agent), overlapping in told.items():
         first = min(overlapping, key=lambda each: each.first_packet)
         last = max(overlapping, key=lambda each: each.first_packet)
@@ -596,12 +592,13 @@ def handshakes_at_once(connections: Sequence[Connection], findings: Sequence[Fin
 
 
 def at_once(group: list[Connection]) -> list[Connection]:
-    """Those of a group that began while the handshake of another was surely under way: from its start for as long as the server
-    took to answer, which leaves out the time before its request."""
+    """Those of a group, in the order of their starts, that began while the handshake of another was surely under way: from its
+    start for as long as the server took to answer, which leaves out the time before its request."""
     found = []
     end = 0
-    for each in sorted(group, key=lambda each: each.started):
-        if each.started < end:
-            found.append(each)
-        end = max(end, each.started + (each.latency or 0))
+    for each in group:
+        if each.latency is not None:
+            if each.started < end:
+                found.append(each)
+            end = max(end, each.started + each.latency)
     return found

@@ -6,7 +6,7 @@ where exactly one connection of that client was open before it.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from wsaudit.model import CLIENT, SECOND, SERVER, Connection, Fault, Finding
 from wsaudit.rules.handshake import quote
 from wsaudit.rules.handshake_request import Found, start_of
-from wsaudit.rules.rule import INFO, SHOULD, Together, rule
+from wsaudit.rules.rule import INFO, SHOULD, Together, rule, together
 
 Client = tuple[bytes, str | None, tuple[bytes, int], str]
 
@@ -180,32 +180,28 @@ def runs(connections: Sequence[Connection]) -> Iterator[list[Return]]:
 
 
 def returns(connections: Sequence[Connection]) -> list[Return]:
-    """Every return of a client, client by client, in order of time; found once for all rules that ask about the same report."""
-    if not isinstance(connections, Together):
-        return list(find_returns(connections))
+    """Every return of a client that matters, client by client, in order of time; found once for all rules of a report."""
+    connections = together(connections)
     if "returns" not in connections.facts:
         connections.facts["returns"] = list(find_returns(connections))
     known: list[Return] = connections.facts["returns"]
     return known
 
 
-def find_returns(connections: Sequence[Connection]) -> Iterator[Return]:
-    """Only of addresses where something went wrong: in a healthy capture there is nothing to compare."""
-    suspects = {each.client[0] for each in connections if matters(each)}
-    if not suspects:
-        return
-    times = Counter([each.client[0] for each in connections])
-    clients: defaultdict[Client, list[Connection]] = defaultdict(list)
-    for each in connections:
-        address = each.client[0]
-        if times[address] > 1 and address in suspects and each.target is not None and not each.probable:
-            clients[client_of(each)].append(each)
-    for group in clients.values():
-        if len(group) > 1:
-            yield from returns_of(group)
+def find_returns(connections: Together) -> Iterator[Return]:
+    """Only of clients for whom something went wrong: in a healthy capture there is nothing to compare."""
+    for group in connections.clients:
+        if len(group) > 1 and any(map(matters, group)):
+            paths: defaultdict[str, list[Connection]] = defaultdict(list)
+            for each in group:
+                if each.target is not None and not each.probable:
+                    paths[each.target.partition("?")[0]].append(each)
+            for users in paths.values():
+                yield from returns_of(users)
 
 
 def matters(connection: Connection) -> bool:
+    """Is it of interest whether the client came back after this one?"""
     if connection.termination.kind in NOT_NORMAL:
         return True
     close = connection.close[SERVER]
@@ -218,11 +214,11 @@ def client_of(connection: Connection) -> Client:
 
 
 def returns_of(group: list[Connection]) -> Iterator[Return]:
-    """The returns of one client. Where connections overlap, nobody can tell whose successor the next one is."""
-    group = sorted(group, key=lambda each: (each.started, each.first_packet))
+    """The returns of one client, whose connections come in the order of their starts. Where connections overlap, nobody can tell
+    whose successor the next one is."""
     open_until = 0  # the end of all before `before`
     for before, after in pairwise(group):
-        alone = open_until <= before.started and before.ended < after.started  # one instant: too coarse a clock
-        if alone and before.termination.kind not in ("ongoing", "unknown"):
+        # At one instant: the clock is too coarse to tell.
+        if open_until <= before.started and before.ended < after.started and matters(before):
             yield Return(before, after, after.started - before.ended)
         open_until = max(open_until, before.ended)

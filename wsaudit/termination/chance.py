@@ -70,62 +70,71 @@ class Background:
         return min(max(self.even(last) - self.even(first), self.alike(last) - self.alike(first)), 1.0)
 
 
-def runs(values: Sequence[float], background: Background, gap: float, least: int, looks: int = 1) -> Iterator[Part]:
+def runs(
+    values: Sequence[float], background: Background, gap: float, least: int, looks: int = 1, total: int | None = None
+) -> Iterator[Part]:
     """Parts of sorted `values` that stand out: at least `least` of them, each within `gap` of the one before.
 
-    `looks`: how many groups of values are asked about, this one included.
+    `looks`: how many groups of values are asked about, this one included. `total`: how many values there are, when only those
+    are given among which a run would matter.
     """
     if len(values) < least:
         return
-    places = [background.place(value) for value in values]
-    for start, stop in dense(values, places, gap, DENSER, (0, len(values))):
-        if stop - start >= least:
-            for first, end in sharpest(values, places, background, gap, (start, stop)):
-                if end - first >= least and stands_out(values, background, (first, end), looks):
-                    yield first, end
+    scan = Scan(values, background, gap, total or len(values))
+    for whole in scan.dense(DENSER, (0, len(values))):
+        if whole[1] - whole[0] >= least:
+            for part in scan.sharpest(whole):
+                if part[1] - part[0] >= least and scan.stands_out(part, looks):
+                    yield part
 
 
-def dense(values: Sequence[float], places: Sequence[float], gap: float, ratio: float, part: Part) -> Iterator[Part]:
-    """Parts of a part that are more likely when values come `ratio` times as often as on average than when they do not."""
-    gain, cost = log(ratio), (ratio - 1) * len(values)
-    score = best = 0.0
-    start = last = part[0]
-    for i in range(part[0] + 1, part[1]):
-        score += gain - cost * (places[i] - places[i - 1])
-        if score <= 0 or values[i] - values[i - 1] > gap:
-            if last > start:
-                yield start, last + 1
-            score = best = 0.0
-            start = last = i
-        elif score >= best:
-            best, last = score, i
-    if last > start:
-        yield start, last + 1
+class Scan:
+    """Sorted values on their background."""
 
+    def __init__(self, values: Sequence[float], background: Background, gap: float, total: int) -> None:
+        self.values = values
+        self.places = [background.place(value) for value in values]
+        self.background = background
+        self.gap = gap
+        self.total = total
 
-def sharpest(values: Sequence[float], places: Sequence[float], background: Background, gap: float, whole: Part) -> list[Part]:
-    """What stands for a dense part: itself, or its denser parts where they are much less likely to be chance than the whole."""
+    def dense(self, ratio: float, part: Part) -> Iterator[Part]:
+        """Parts of a part that are more likely when values come `ratio` times as often as on average than when they do not."""
+        gain, cost = log(ratio), (ratio - 1) * self.total
+        score = best = 0.0
+        start = last = part[0]
+        for i in range(part[0] + 1, part[1]):
+            score += gain - cost * (self.places[i] - self.places[i - 1])
+            if score <= 0 or self.values[i] - self.values[i - 1] > self.gap:
+                if last > start:
+                    yield start, last + 1
+                score = best = 0.0
+                start = last = i
+            elif score >= best:
+                best, last = score, i
+        if last > start:
+            yield start, last + 1
 
-    def chance(part: Part) -> float:
-        start, stop = part
-        return log_expected(stop - start, len(values), background.share(values[start], values[stop - 1]))
+    def sharpest(self, whole: Part) -> list[Part]:
+        """What stands for a dense part: itself, or denser parts of it where they are much less likely to be chance."""
+        best, least = [whole], self.log_expected(whole)
+        for power in range(2, SHARPEST + 1):
+            parts = list(self.dense(DENSER**power, whole))
+            now = min(map(self.log_expected, parts), default=inf)
+            if now < least - SHARPER:
+                best, least = parts, now
+        return best
 
-    best, least = [whole], chance(whole)
-    for power in range(2, SHARPEST + 1):
-        parts = list(dense(values, places, gap, DENSER**power, whole))
-        now = min(map(chance, parts), default=inf)
-        if now < least - SHARPER:
-            best, least = parts, now
-    return best
+    def log_expected(self, part: Part) -> float:
+        share = self.background.share(self.values[part[0]], self.values[part[1] - 1])
+        return log_expected(part[1] - part[0], self.total, share)
 
-
-def stands_out(values: Sequence[float], background: Background, part: Part, looks: int) -> bool:
-    first, last = values[part[0]], values[part[1] - 1]
-    count, total = part[1] - part[0], len(values)
-    reach = AROUND * (last - first + background.grain)
-    around = bisect_right(values, last + reach) - bisect_left(values, first - reach) - count
-    share = max(background.share(first, last), around / (2 * AROUND * total))
-    return is_rare(count, total, share, looks)
+    def stands_out(self, part: Part, looks: int) -> bool:
+        first, last, count = self.values[part[0]], self.values[part[1] - 1], part[1] - part[0]
+        reach = AROUND * (last - first + self.background.grain)
+        around = bisect_right(self.values, last + reach) - bisect_left(self.values, first - reach) - count
+        share = max(self.background.share(first, last), around / (2 * AROUND * self.total))
+        return is_rare(count, self.total, share, looks)
 
 
 def is_rare(count: int, total: int, share: float, looks: int = 1) -> bool:

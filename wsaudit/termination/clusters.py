@@ -6,9 +6,10 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sized
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from wsaudit.model import CLIENT, SECOND, SERVER, Close, Connection, address
+from wsaudit.model import CLIENT, SECOND, SERVER, Connection, Termination, address
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.closing import evidence_of
 from wsaudit.termination.edge import cloudflare
@@ -16,9 +17,12 @@ from wsaudit.termination.words import CONFIRM
 
 K = TypeVar("K", bound=Hashable)
 Endpoint = tuple[bytes, int]
+Numbered = tuple[int, Connection]  # with its id
 
 WITH_CLOSE = ("closed", "close-unanswered")
+GOODBYES = (1001, 1012)
 NEVER_OPEN = ("refused", "failed")
+SAMPLE = 2000  # of connections are enough to know how long they last
 INSTANT = SECOND // 1000  # kernels and captures handle packets in batches: less than this between two ends means nothing
 
 AT_ONCE = SECOND // 100  # ends as close as this are one event even where the starts were
@@ -68,41 +72,62 @@ def time_and_id(each: Ended) -> tuple[int, int]:
 
 class Population:
     """The connections that are compared, each with its id: all but those of which nobody knows that they were WebSockets, unless
-    they are still open."""
+    they are still open.
 
-    def __init__(self, rows: Iterable[tuple[int, Connection]]) -> None:
-        self.rows = [(number, row) for number, row in rows if not row.probable or row.termination.kind == "ongoing"]
+    `alike` are the same by how they ended, before anything was found by comparison: of thousands that ended alike, most share one
+    object (termination.Explainer).
+    """
 
-    @cached_property
-    def servers(self) -> dict[Endpoint, Neighbours]:
-        """Those of each server."""
-        return self.neighbours(by_server)
+    def __init__(self, rows: Iterable[Numbered]) -> None:
+        self.rows = [each for each in rows if not each[1].probable or each[1].termination.kind == "ongoing"]
+        groups: dict[int, tuple[Termination, list[Numbered]]] = {}
+        for each in self.rows:
+            end = each[1].termination
+            known = groups.get(id(end))
+            if known is None:
+                groups[id(end)] = end, [each]
+            else:
+                known[1].append(each)
+        self.alike = list(groups.values())
 
-    @cached_property
-    def hosts(self) -> dict[bytes, Neighbours]:
-        """Those of each client's host."""
-        return self.neighbours(by_client_host)
+    def without(self, ids: Container[int]) -> Population:
+        return Population([each for each in self.rows if each[0] not in ids])
 
     @cached_property
     def closed_by_clients(self) -> list[Connection]:
-        """Those that lasted as long as their clients wanted."""
-        return [row for _, row in self.rows if row.termination.initiator == CLIENT and is_natural(row)]
+        """Those that lasted as long as their clients wanted: some of them, spread over all, when there are many."""
+        found = [row for end, rows in self.alike if end.initiator == CLIENT and is_natural(end) for _, row in rows]
+        return found[:: len(found) // SAMPLE + 1]
 
-    def neighbours(self, key: Callable[[Connection], K]) -> dict[K, Neighbours]:
-        found: dict[K, Neighbours] = defaultdict(Neighbours)
-        for _, row in self.rows:
-            found[key(row)].rows.append(row)
+    @cached_property
+    def servers(self) -> dict[Endpoint, Neighbours]:
+        """The connections of each server."""
+        return self.neighbours(by_server, {row.server for _, row in self.rows})
+
+    def neighbours(self, key: Callable[[Connection], K], wanted: Iterable[K]) -> dict[K, Neighbours]:
+        """The connections of each of `wanted`."""
+        found = {each: Neighbours() for each in wanted}
+        for end, rows in self.alike:
+            natural, by_server = is_natural(end), end.initiator == SERVER
+            for _, row in rows:
+                near = found.get(key(row))
+                if near is not None:
+                    near.rows.append(row)
+                    if natural and not (by_server and says_goodbye(row)):
+                        near.natural.append(end_time(row))
         return found
 
 
 class Neighbours:
     """The connections of one server, or of one client's host: what was open at a time, and how ends would lie by chance.
 
-    Everything is worked out when first asked: most servers have nothing to ask about.
+    `natural` are the times of ends that nobody takes for a part of an incident: there was a Close, no keep-alive sent it, and it
+    was no server's goodbye. What is sorted is sorted when first asked: most have no burst to ask about.
     """
 
     def __init__(self) -> None:
         self.rows: list[Connection] = []
+        self.natural: list[int] = []
         self.over = 0
 
     @cached_property
@@ -115,9 +140,8 @@ class Neighbours:
 
     @cached_property
     def background(self) -> Background:
-        """Ends lie like those that are natural."""
-        natural = sorted([end_time(row) for row in self.rows if is_natural(row)])
-        return Background(natural, self.starts[0], max([row.ended for row in self.rows]), INSTANT)
+        first, last = min([row.started for row in self.rows]), max([row.ended for row in self.rows])
+        return Background(sorted(self.natural), first, last, INSTANT)
 
     @cached_property
     def by_start(self) -> list[Connection]:
@@ -161,19 +185,15 @@ def bursts(members: list[Ended], neighbours: Neighbours, gap: int, least: int, l
             yield burst
 
 
-def is_natural(row: Connection) -> bool:
-    """An end that nobody takes for a part of an incident at that time: there was a Close, no keep-alive sent it, and it was no
-    server's goodbye."""
-    end = row.termination
-    if end.kind not in WITH_CLOSE or end.cause == "keepalive-timeout":
-        return False
+def is_natural(end: Termination) -> bool:
+    """Does nobody take such an end for a part of an incident, unless it was a server's goodbye?"""
+    return end.kind in WITH_CLOSE and end.cause != "keepalive-timeout"
+
+
+def says_goodbye(row: Connection) -> bool:
+    """Does the server's Close say that the server stops?"""
     close = row.close[SERVER]
-    return end.initiator != SERVER or close is None or not is_goodbye(close)
-
-
-def is_goodbye(close: Close) -> bool:
-    """Does a server say with it that it stops?"""
-    return close.code in (1001, 1012)
+    return close is not None and close.code in GOODBYES
 
 
 def grew_equally_old(burst: list[Ended]) -> bool:
@@ -232,13 +252,9 @@ def name_of(end: Endpoint) -> str:
     return f"[{text}]:{end[1]}" if ":" in text else f"{text}:{end[1]}"
 
 
-def by_server(row: Connection) -> Endpoint:
-    return row.server
+by_server: Callable[[Connection], Endpoint] = attrgetter("server")
+started: Callable[[Connection], int] = attrgetter("started")
 
 
 def by_client_host(row: Connection) -> bytes:
     return row.client[0]
-
-
-def started(row: Connection) -> int:
-    return row.started

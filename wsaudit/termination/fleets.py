@@ -60,11 +60,13 @@ def who_gave_up(each: Ended) -> int | None:
 
 
 def bad_releases(population: Population) -> list[Incident]:
-    """One User-Agent that breaks the protocol where others do not, and not by the others' rate either."""
+    """One User-Agent that the server ends for what it sent, where it does not end others, and not by the others' rate either."""
     bad: dict[str, list[Ended]] = defaultdict(list)
-    for number, row in population.rows:
-        if row.user_agent and is_accused(row):
-            bad[row.user_agent].append(Ended(number, row, end_time(row)))
+    for end, rows in population.alike:
+        if end.cause in OFFENCES and (end.initiator == SERVER or (end.initiator is None and end.by == SERVER)):
+            for number, row in rows:
+                if row.user_agent and is_counted(row):
+                    bad[row.user_agent].append(Ended(number, row, end_time(row)))
     if not looks_at(bad, STORM):
         return []
     members = Counter([row.user_agent for _, row in population.rows if row.user_agent and is_counted(row)])
@@ -93,12 +95,6 @@ def bad_releases(population: Population) -> list[Incident]:
 
 def is_counted(row: Connection) -> bool:
     return row.outcome == "accepted" and row.termination.kind != "ongoing"
-
-
-def is_accused(row: Connection) -> bool:
-    """Did the server end it for what the client sent?"""
-    end = row.termination
-    return end.cause in OFFENCES and is_counted(row) and (end.initiator == SERVER or (end.initiator is None and end.by == SERVER))
 
 
 def by_count(item: tuple[str, int]) -> tuple[int, str]:

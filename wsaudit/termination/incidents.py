@@ -32,10 +32,9 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
         return []  # a clock that stood still: all ends would be one event
     known = load_signatures(signatures)
     population = Population(enumerate(rows, 1))
-    legs = find_legs(population.rows)
+    legs = find_legs(population)
     origin = passed_on(legs)
-    first = Population([each for each in population.rows if each[0] not in origin]) if origin else population
-    found = find_masses(first, known)
+    found = find_masses(population.without(origin) if origin else population, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
     found += find_limits(population, taken.union(origin), known)
     explain_legs(legs, origin)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from wsaudit.model import CLIENT, SECOND, SERVER, Connection
-from wsaudit.termination.clusters import Ended, Incident, end_time, explain, name_of
+from wsaudit.model import CLIENT, SECOND, SERVER
+from wsaudit.termination.clusters import Ended, Incident, Population, end_time, explain, name_of
 from wsaudit.termination.words import seconds
 
 PASSED_ON = SECOND // 4  # proxies that end one leg end the other within milliseconds
@@ -17,12 +17,12 @@ MOST_LEGS = 4  # more connections of one key are clients that always send the sa
 AFTER_SYN = SECOND  # from a connection's first packet to its request
 
 
-def find_legs(rows: list[tuple[int, Connection]]) -> list[tuple[Ended, Ended]]:
+def find_legs(population: Population) -> list[tuple[Ended, Ended]]:
     """Legs of one connection that both ended without a Close, next to each other on the way, as (client's, server's)."""
-    dropped = {row.key for _, row in rows if row.termination.kind == "dropped" and row.key is not None}
+    dropped = {row.key for end, rows in population.alike if end.kind == "dropped" for _, row in rows if row.key is not None}
     by_key: dict[str, list[Ended]] = {}
-    for number, row in rows:
-        if row.key in dropped and row.latency is not None and row.termination.kind != "ongoing":
+    for number, row in [each for each in population.rows if each[1].key in dropped]:
+        if row.latency is not None and row.termination.kind != "ongoing":
             by_key.setdefault(row.key or "", []).append(Ended(number, row, end_time(row)))
     pairs = []
     for legs in by_key.values():

@@ -14,11 +14,11 @@ from wsaudit.termination.clusters import (
     Ended,
     Endpoint,
     Incident,
+    Numbered,
     Population,
     end_time,
     explain,
     lasts,
-    looks_at,
     make,
     name_of,
     time_and_id,
@@ -32,7 +32,6 @@ FRACTION = 0.01
 SLACK = SECOND // 33
 AGE_FRACTION = 0.005
 AGE_SLACK = SECOND // 5
-SAMPLE = 2000  # durations of others are enough to know how they lie
 WIDEST = 0.03  # between the logarithms of two values that may be one
 GRAIN = 0.001  # of a value: timers are no better
 SHORTEST = SECOND * 98 // 100
@@ -55,15 +54,29 @@ UNSURE = (
 
 def find_limits(population: Population, taken: set[int], signatures: Signatures) -> list[Incident]:
     """Idle limits and lifetime caps; `taken` are the ids that a mass end has explained."""
-    free = [(number, row) for number, row in population.rows if may_be_limited(row) and number not in taken]
+    free = [
+        each
+        for end, rows in population.alike
+        if (end.kind == "dropped" or end.initiator == SERVER) and end.cause in UNSURE
+        for each in rows
+        if each[0] not in taken
+    ]
     found = idle_limits(free, population, signatures)
     taken = {i for incident in found for i in incident.connections}
     return found + lifetime_caps([each for each in free if each[0] not in taken], population, signatures)
 
 
-def may_be_limited(row: Connection) -> bool:
-    end = row.termination
-    return (end.kind == "dropped" or end.initiator == SERVER) and end.cause in UNSURE
+class Durations:
+    """How long something lasted, for connections that meet the same hop: all are counted, those are kept that may be limited."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.values: list[Value] = []
+
+    def add(self, value: int, shortest: int, number: int, row: Connection) -> None:
+        self.count += 1
+        if value >= shortest:
+            self.values.append((value, number, row))
 
 
 def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | None]:
@@ -72,52 +85,40 @@ def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | No
     return row.server, row.client[0] if end.by == CLIENT else None, end.by, end.how
 
 
-def idle_limits(free: list[tuple[int, Connection]], population: Population, signatures: Signatures) -> list[Incident]:
+def idle_limits(free: list[Numbered], population: Population, signatures: Signatures) -> list[Incident]:
     """Silences that several ends have in common."""
-    groups: dict[Hashable, list[Value]] = defaultdict(list)
+    groups: dict[Hashable, Durations] = defaultdict(Durations)
     for number, row in free:
         end = row.termination
-        if end.kind != "dropped" or end.how not in ("fin", "rst"):
-            continue
-        idle = row.detail.idle[0]
-        if idle is not None:
-            groups[ender(row)].append((max(idle, INSTANT), number, row))
-    looks = looks_at(groups, PAIR)
-    if not looks or max(idle for members in groups.values() for idle, _, _ in members) < SHORTEST:
+        if end.kind == "dropped" and end.how in ("fin", "rst") and (idle := row.detail.idle[0]) is not None:
+            groups[ender(row)].add(idle, SHORTEST, number, row)
+    looked_at = [each for each in groups.values() if len(each.values) >= PAIR]
+    if not looked_at:
         return []
-    natural = [max(row.detail.idle[0] or 0, INSTANT) for row in sample(population.closed_by_clients)]
-    background = background_of(natural, groups.values())
+    background = background_of([row.detail.idle[0] or 0 for row in population.closed_by_clients], looked_at)
     found = []
-    for members in groups.values():
-        for run in equal_values(members, background, PAIR, looks, FRACTION, SLACK):
-            if run[0][0] >= SHORTEST:
-                found += shared_idle(run, population.servers[run[0][2].server].longest_silence, signatures)
+    for each in looked_at:
+        for run in equal_values(each, background, PAIR, len(looked_at), FRACTION, SLACK):
+            found += shared_idle(run, population.servers[run[0][2].server].longest_silence, signatures)
     return found
 
 
-def sample(rows: list[Connection]) -> list[Connection]:
-    """Some, spread over all, when there are many."""
-    return rows[:: len(rows) // SAMPLE + 1]
-
-
-def background_of(natural: Iterable[int], groups: Iterable[list[Value]]) -> Background:
+def background_of(natural: Iterable[int], groups: Iterable[Durations]) -> Background:
     """How durations lie by chance: like those of connections that their clients closed, or evenly between the shortest and the
     longest; in logarithms, because nobody knows whether seconds or hours are usual."""
-    known = sorted(map(log, natural))
-    suspects = [value for members in groups for value, _, _ in members]
+    known = sorted([log(max(value, INSTANT)) for value in natural])
+    suspects = [value for each in groups for value, _, _ in each.values]
     low, high = min([log(min(suspects)), *known[:1]]), max([log(max(suspects)), *known[-1:]])
     return Background(known, low, max(high, low + 1), GRAIN)
 
 
 def equal_values(
-    members: list[Value], background: Background, least: int, looks: int, fraction: float, slack: int
+    group: Durations, background: Background, least: int, looks: int, fraction: float, slack: int
 ) -> Iterator[list[Value]]:
     """Runs of at least `least` values that are all within `fraction` or `slack` ns of the first, by no chance."""
-    if len(members) < least:
-        return
-    members.sort(key=value_and_id)
+    members = sorted(group.values, key=value_and_id)
     values = [log(value) for value, _, _ in members]
-    for start, stop in runs(values, background, WIDEST, least, looks):
+    for start, stop in runs(values, background, WIDEST, least, looks, group.count):
         run = members[start:stop]
         if run[-1][0] - run[0][0] <= max(run[0][0] * fraction, slack):
             yield run
@@ -159,24 +160,23 @@ def ends_of(run: list[Value]) -> list[Ended]:
     return sorted([Ended(number, row, end_time(row)) for _, number, row in run], key=time_and_id)
 
 
-def lifetime_caps(free: list[tuple[int, Connection]], population: Population, signatures: Signatures) -> list[Incident]:
+def lifetime_caps(free: list[Numbered], population: Population, signatures: Signatures) -> list[Incident]:
     """T22 for several: the ages are equal, the silences are not, and the ends are not one event."""
-    groups: dict[Endpoint, list[Value]] = defaultdict(list)
+    groups: dict[Endpoint, Durations] = defaultdict(Durations)
     for number, row in free:
         if row.termination.by == SERVER or row.termination.initiator == SERVER:
-            groups[row.server].append((max(end_time(row) - row.started, INSTANT), number, row))
-    looks = looks_at(groups, SHARED)
-    if not looks or max(age for members in groups.values() for age, _, _ in members) < SHORTEST_AGE:
+            groups[row.server].add(end_time(row) - row.started, SHORTEST_AGE, number, row)
+    looked_at = {server: each for server, each in sorted(groups.items()) if len(each.values) >= SHARED}
+    if not looked_at:
         return []
-    natural = [max(end_time(row) - row.started, INSTANT) for row in sample(population.closed_by_clients)]
-    background = background_of(natural, groups.values())
+    background = background_of([end_time(row) - row.started for row in population.closed_by_clients], looked_at.values())
     found = []
-    for server, values in sorted(groups.items()):
-        for run in equal_values(values, background, SHARED, looks, AGE_FRACTION, AGE_SLACK):
+    for server, each in looked_at.items():
+        for run in equal_values(each, background, SHARED, len(looked_at), AGE_FRACTION, AGE_SLACK):
             age = run[len(run) // 2][0]
             members = ends_of(run)
             in_use = min([row.detail.idle[0] or 0 for _, _, row in run]) <= age - age // 10
-            if run[0][0] >= SHORTEST_AGE and in_use and lasts(members) >= ONE_INSTANT:
+            if in_use and lasts(members) >= ONE_INSTANT:
                 found.append(lifetime_cap(server, members, age, signatures))
     return found
 

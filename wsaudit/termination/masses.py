@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from wsaudit.model import CLIENT, SECOND, SERVER, Connection, address
+from wsaudit.model import CLIENT, SECOND, SERVER, address
 from wsaudit.registry import Signatures
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.clusters import (
@@ -16,6 +16,7 @@ from wsaudit.termination.clusters import (
     Endpoint,
     Incident,
     Neighbours,
+    Numbered,
     Population,
     bursts,
     by_client_host,
@@ -23,11 +24,11 @@ from wsaudit.termination.clusters import (
     end_time,
     explain,
     group,
-    is_goodbye,
     lasts,
     looks_at,
     make,
     name_of,
+    says_goodbye,
     time_and_id,
 )
 from wsaudit.termination.dropping import is_round
@@ -54,7 +55,7 @@ Drain = tuple[Endpoint, list[Ended], int]
 
 def find_masses(population: Population, signatures: Signatures) -> list[Incident]:
     """Mass ends, with the rows' causes refined, and what followed them."""
-    gone, left, said, silent = candidates(population.rows)
+    gone, left, said, silent = candidates(population)
     found = silent_ends(silent, population)
     used: set[int] = set()
     found += abrupt_ends(gone, left, used, population, signatures)
@@ -63,23 +64,20 @@ def find_masses(population: Population, signatures: Signatures) -> list[Incident
     return [*found, *returns(population.rows, found)]
 
 
-def candidates(rows: Iterable[tuple[int, Connection]]) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended]]:
+def candidates(population: Population) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended]]:
     """Ends that may belong to a mass: left by the server, left by the client, closed by the server, silent."""
     gone: list[Ended] = []
     left: list[Ended] = []
     said: list[Ended] = []
     silent: list[Ended] = []
-    for number, row in rows:
-        end = row.termination
-        if end.kind == "dropped":
-            if end.how == "silent":
-                silent.append(Ended(number, row, end_time(row)))
-            elif end.cause not in INDIVIDUAL and end.by in (CLIENT, SERVER):
-                (gone if end.by == SERVER else left).append(Ended(number, row, end_time(row)))
-        elif end.initiator == SERVER:
-            close = row.close[SERVER]
-            if close is not None and is_goodbye(close):
-                said.append(Ended(number, row, row.detail.closes[SERVER][1]))
+    for end, rows in population.alike:
+        if end.kind != "dropped":
+            if end.initiator == SERVER:
+                said += [Ended(i, row, row.detail.closes[SERVER][1]) for i, row in rows if says_goodbye(row)]
+        elif end.how == "silent":
+            silent += [Ended(i, row, end_time(row)) for i, row in rows]
+        elif end.cause not in INDIVIDUAL and end.by in (CLIENT, SERVER):
+            (gone if end.by == SERVER else left).extend([Ended(i, row, end_time(row)) for i, row in rows])
     return gone, left, said, silent
 
 
@@ -114,13 +112,11 @@ def client_ends(left: list[Ended], used: set[int], population: Population) -> li
     """The same at a host with many clients; `used` ids are explained already."""
     found = []
     groups = group([each for each in left if each.id not in used], by_client_host)
-    looks = looks_at(groups, FEW)
-    for host, members in sorted(groups.items()):
-        if len(members) < FEW:
-            continue
-        neighbours = population.hosts[host]
-        for burst in bursts(members, neighbours, TOGETHER, FEW, looks):
-            opened = neighbours.open_at(burst[0].time)
+    groups = {host: members for host, members in sorted(groups.items()) if len(members) >= FEW}
+    hosts = population.neighbours(by_client_host, groups) if groups else {}
+    for host, members in groups.items():
+        for burst in bursts(members, hosts[host], TOGETHER, FEW, len(groups)):
+            opened = hosts[host].open_at(burst[0].time)
             if lasts(burst) <= AT_MOST and enough(len(burst), opened) and not same_limit(burst):
                 found.append(client_host_gone(host, burst, opened))
     return found
@@ -292,7 +288,7 @@ def drained(run: list[Drain]) -> Incident:
 # -- and back again ------------------------------------------------------------------------------------------
 
 
-def returns(rows: list[tuple[int, Connection]], masses: list[Incident]) -> list[Incident]:
+def returns(rows: list[Numbered], masses: list[Incident]) -> list[Incident]:
     """Clients of a mass end that come back together: without jitter they are the next incident."""
     masses = sorted(masses, key=start_of)
     suffered = sufferers(rows, masses)
@@ -314,7 +310,7 @@ def returns(rows: list[tuple[int, Connection]], masses: list[Incident]) -> list[
     return found
 
 
-def sufferers(rows: list[tuple[int, Connection]], masses: list[Incident]) -> dict[bytes, list[int]]:
+def sufferers(rows: list[Numbered], masses: list[Incident]) -> dict[bytes, list[int]]:
     """The hosts whose connections were ended, each with the numbers of these mass ends in order."""
     hosts = {number: row.client[0] for number, row in rows} if masses else {}
     suffered: dict[bytes, list[int]] = defaultdict(list)
