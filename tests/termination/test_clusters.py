@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from termination.crowds import HOSTS, SERVERS, START, connection, dropped, given_up, goodbye
+from termination.crowds import SERVERS, START, connection, dropped, given_up, goodbye, incidents
 
 from wsaudit.model import CLIENT, SECOND, SERVER
+from wsaudit.termination import clusters
 from wsaudit.termination.clusters import (
     Ended,
     Neighbours,
     Population,
     bursts,
-    by_client_host,
     end_time,
     explain,
     grew_equally_old,
@@ -32,8 +33,7 @@ def ends(*rows: object) -> list[Ended]:
 
 @given(TIMES, st.sets(st.integers(0, 19)))
 def test_the_oldest_that_is_open_is_found_at_every_time(spans: list[list[int]], besides: set[int]) -> None:
-    near = Neighbours()
-    near.rows = [connection(start, end) for start, end in spans]
+    near = Neighbours([connection(start, end) for start, end in spans])
     for number, row in enumerate(near.rows):
         row.first_packet = number
     for time in range(21):
@@ -43,8 +43,7 @@ def test_the_oldest_that_is_open_is_found_at_every_time(spans: list[list[int]], 
 
 @given(TIMES)
 def test_open_at(spans: list[list[int]]) -> None:
-    near = Neighbours()
-    near.rows = [connection(start, end) for start, end in spans]
+    near = Neighbours([connection(start, end) for start, end in spans])
     for time in range(21):
         assert near.open_at(at(time)) == sum(start <= time <= end for start, end in spans)
 
@@ -53,13 +52,13 @@ def test_probable_connections_are_compared_only_while_they_are_open() -> None:
     rows = [connection(0, 1), connection(0, 2), connection(0, 9, kind="ongoing")]
     for row in rows[1:]:
         row.probable = True
-    assert [number for number, _ in Population(enumerate(rows, 1)).rows] == [1, 3]
+    assert [number for number, _ in Population(enumerate(rows, 1))] == [1, 3]
 
 
 def test_neighbours_by_server_and_by_host() -> None:
     population = Population(enumerate([connection(0, 1, server=0, host=1), connection(0, 1, server=1, host=1)]))
     assert [len(each.rows) for each in population.servers.values()] == [1, 1]
-    assert [len(each.rows) for each in population.neighbours(by_client_host, HOSTS[:2]).values()] == [0, 2]
+    assert [len(each.rows) for each in population.hosts.values()] == [2]
 
 
 def test_natural_ends_are_no_part_of_an_incident() -> None:
@@ -67,7 +66,7 @@ def test_natural_ends_are_no_part_of_an_incident() -> None:
     others = [goodbye(0, 1), goodbye(0, 1, code=1012), dropped(0, 1), given_up(0, 1)]
     population = Population(enumerate([*natural, *others]))
     assert population.closed_by_clients == natural[:1]
-    assert population.servers[SERVERS[0]].natural == [end_time(row) for row in natural]
+    assert population.around_servers[SERVERS[0]].natural == [end_time(row) for row in natural]
 
 
 def test_those_that_ended_alike_are_together() -> None:
@@ -82,8 +81,7 @@ def test_equal_ages_prove_no_event() -> None:
     apart = ends(*(dropped(i, 50 + i / 1000) for i in range(9)))
     assert not grew_equally_old(apart)
     for members, found in ((together, []), (apart, [apart])):
-        near = Neighbours()
-        near.rows = [*(each.row for each in members), connection(0, 100)]
+        near = Population(enumerate([connection(0, 100)])).around_servers[SERVERS[0]]
         assert list(bursts(members, near, SECOND, 3, 1)) == found
 
 
@@ -99,3 +97,13 @@ def test_explaining_keeps_what_was_thought_before() -> None:
 def test_names() -> None:
     assert name_of((bytes([10, 0, 0, 1]), 80)) == "10.0.0.1:80"
     assert name_of((b"\0" * 15 + b"\1", 443)) == "[::1]:443"
+
+
+def test_a_sample_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for servers of which it has nothing."""
+    monkeypatch.setattr(clusters, "SAMPLE", 7)
+    rows = [connection(i / 10, 40 + i / 10, server=i % 2) for i in range(400)]
+    killed = [dropped(10 + i, 60 + i / 10_000, server=3) for i in range(12)]
+    (found,) = incidents([*rows, *killed])
+    assert found["kind"] == "mass-abrupt-end"
+    assert found["rows"] == killed

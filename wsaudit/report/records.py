@@ -52,7 +52,7 @@ class Records:
 
         self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects)
         self.rows += plain_get_rows(self.rows, audit.plain_gets)
-        self.rows.sort(key=first_packet)
+        self.rows.sort(key=attrgetter("first_packet"))
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         findings = audit.findings + Judge(options).report(self.rows, audit.findings)
         self.judged: list[Finding] = sorted(findings, key=ORDER)
@@ -221,10 +221,6 @@ class Records:
     def unread(self) -> list[Input]:
         """Inputs of which nothing could be read."""
         return [entry for entry in self.audit.inputs if entry.error is not None]
-
-
-def first_packet(row: Connection) -> tuple[int, int]:
-    return row.first_packet, row.client[1]
 
 
 def by_count(item: tuple[str, int]) -> tuple[int, str]:

@@ -25,6 +25,7 @@ WEAK_CIPHERS = ("_NULL_", "_RC4_", "_3DES_", "_DES_", "_DES40_", "_RC2_", "_EXPO
 
 FEWEST_KEYS = 16  # before masking keys are compared: fewer prove nothing
 KEY_BITS = 32
+first_packet = attrgetter("first_packet")
 FIRST_THREE = Struct("<3I").unpack_from
 SAMPLE = 1024  # keys looked at before all of them: random ones have shown each bit both ways by then
 
@@ -49,7 +50,7 @@ def cleartext_connection(connections: Sequence[Connection], findings: Sequence[F
         if is_remote(group[0]):
             servers[group[0].server] += [each for each in group if each.transport == "tcp" and not each.probable]
     for users in filter(None, servers.values()):
-        first, last = min(users, key=attrgetter("first_packet")), max(users, key=attrgetter("first_packet"))
+        first, last = min(users, key=first_packet), max(users, key=first_packet)
         many = "1 connection" if len(users) == 1 else f"{len(users):,} connections"
         yield first, CLIENT, Fault(f"{many} to one server without TLS", start_of(first), len(users), last.first_packet)
 
@@ -310,12 +311,11 @@ def predictable_client_software(connections: Sequence[Connection], findings: Seq
     What to do: find the library by its User-Agent and update it. The first keys of all its connections were compared.
     """
     groups: defaultdict[str | None, list[Connection]] = defaultdict(list)
-    for connection in connections:
-        if connection.packed_keys:
-            groups[connection.user_agent].append(connection)
+    for group in together(connections).clients:
+        groups[group[0].user_agent] += [each for each in group if each.packed_keys]
     for agent, users in groups.items():
         why = predictable(users)
-        if why and len(users := without_copies(users)) > 1 and (why := predictable(users)):
+        if why and len(users := without_copies(sorted(users, key=first_packet))) > 1 and (why := predictable(users)):
             who = "clients without User-Agent" if agent is None else quote(agent)
             first, last = users[0], users[-1]
             detail = f"{why} of {len(users):,} connections of {who}"

@@ -163,7 +163,7 @@ class Together(list[Connection]):
     def clients(self) -> list[list[Connection]]:
         """The connections of each client: of one host, to one server, with one User-Agent; in the order of their starts."""
         groups: defaultdict[tuple[bytes, tuple[bytes, int], str | None], list[Connection]] = defaultdict(list)
-        for each in sorted(self, key=attrgetter("started", "first_packet")):
+        for each in sorted(self, key=attrgetter("started")):
             groups[each.client[0], each.server, each.user_agent].append(each)
         return list(groups.values())
 

@@ -22,7 +22,8 @@ Numbered = tuple[int, Connection]  # with its id
 WITH_CLOSE = ("closed", "close-unanswered")
 GOODBYES = (1001, 1012)
 NEVER_OPEN = ("refused", "failed")
-SAMPLE = 2000  # of connections are enough to know how long they last
+SAMPLE = 10_000
+FEWER = 2000  # are enough to know how long connections last
 INSTANT = SECOND // 1000  # kernels and captures handle packets in batches: less than this between two ends means nothing
 
 AT_ONCE = SECOND // 100  # ends as close as this are one event even where the starts were
@@ -79,10 +80,11 @@ class Population:
     """
 
     def __init__(self, rows: Iterable[Numbered]) -> None:
-        self.rows = [each for each in rows if not each[1].probable or each[1].termination.kind == "ongoing"]
         groups: dict[int, tuple[Termination, list[Numbered]]] = {}
-        for each in self.rows:
+        for each in rows:
             end = each[1].termination
+            if each[1].probable and end.kind != "ongoing":
+                continue
             known = groups.get(id(end))
             if known is None:
                 groups[id(end)] = end, [each]
@@ -90,44 +92,81 @@ class Population:
                 known[1].append(each)
         self.alike = list(groups.values())
 
+    def __iter__(self) -> Iterator[Numbered]:
+        return (each for _, rows in self.alike for each in rows)
+
     def without(self, ids: Container[int]) -> Population:
-        return Population([each for each in self.rows if each[0] not in ids])
+        return Population([each for each in self if each[0] not in ids])
+
+    @cached_property
+    def sample(self) -> list[tuple[Termination, Connection]]:
+        """Some, of each way to end, when there are many: enough to know how ends lie by chance."""
+        pairs = [(end, row) for end, rows in self.alike for _, row in rows]
+        return pairs[:: len(pairs) // SAMPLE + 1]
 
     @cached_property
     def closed_by_clients(self) -> list[Connection]:
-        """Those that lasted as long as their clients wanted: some of them, spread over all, when there are many."""
-        found = [row for end, rows in self.alike if end.initiator == CLIENT and is_natural(end) for _, row in rows]
-        return found[:: len(found) // SAMPLE + 1]
+        """Those of the sample that lasted as long as their clients wanted."""
+        found = [row for end, row in self.sample if end.initiator == CLIENT and is_natural(end, row)]
+        return found[:: len(found) // FEWER + 1]
 
     @cached_property
     def servers(self) -> dict[Endpoint, Neighbours]:
         """The connections of each server."""
-        return self.neighbours(by_server, {row.server for _, row in self.rows})
+        return self.neighbours(by_server)
 
-    def neighbours(self, key: Callable[[Connection], K], wanted: Iterable[K]) -> dict[K, Neighbours]:
-        """The connections of each of `wanted`."""
-        found = {each: Neighbours() for each in wanted}
-        for end, rows in self.alike:
-            natural, by_server = is_natural(end), end.initiator == SERVER
-            for _, row in rows:
-                near = found.get(key(row))
-                if near is not None:
-                    near.rows.append(row)
-                    if natural and not (by_server and says_goodbye(row)):
-                        near.natural.append(end_time(row))
+    @cached_property
+    def hosts(self) -> dict[bytes, Neighbours]:
+        """The connections of each client's host."""
+        return self.neighbours(by_client_host)
+
+    def neighbours(self, key: Callable[[Connection], K]) -> dict[K, Neighbours]:
+        rows: dict[K, list[Connection]] = defaultdict(list)
+        for _, row in self:
+            rows[key(row)].append(row)
+        return {each: Neighbours(group) for each, group in rows.items()}
+
+    @cached_property
+    def around_servers(self) -> dict[Endpoint, Surroundings]:
+        """What the sample tells of each server."""
+        return self.surroundings(by_server)
+
+    @cached_property
+    def around_hosts(self) -> dict[bytes, Surroundings]:
+        """What the sample tells of each client's host."""
+        return self.surroundings(by_client_host)
+
+    def surroundings(self, key: Callable[[Connection], K]) -> dict[K, Surroundings]:
+        found: dict[K, Surroundings] = defaultdict(Surroundings)
+        for end, row in self.sample:
+            found[key(row)].add(end, row)
         return found
 
 
-class Neighbours:
-    """The connections of one server, or of one client's host: what was open at a time, and how ends would lie by chance.
-
-    `natural` are the times of ends that nobody takes for a part of an incident: there was a Close, no keep-alive sent it, and it
-    was no server's goodbye. What is sorted is sorted when first asked: most have no burst to ask about.
-    """
+class Surroundings:
+    """How ends would lie by chance at one server, or at one client's host: like the natural ones, as long as it was seen."""
 
     def __init__(self) -> None:
-        self.rows: list[Connection] = []
         self.natural: list[int] = []
+        self.rows: list[Connection] = []
+
+    def add(self, end: Termination, row: Connection) -> None:
+        self.rows.append(row)
+        if is_natural(end, row):
+            self.natural.append(end_time(row))
+
+    def background(self, members: list[Ended]) -> Background:
+        """For ends of `members`, who belong to it as well."""
+        rows = [*self.rows, *(each.row for each in members)]
+        first, last = min([row.started for row in rows]), max([row.ended for row in rows])
+        return Background(sorted(self.natural), first, last, INSTANT)
+
+
+class Neighbours:
+    """The connections of one server, or of one client's host: what was open at a time. Sorted when first asked."""
+
+    def __init__(self, rows: list[Connection]) -> None:
+        self.rows = rows
         self.over = 0
 
     @cached_property
@@ -137,11 +176,6 @@ class Neighbours:
     @cached_property
     def ends(self) -> list[int]:
         return sorted([end_time(row) for row in self.rows])
-
-    @cached_property
-    def background(self) -> Background:
-        first, last = min([row.started for row in self.rows]), max([row.ended for row in self.rows])
-        return Background(sorted(self.natural), first, last, INSTANT)
 
     @cached_property
     def by_start(self) -> list[Connection]:
@@ -172,22 +206,25 @@ class Neighbours:
         return None
 
 
-def bursts(members: list[Ended], neighbours: Neighbours, gap: int, least: int, looks: int) -> Iterator[list[Ended]]:
+def bursts(members: list[Ended], surroundings: Surroundings, gap: int, least: int, looks: int) -> Iterator[list[Ended]]:
     """Runs of ends, sorted by time and within `gap` ns of the one before, that chance does not bring together (chance.py).
 
     Connections that began together and grew equally old prove no event at the time of their end: they had as long to do.
     """
     if len(members) < least:
         return
-    for start, stop in runs([each.time for each in members], neighbours.background, gap, least, looks):
+    for start, stop in runs([each.time for each in members], surroundings.background(members), gap, least, looks):
         burst = members[start:stop]
         if not grew_equally_old(burst):
             yield burst
 
 
-def is_natural(end: Termination) -> bool:
-    """Does nobody take such an end for a part of an incident, unless it was a server's goodbye?"""
-    return end.kind in WITH_CLOSE and end.cause != "keepalive-timeout"
+def is_natural(end: Termination, row: Connection) -> bool:
+    """An end that nobody takes for a part of an incident at that time: there was a Close, no keep-alive sent it, and it was no
+    server's goodbye."""
+    if end.kind not in WITH_CLOSE or end.cause == "keepalive-timeout":
+        return False
+    return end.initiator != SERVER or not says_goodbye(row)
 
 
 def says_goodbye(row: Connection) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from math import log
 
-from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, Connection
+from wsaudit.model import CLIENT, SECOND, SERVER, SIDES
 from wsaudit.termination.chance import RARE, log_tail
 from wsaudit.termination.clusters import (
     Ended,
@@ -32,12 +32,17 @@ OTHERS_PART = 0.1
 
 def heartbeat_storms(population: Population) -> list[Incident]:
     """Many keep-alives give up together: it is not the clients, it is what they have in common."""
-    late = [Ended(number, row, end_time(row)) for number, row in population.rows if row.termination.cause == "keepalive-timeout"]
+    late = [
+        Ended(number, row, end_time(row))
+        for end, rows in population.alike
+        if end.cause == "keepalive-timeout"
+        for number, row in rows
+    ]
     found = []
     groups = group(late, by_server)
     looks = looks_at(groups, STORM)
     for server, members in sorted(groups.items()):
-        for burst in bursts(members, population.servers[server], NEXT_BEAT, STORM, looks):
+        for burst in bursts(members, population.around_servers[server], NEXT_BEAT, STORM, looks):
             sides = Counter(who_gave_up(each) for each in burst)
             who = sides.most_common(1)[0][0]
             blamed = (
@@ -65,11 +70,12 @@ def bad_releases(population: Population) -> list[Incident]:
     for end, rows in population.alike:
         if end.cause in OFFENCES and (end.initiator == SERVER or (end.initiator is None and end.by == SERVER)):
             for number, row in rows:
-                if row.user_agent and is_counted(row):
+                if row.user_agent and row.outcome == "accepted":
                     bad[row.user_agent].append(Ended(number, row, end_time(row)))
     if not looks_at(bad, STORM):
         return []
-    members = Counter([row.user_agent for _, row in population.rows if row.user_agent and is_counted(row)])
+    accepted = (row for end, rows in population.alike if end.kind != "ongoing" for _, row in rows if row.outcome == "accepted")
+    members = Counter([row.user_agent for row in accepted if row.user_agent])
     total, total_bad = members.total(), sum(map(len, bad.values()))
     found = []
     for agent, accused in sorted(bad.items()):
@@ -91,10 +97,6 @@ def bad_releases(population: Population) -> list[Incident]:
         confirm = "what changed in that client's release; the findings name the frames"
         found.append(make("bad-client-release", server, accused, detail, cause, 0.88, (), confirm))
     return found
-
-
-def is_counted(row: Connection) -> bool:
-    return row.outcome == "accepted" and row.termination.kind != "ongoing"
 
 
 def by_count(item: tuple[str, int]) -> tuple[int, str]:

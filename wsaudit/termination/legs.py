@@ -6,6 +6,7 @@ was under way, are the legs of one (checked with nginx and HAProxy).
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 from wsaudit.model import CLIENT, SECOND, SERVER
@@ -19,10 +20,11 @@ AFTER_SYN = SECOND  # from a connection's first packet to its request
 
 def find_legs(population: Population) -> list[tuple[Ended, Ended]]:
     """Legs of one connection that both ended without a Close, next to each other on the way, as (client's, server's)."""
-    dropped = {row.key for end, rows in population.alike if end.kind == "dropped" for _, row in rows if row.key is not None}
+    keys = Counter([row.key for end, rows in population.alike if end.kind == "dropped" for _, row in rows])
+    shared = {key for key, count in keys.items() if count > 1 and key is not None}
     by_key: dict[str, list[Ended]] = {}
-    for number, row in [each for each in population.rows if each[1].key in dropped]:
-        if row.latency is not None and row.termination.kind != "ongoing":
+    for number, row in population if shared else ():
+        if row.key in shared and row.latency is not None and row.termination.kind != "ongoing":
             by_key.setdefault(row.key or "", []).append(Ended(number, row, end_time(row)))
     pairs = []
     for legs in by_key.values():

@@ -73,11 +73,6 @@ class Durations:
         self.count = 0
         self.values: list[Value] = []
 
-    def add(self, value: int, shortest: int, number: int, row: Connection) -> None:
-        self.count += 1
-        if value >= shortest:
-            self.values.append((value, number, row))
-
 
 def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | None]:
     """Who ended it, towards whom, and how: connections of one key meet the same hop."""
@@ -91,7 +86,10 @@ def idle_limits(free: list[Numbered], population: Population, signatures: Signat
     for number, row in free:
         end = row.termination
         if end.kind == "dropped" and end.how in ("fin", "rst") and (idle := row.detail.idle[0]) is not None:
-            groups[ender(row)].add(idle, SHORTEST, number, row)
+            group = groups[ender(row)]
+            group.count += 1
+            if idle >= SHORTEST:
+                group.values.append((idle, number, row))
     looked_at = [each for each in groups.values() if len(each.values) >= PAIR]
     if not looked_at:
         return []
@@ -165,7 +163,11 @@ def lifetime_caps(free: list[Numbered], population: Population, signatures: Sign
     groups: dict[Endpoint, Durations] = defaultdict(Durations)
     for number, row in free:
         if row.termination.by == SERVER or row.termination.initiator == SERVER:
-            groups[row.server].add(end_time(row) - row.started, SHORTEST_AGE, number, row)
+            group = groups[row.server]
+            group.count += 1
+            age = (row.end_time or row.ended) - row.started
+            if age >= SHORTEST_AGE:
+                group.values.append((age, number, row))
     looked_at = {server: each for server, each in sorted(groups.items()) if len(each.values) >= SHARED}
     if not looked_at:
         return []

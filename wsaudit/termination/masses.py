@@ -61,7 +61,7 @@ def find_masses(population: Population, signatures: Signatures) -> list[Incident
     found += abrupt_ends(gone, left, used, population, signatures)
     found += client_ends(left, used, population)
     found += [drained(run) for run in rolling(graceful_ends(said, population))]
-    return [*found, *returns(population.rows, found)]
+    return [*found, *returns(population, found)]
 
 
 def candidates(population: Population) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended]]:
@@ -94,10 +94,10 @@ def abrupt_ends(
     for server, members in sorted(groups.items()):
         if len(members) < PAIR:
             continue
-        neighbours = population.servers[server]
-        for burst in bursts(members, neighbours, TOGETHER, PAIR, looks):
+        for burst in bursts(members, population.around_servers[server], TOGETHER, PAIR, looks):
             if lasts(burst) > AT_MOST or same_limit(burst):
                 continue
+            neighbours = population.servers[server]
             opened = neighbours.open_at(burst[0].time)
             legs = other_legs(from_clients.get(server[0], []), burst)
             if legs:
@@ -113,10 +113,9 @@ def client_ends(left: list[Ended], used: set[int], population: Population) -> li
     found = []
     groups = group([each for each in left if each.id not in used], by_client_host)
     groups = {host: members for host, members in sorted(groups.items()) if len(members) >= FEW}
-    hosts = population.neighbours(by_client_host, groups) if groups else {}
     for host, members in groups.items():
-        for burst in bursts(members, hosts[host], TOGETHER, FEW, len(groups)):
-            opened = hosts[host].open_at(burst[0].time)
+        for burst in bursts(members, population.around_hosts[host], TOGETHER, FEW, len(groups)):
+            opened = population.hosts[host].open_at(burst[0].time)
             if lasts(burst) <= AT_MOST and enough(len(burst), opened) and not same_limit(burst):
                 found.append(client_host_gone(host, burst, opened))
     return found
@@ -224,7 +223,7 @@ def silent_ends(silent: list[Ended], population: Population) -> list[Incident]:
     groups = group(silent, by_server)
     looks = looks_at(groups, FEW)
     for server, members in sorted(groups.items()):
-        for burst in bursts(members, population.servers[server], NETWORK, FEW, looks):
+        for burst in bursts(members, population.around_servers[server], NETWORK, FEW, looks):
             detail = f"{len(burst)} connections to {name_of(server)} fell silent within {seconds(lasts(burst))}"
             found.append(settle("mass-silent-end", server, burst, detail, "network-loss", 0.88, (("endpoint-killed", 0.2),)))
     return found
@@ -238,9 +237,8 @@ def graceful_ends(said: list[Ended], population: Population) -> Iterator[Drain]:
     groups = group(said, by_server)
     looks = looks_at(groups, FEW)
     for server, members in sorted(groups.items()):
-        neighbours = population.servers[server]
-        for burst in bursts(members, neighbours, DRAINED, FEW, looks):
-            opened = neighbours.open_at(burst[0].time)
+        for burst in bursts(members, population.around_servers[server], DRAINED, FEW, looks):
+            opened = population.servers[server].open_at(burst[0].time)
             if enough(len(burst), opened):
                 yield server, burst, opened
 
@@ -288,12 +286,13 @@ def drained(run: list[Drain]) -> Incident:
 # -- and back again ------------------------------------------------------------------------------------------
 
 
-def returns(rows: list[Numbered], masses: list[Incident]) -> list[Incident]:
+def returns(population: Population, masses: list[Incident]) -> list[Incident]:
     """Clients of a mass end that come back together: without jitter they are the next incident."""
-    masses = sorted(masses, key=start_of)
-    suffered = sufferers(rows, masses)
-    if not suffered:
+    if not masses:
         return []
+    masses = sorted(masses, key=start_of)
+    rows = list(population)
+    suffered = sufferers(rows, masses)
     connects = [Ended(number, row, row.started) for number, row in rows if row.client[0] in suffered]
     connects.sort(key=time_and_id)
     others = sorted([row.started for _, row in rows if row.client[0] not in suffered])
@@ -312,7 +311,7 @@ def returns(rows: list[Numbered], masses: list[Incident]) -> list[Incident]:
 
 def sufferers(rows: list[Numbered], masses: list[Incident]) -> dict[bytes, list[int]]:
     """The hosts whose connections were ended, each with the numbers of these mass ends in order."""
-    hosts = {number: row.client[0] for number, row in rows} if masses else {}
+    hosts = {number: row.client[0] for number, row in rows}
     suffered: dict[bytes, list[int]] = defaultdict(list)
     for number, mass in enumerate(masses):
         for host in {hosts[i] for i in mass.connections}:
