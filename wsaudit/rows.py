@@ -215,6 +215,8 @@ def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, ex
 def plain_get_rows(rows: list[Connection], gets: list[PlainGet]) -> list[Connection]:
     """GETs without an upgrade to a path that others asked for a WebSocket: perhaps the upgrade was lost on the way (report.md,
     `probable`)."""
+    if not gets:
+        return []
     asked = {(row.server, path_of(row.target)) for row in rows if row.target is not None and not row.probable}
     known = {(row.client, row.server) for row in rows}
     found = []

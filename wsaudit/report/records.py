@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsaudit.collector import patient
 from wsaudit.engine import Audit, Input
@@ -28,6 +28,9 @@ from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
 from wsaudit.report.groups import RuleGroup
 from wsaudit.rows import connection_dict, plain_get_rows
+
+if TYPE_CHECKING:
+    from wsaudit.rules.rule import Rule
 
 SCHEMA = "wsaudit.report/1"
 CLOSED_TLS = "tls_closed "  # and the reason: how the engine counts them
@@ -98,37 +101,41 @@ class Records:
 
     def finding(self, found: Finding) -> dict[str, Any]:
         """One finding in the contract's shape."""
-        from wsaudit.rules.rule import CATALOGUE
-
-        rule = CATALOGUE[found.rule]
-        number = self.ids.get(found.key)
-        row = self.rows[number - 1] if number else None
+        rule, verdict, at_fault, sender, key, (packet, time, offset), last_packet, count, detail = found
+        known = self.catalogue[rule]
+        side = SIDES[sender]
+        number = self.ids.get(key)
         return {
-            "rule": found.rule,
-            "name": rule.name,
-            "verdict": found.verdict,
+            "rule": rule,
+            "name": known.name,
+            "verdict": verdict,
             "severity": self.severity(found),
-            "at_fault": found.at_fault,
+            "at_fault": at_fault,
             "connection": number,
-            "direction": SIDES[found.side],
-            "input": packet_input(found.place.packet),
-            "packet": packet_number(found.place.packet) or None,
-            "last_packet": packet_number(found.last_packet or found.place.packet) or None,
-            "time": timestamp(found.place.time),
-            "offset": found.place.offset,
-            "count": found.count,
-            "detail": found.detail,
-            "reference": rule.reference,
-            "fingerprint": fingerprint(found.rule, SIDES[found.side], found.at_fault, row.target if row else None),
+            "direction": side,
+            "input": packet_input(packet),
+            "packet": packet_number(packet) or None,
+            "last_packet": packet_number(last_packet or packet) or None,
+            "time": timestamp(time),
+            "offset": offset,
+            "count": count,
+            "detail": detail,
+            "reference": known.reference,
+            "fingerprint": fingerprint(rule, side, at_fault, self.rows[number - 1].target if number else None),
         }
 
     def severity(self, found: Finding) -> str:
         """Of the rule, or what the policy makes of it; what cannot be verified never counts as more than information."""
-        from wsaudit.rules.rule import CATALOGUE
-
         if found.verdict == "unverifiable":
             return "info"
-        return self.options.severities.get(found.rule) or CATALOGUE[found.rule].severity
+        return self.options.severities.get(found.rule) or self.catalogue[found.rule].severity
+
+    @cached_property
+    def catalogue(self) -> dict[str, Rule]:
+        """The rules by id; loaded late, but not looked up by an import for each finding, which took a third of its time."""
+        from wsaudit.rules.rule import CATALOGUE
+
+        return CATALOGUE
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -139,21 +146,25 @@ class Records:
         kinds: Counter[str] = Counter()
         causes: Counter[str] = Counter()
         abnormal = ended = accepted = refused = 0
-        for row in rows:
+        # Rows that ended alike share these objects: few kinds of them to count.
+        keys = [(row.outcome, row.complete, id(row.termination), id(row.close)) for row in rows]
+        examples = dict(zip(keys, rows, strict=True))
+        for key, times in Counter(keys).items():
+            row = examples[key]
             end = row.termination
-            kinds[end.kind] += 1
-            causes[end.cause] += 1
-            accepted += row.outcome == "accepted"
-            refused += end.kind == "refused"
+            kinds[end.kind] += times
+            causes[end.cause] += times
+            accepted += times * (row.outcome == "accepted")
+            refused += times * (end.kind == "refused")
             for side in (CLIENT, SERVER):
                 close = row.close[side]
-                codes[side]["none" if close is None else "empty" if close.code is None else str(close.code)] += 1
+                codes[side]["none" if close is None else "empty" if close.code is None else str(close.code)] += times
                 reported = end.reported[side]
                 if end.kind != "ongoing" and (reported.code is not None or end.kind not in NO_SESSION):
-                    told[side]["unknown" if reported.code is None else str(reported.code)] += 1
+                    told[side]["unknown" if reported.code is None else str(reported.code)] += times
             if end.kind not in ("ongoing", "refused", "failed", "unknown") and row.complete:
-                ended += 1
-                abnormal += 1006 in (end.reported[CLIENT].code, end.reported[SERVER].code)
+                ended += times
+                abnormal += times * (1006 in (end.reported[CLIENT].code, end.reported[SERVER].code))
         verdicts = Counter(found.verdict for found in self.judged)
         counted = Counter(found.rule for found in self.judged)
         return {
