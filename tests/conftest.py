@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 KERNEL = Path(__file__).resolve().parent.parent / "wsaudit" / "kernel"
 PREFIX = "wsaudit.kernel."
@@ -64,6 +65,11 @@ def load_kernel(pure: bool) -> SimpleNamespace:
         sys.modules.update(modules)
         vars(package).clear()
         vars(package).update(attributes)
+
+
+# A test fails for what it finds and not for how busy the machine is.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsaudit.http.credentials import SCHEMES, auth_kinds, is_token
@@ -108,7 +108,6 @@ def test_real_subprotocols_are_no_tokens(name: str) -> None:
     assert not is_token(name)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=40))
 def test_any_bytes_give_known_kinds(raw: bytes, value: str) -> None:
     known = {"cookie", "header-token", "query-token", "subprotocol-token", "userinfo", "authorization-other"}

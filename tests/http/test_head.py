@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import pytest
 import wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsaudit.http import head as module
@@ -148,7 +148,6 @@ VALUES = st.from_regex(r"([!-~]([ -~]{0,20}[!-~])?)?", fullmatch=True)
 FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
 
 
-@settings(deadline=None)
 @given(FIELDS)
 def test_both_readers_agree(fields: list[tuple[str, str]]) -> None:
     for start in ("GET /x HTTP/1.1", "HTTP/1.0 404 Not Found"):
@@ -168,7 +167,6 @@ HOSTILE = st.lists(
 ).map(b"".join)
 
 
-@settings(deadline=None)
 @given(st.binary() | HOSTILE)
 def test_no_bytes_raise(raw: bytes) -> None:
     head = parse_head(raw)
@@ -182,7 +180,6 @@ def test_no_bytes_raise(raw: bytes) -> None:
     assert repr(head)
 
 
-@settings(deadline=None)
 @given(HOSTILE)
 def test_a_head_that_is_not_odd_is_one_that_the_grammar_allows(raw: bytes) -> None:
     head = parse_head(raw)

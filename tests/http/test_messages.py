@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsaudit.http import messages
@@ -438,7 +438,6 @@ REQUESTS = st.lists(
 RESPONSES = st.lists(st.sampled_from([OK, CHUNKED, CONTINUE, b"HTTP/1.1 204 None\r\n\r\n"]), max_size=4)
 
 
-@settings(deadline=None)
 @given(REQUESTS, CUTS, st.booleans())
 def test_any_cut_gives_the_same_requests(requests: list[bytes], cuts: list[int], obey_skip: bool) -> None:
     data = b"".join(requests) + wire.request() + FRAMES
@@ -449,7 +448,6 @@ def test_any_cut_gives_the_same_requests(requests: list[bytes], cuts: list[int],
     assert pieces.leftover()[:2] == whole.leftover()[:2] == (FRAMES, len(data) - len(FRAMES))
 
 
-@settings(deadline=None)
 @given(RESPONSES, CUTS, st.booleans())
 def test_any_cut_gives_the_same_responses(responses: list[bytes], cuts: list[int], obey_skip: bool) -> None:
     data = b"".join(responses) + wire.response() + FRAMES
@@ -483,7 +481,6 @@ HOSTILE = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(HOSTILE, st.sampled_from([CLIENT, SERVER]), st.lists(st.integers(0, 5), max_size=8))
 def test_no_bytes_and_no_gaps_raise(chunks: list[bytes], which: int, gaps: list[int]) -> None:
     side, offset = HttpSide(which, max_head=500), 0

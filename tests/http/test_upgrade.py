@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 import wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsaudit.http.head import Head, parse_head
@@ -210,13 +210,11 @@ SPOILT = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(HEADS, HEADS)
 def test_no_heads_raise(request: Head | None, response: Head | None) -> None:
     assert build_handshake(request, response).outcome in ("accepted", "invalid", "refused", "unanswered", "not-captured")
 
 
-@settings(deadline=None)
 @given(SPOILT, SPOILT)
 def test_a_101_is_accepted_or_has_defects(request: wire.Headers, response: wire.Headers) -> None:
     result = handshake(request, response)

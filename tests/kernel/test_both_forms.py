@@ -15,7 +15,7 @@ from wire import C, S
 
 from wsaudit.kernel.constants import FRAMES
 
-slow_to_load = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+slow_to_load = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 Event = tuple[Any, ...]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsaudit.kernel import constants
@@ -395,7 +395,6 @@ def test_every_class_of_utf8(key: bytes | None, around: tuple[bytes, bytes]) -> 
     fragments=st.lists(st.integers(0, 20), max_size=6),
     sizes=st.lists(st.integers(1, 20), max_size=12),
 )
-@settings(deadline=None)
 def test_utf8_like_pythons_decoder(text: bytes, key: bytes | None, fragments: list[int], sizes: list[int]) -> None:
     data, rest = b"", text
     for number, size in enumerate(fragments):

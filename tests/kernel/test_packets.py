@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from wire import ACK, FIN, PSH, RST, SYN, C, S
 
@@ -390,7 +390,6 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(steps=steps, seed=st.integers(0, 2**63 - 1))
 def test_the_table_is_a_dictionary(steps: list[Any], seed: int) -> None:
     """Flows come and go in few slots: what is found is what a dictionary would have."""

@@ -14,7 +14,7 @@ from wire import ACK, FIN, PSH, RST, SYN, C, S
 
 from wsaudit.kernel.constants import FRAMES
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+quick = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 # What a scanner knows of the frame it is in; the shortcut takes whole frames and leaves these alone.
 IN_FRAME = {"b0", "shape", "length", "key", "phase", "kind", "frame_offset", "frame_packet", "frame_time", "control"}

@@ -102,7 +102,7 @@ def mutated(data: bytes, changes: list[tuple[int, int]], cut: int) -> bytes:
 
 CHANGES = st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=6)
 TIMES = st.sampled_from(LIMITS) | st.integers(-(2**63), 2**63 - 1)
-SAME = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+SAME = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @SAME

@@ -28,7 +28,7 @@ KEY, IV, SALT = bytes(range(32)), bytes(range(100, 112)), b"salt"
 FORMS = (AEAD_TLS13, AEAD_IMPLICIT, AEAD_EXPLICIT)
 CIPHER = AESGCM(KEY)
 
-relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def seal(form: int, sequence: int, content: bytes, inner: int = 23, padding: int = 0) -> bytes:

@@ -11,7 +11,7 @@ from wire import PSH, C, S
 
 import wsaudit
 
-relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 OPCODES = st.sampled_from([wire.TEXT, wire.TEXT, wire.BINARY, wire.CONTINUATION, wire.PING, wire.PONG, 3])
 PAYLOADS = st.one_of(st.text(max_size=30).map(str.encode), st.binary(max_size=200))
 FRAMES = st.lists(

@@ -36,7 +36,7 @@ def test_what_ends_a_property_is_escaped():
     assert github.escape_data("a:b,c%d\r\n##[x]") == "a:b,c%25d%0D%0A#%23[x]"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_traffic_gives_no_commands_of_its_own(text):
     lines = github.render(hostile(text), root="/repo").split("\n")
@@ -63,7 +63,7 @@ def test_the_summary_stays_below_a_mebibyte():
     assert page.endswith("more faults: the page is full\n")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_traffic_stays_in_its_cell(text):
     rows = [line for line in github.summary(hostile(text), root="/repo").split("\n") if line.startswith("| ")]

@@ -43,7 +43,7 @@ def test_the_fingerprint_does_not_depend_on_packets():
     assert one[0]["fingerprint"] == two[0]["fingerprint"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TEXTS)
 def test_any_traffic_gives_entries(text):
     entries = rendered(hostile(text))

@@ -73,7 +73,7 @@ def test_many_occurrences_are_listed_in_part():
     assert lines[-1] == "and 10 more"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_any_traffic_gives_legal_xml(text):
     top = parsed(junit.render(hostile(text), root="/repo"))

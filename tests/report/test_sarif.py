@@ -89,7 +89,7 @@ def rendered_fast(made):
     return json.loads(sarif.render(made, root="/repo"))["runs"][0]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS)
 def test_any_traffic_gives_a_valid_log(text):
     run = rendered(hostile(text))

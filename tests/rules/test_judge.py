@@ -163,7 +163,7 @@ def acted(steps: list[tuple[str, int]]) -> bytes:
     return conversation.pcap()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_no_occasion_hides_a_finding(steps: list[tuple[str, int]]) -> None:
     """Asked without an occasion, every rule about the whole connection says what it says with one."""
@@ -177,7 +177,7 @@ def test_no_occasion_hides_a_finding(steps: list[tuple[str, int]]) -> None:
     assert judge.session(session) == usual
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.sampled_from([C, S]), st.binary(min_size=1, max_size=60)), max_size=6), st.booleans())
 def test_any_bytes_can_be_judged(pieces: list[tuple[int, bytes]], compressed: bool) -> None:
     """And who sent nothing but a handshake did nothing wrong, except by what it did not do."""

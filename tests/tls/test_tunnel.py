@@ -527,7 +527,7 @@ def test_a_damaged_record_ends_its_direction(name: str, number: int) -> None:
 # --- hostile input ---
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 1 << 32), which=st.sampled_from(CONNECTIONS))
 def test_mutations_raise_nothing_and_invent_nothing(seed: int, which: tuple[str, int]) -> None:
     name, number = which
@@ -558,7 +558,7 @@ def test_mutations_raise_nothing_and_invent_nothing(seed: int, which: tuple[str,
     assert opened <= full
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 1), st.binary(max_size=200)), max_size=20))
 def test_arbitrary_bytes(pieces: list[tuple[int, bytes]]) -> None:
     keys = KeyStore()

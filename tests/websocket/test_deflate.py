@@ -179,7 +179,7 @@ class TestSoundMessages:
         data = Sender().send(text)
         assert read_long(data) == MessageFacts(len(data), len(text), None, None, text[:9])
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(st.text(max_size=80), max_size=8), st.booleans(), st.booleans(), st.integers(9, 15))
     def test_websockets_as_oracle(self, texts, client_fresh, server_fresh, bits):
         sender = PerMessageDeflate(client_fresh, server_fresh, bits, bits)
@@ -192,7 +192,7 @@ class TestSoundMessages:
                     len(data), len(text.encode()), True, None, text.encode()[:999]
                 )
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(st.text(max_size=80), max_size=8), st.booleans(), st.integers(9, 15))
     def test_wsproto_as_oracle(self, texts, fresh, bits):
         sender = WsprotoDeflate(client_no_context_takeover=fresh, client_max_window_bits=bits)
@@ -522,7 +522,7 @@ class TestBombs:
 
 
 class TestHostile:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         st.lists(
             st.binary(max_size=60)
