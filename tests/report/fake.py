@@ -321,12 +321,15 @@ def make_finding(index: int, connection: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def summarize(connections: list[dict[str, Any]], findings: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize(
+    connections: list[dict[str, Any]], findings: list[dict[str, Any]], incidents: list[dict[str, Any]]
+) -> dict[str, Any]:
     codes: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
     reported: dict[str, Counter[str]] = {"client": Counter(), "server": Counter()}
     classes: Counter[str] = Counter()
     causes: Counter[str] = Counter()
-    abnormal = ended = 0
+    abnormal = explained = ended = 0
+    members = {number for incident in incidents for number in incident["connections"]}
     for connection in connections:
         if connection["websocket"] == "probable":
             continue
@@ -341,7 +344,9 @@ def summarize(connections: list[dict[str, Any]], findings: list[dict[str, Any]])
                 reported[side]["unknown" if code is None else str(code)] += 1
         if kind not in ("ongoing", "refused", "failed", "unknown") and connection["evidence"]["complete"]:
             ended += 1
-            abnormal += 1006 in [connection["reported"][side]["code"] for side in ("client", "server")]
+            if 1006 in [connection["reported"][side]["code"] for side in ("client", "server")]:
+                abnormal += 1
+                explained += connection["id"] in members
     return {
         "connections": len(connections),
         "accepted": len(connections) - classes["refused"] - classes["failed"],
@@ -354,7 +359,12 @@ def summarize(connections: list[dict[str, Any]], findings: list[dict[str, Any]])
         "causes": dict(causes),
         "findings": dict(Counter(finding["rule"] for finding in findings)),
         "verdicts": dict(Counter(finding["verdict"] for finding in findings)),
-        "abnormal": {"count": abnormal, "of": ended, "rate": abnormal / ended if ended else None},
+        "abnormal": {
+            "count": abnormal,
+            "of": ended,
+            "rate": abnormal / ended if ended else None,
+            "in_incidents": explained,
+        },
         "seen": {"ports": {}, "tls_connections": 0, "tls_without_keys": 0, "http_requests": 0, "tcp_flows": 0, "udp_packets": 0},
     }
 
@@ -416,7 +426,7 @@ def make_report(size: int = 240, *, burst: int = 30, seed: int = 7, hostile: boo
             "notices": [],
         }
     ]
-    return FakeReport(connections, findings, incidents, notices, inputs, summarize(connections, findings))
+    return FakeReport(connections, findings, incidents, notices, inputs, summarize(connections, findings, incidents))
 
 
 def make_empty(**seen: Any) -> FakeReport:

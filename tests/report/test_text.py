@@ -126,6 +126,7 @@ def test_capture_without_packets() -> None:
 def test_the_verdict_names_the_cause_of_most() -> None:
     report = make_report(60)
     report.incidents.clear()
+    report.summary["abnormal"]["in_incidents"] = 0
     causes = report.summary["abnormal"]["causes"] = [
         {"cause": "unknown", "count": 1, "example": None},
         {"cause": "idle-timeout", "count": report.summary["abnormal"]["count"] - 1, "example": 2},

@@ -162,9 +162,9 @@ class Records:
                 reported = end.reported[side]
                 if end.kind != "ongoing" and (reported.code is not None or end.kind not in NO_SESSION):
                     told[side]["unknown" if reported.code is None else str(reported.code)] += times
-            if end.kind not in ("ongoing", "refused", "failed", "unknown") and row.complete:
-                ended += times
-                abnormal += times * (1006 in (end.reported[CLIENT].code, end.reported[SERVER].code))
+            ended += times * counts_as_ended(row)
+            abnormal += times * ended_abnormally(row)
+        members = {number for incident in self.incidents for number in incident["connections"]}
         verdicts = Counter(found.verdict for found in self.judged)
         counted = Counter(found.rule for found in self.judged)
         return {
@@ -179,7 +179,12 @@ class Records:
             "causes": dict(sorted(causes.items(), key=by_count)),
             "findings": dict(sorted(counted.items())),
             "verdicts": {verdict: verdicts[verdict] for verdict in VERDICTS},
-            "abnormal": {"count": abnormal, "of": ended, "rate": round(abnormal / ended, 4) if ended else None},
+            "abnormal": {
+                "count": abnormal,
+                "of": ended,
+                "rate": round(abnormal / ended, 4) if ended else None,
+                "in_incidents": sum([ended_abnormally(self.rows[number - 1]) for number in members]),
+            },
             "seen": self.seen,
         }
 
@@ -232,6 +237,17 @@ class Records:
     def unread(self) -> list[Input]:
         """Inputs of which nothing could be read."""
         return [entry for entry in self.audit.inputs if entry.error is not None]
+
+
+def counts_as_ended(row: Connection) -> bool:
+    """Was a session captured from its beginning to its end?"""
+    return row.complete and not row.probable and row.termination.kind not in ("ongoing", "refused", "failed", "unknown")
+
+
+def ended_abnormally(row: Connection) -> bool:
+    """Was at least one end told 1006 of such a session?"""
+    client, server = row.termination.reported
+    return counts_as_ended(row) and 1006 in (client.code, server.code)
 
 
 def by_count(item: tuple[str, int]) -> tuple[int, str]:

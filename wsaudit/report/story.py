@@ -177,13 +177,12 @@ def verdict(report: ReportLike) -> list[str]:
     if not summary["connections"]:
         return ["No WebSocket connection was found."]
     abnormal = summary.get("abnormal") or {"count": 0, "of": 0}
-    sentences = [_ends_sentence(abnormal["count"], abnormal["of"])]
-    if abnormal["count"] and report.incidents:
-        involved = len({number for incident in report.incidents for number in incident.get("connections") or []})
-        explained = min(involved, abnormal["count"])
+    sentences = [_ends_sentence(abnormal["count"], abnormal["of"], summary.get("terminations") or {})]
+    explained = abnormal.get("in_incidents", 0)
+    if explained:
         those = "all of them" if explained == abnormal["count"] else f"{explained:,} of them"
-        one = len(report.incidents) == 1
-        sentences.append(f"{'One incident explains' if one else f'{len(report.incidents)} incidents explain'} {those}.")
+        who = "One incident explains" if len(report.incidents) == 1 else "Incidents explain"
+        sentences.append(f"{who} {those}.")
     elif abnormal["count"] and abnormal.get("causes"):
         known = [group for group in abnormal_groups(report) if group.cause != "unknown"]
         if known:
@@ -209,9 +208,14 @@ def verdict(report: ReportLike) -> list[str]:
     return sentences
 
 
-def _ends_sentence(abnormal: int, ended: int) -> str:
+def _ends_sentence(abnormal: int, ended: int, kinds: dict[str, int]) -> str:
+    """`ended`: connections that were captured completely; `kinds`: of all, how many ended in which way."""
     if not ended:
-        return "No connection ended within the capture."
+        partly = sum(count for kind, count in kinds.items() if kind not in NOT_ENDED)
+        if not partly:
+            return "No connection ended within the capture."
+        none = "which was not" if partly == 1 else "none of which was"
+        return f"{many(partly, 'connection')} ended within the capture, {none} captured completely."
     if not abnormal:
         return (
             "The one connection that ended, ended normally." if ended == 1 else f"All {ended:,} ended connections ended normally."
@@ -296,13 +300,10 @@ def rule_groups(report: ReportLike, verdicts: tuple[str, ...] = ("violation", "n
 
 
 def incident_words(incident: Record) -> str:
-    """One line on what happened: "30 connections to 10.0.0.9:8080: mass abrupt end within 40 ms"."""
+    """What happened to whom: "mass abrupt end: 30 connections to 10.0.0.9:8080"."""
     count = len(incident.get("connections") or [])
-    span = ""
-    if incident.get("from") and incident.get("to") and incident["from"] != incident["to"]:
-        span = f" within {seconds((nanoseconds(incident['to']) - nanoseconds(incident['from'])) / 1e9)}"
     server = f" to {incident['server']}" if incident.get("server") else ""
-    return f"{many(count, 'connection')}{server}: {str(incident.get('kind', 'incident')).replace('-', ' ')}{span}"
+    return f"{str(incident.get('kind', 'incident')).replace('-', ' ')}: {many(count, 'connection')}{server}"
 
 
 def probability_words(record: Record) -> str:

@@ -151,8 +151,8 @@ def write_incidents(page: Page, report: ReportLike) -> None:
         return
     page.heading(("Incidents", 0))
     for incident in report.incidents[:GROUPS]:
-        page.paragraph(terminal(story.incident_words(incident)), 17, "red", first=f"  {story.clock(incident.get('from'))}")
-        page.paragraph(story.probability_words(incident), 17, "bold")
+        line = "; ".join(filter(None, (terminal(story.incident_words(incident)), story.probability_words(incident))))
+        page.paragraph(line, 17, "red", first=f"  {story.clock(incident.get('from'))}")
         page.paragraph(terminal(incident.get("detail") or "", 400), 17)
         if incident.get("confirm"):
             page.paragraph("to be sure: " + terminal(incident["confirm"], 400), 17, "cyan")

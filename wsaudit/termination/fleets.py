@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from math import log
 
-from wsaudit.model import CLIENT, SECOND, SERVER, SIDES
+from wsaudit.model import CLIENT, SECOND, SERVER
 from wsaudit.termination.chance import RARE, log_tail
 from wsaudit.termination.clusters import (
     Ended,
@@ -50,7 +50,7 @@ def heartbeat_storms(population: Population) -> list[Incident]:
                 if who == CLIENT
                 else "the network to the clients, or the server's own clock"
             )
-            gave_up = f"{SIDES[who]}s" if who in (CLIENT, SERVER) else "endpoints"
+            gave_up = "clients" if who == CLIENT else "server" if who == SERVER else "endpoints"
             span = seconds(lasts(burst))
             detail = f"{len(burst)} keep-alives of {name_of(server)} failed within {span}; the {gave_up} gave up: {blamed}"
             alternatives = (("network-loss", 0.4),)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from wsaudit.model import CLIENT, SECOND, SERVER, address
+from wsaudit.model import CLIENT, SECOND, SERVER, address, timestamp
 from wsaudit.registry import Signatures
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.clusters import (
@@ -344,11 +344,13 @@ def delays(mass: Incident, came: list[Ended]) -> tuple[int, int]:
 def storm(mass: Incident, came: list[Ended]) -> Incident:
     middle, spread = delays(mass, came)
     detail = (
-        f"{len(came)} connects by the clients of an earlier incident, half of them within {seconds(middle)} and "
-        f"nine in ten within {seconds(spread)} of one another: no jitter"
+        f"{len(came)} connects by the clients of the incident at {(timestamp(mass.start) or '?')[11:23]}, half of them within "
+        f"{seconds(middle)} and four in five within {seconds(spread)} of one another: no jitter"
     )
     confirm = "the reconnect delays of the clients: a random part spreads the load"
-    return make("reconnect-storm", mass.server, came, detail, mass.cause, 0.85, (), confirm)
+    servers = {each.row.server for each in came}
+    server = servers.pop() if len(servers) == 1 else None
+    return make("reconnect-storm", server, came, detail, mass.cause, 0.85, (), confirm)
 
 
 def start_of(incident: Incident) -> tuple[int, tuple[int, ...]]:
