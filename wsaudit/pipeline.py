@@ -310,8 +310,8 @@ class Pipeline:
 
     def usual_request(self, data: bytes, offset: int, time: int, packet: int) -> bool:
         """A chunk that is one whole upgrade request like many before it: there is nothing to follow byte by byte."""
-        head = recognise_head(data, offset, time, packet)
-        if head is None or len(head.raw) != len(data) or not self.is_usual(head) or not is_upgrade_request(head):
+        head = recognise_head(data, offset, time, packet, self.sink.options.limits.head)
+        if head is None or len(head.raw) != len(data) or not is_upgrade_request(head):
             return False
         self.state = HTTP
         self.sink.count_request()
@@ -322,21 +322,18 @@ class Pipeline:
 
     def usual_response(self, i: int, data: bytes, offset: int, time: int, packet: int) -> bool:
         """A chunk that begins with a whole 101 like many before it, and answers such a request."""
-        head = None if i == self.client else recognise_head(data, offset, time, packet)
-        if head is None or self.request is None or head.status != 101 or not self.is_usual(head):
+        head = None if i == self.client else recognise_head(data, offset, time, packet, self.sink.options.limits.head)
+        if head is None or self.request is None or head.status != 101:
             return False
         head.method = self.request.method
         self.response_in(i, head, (data[len(head.raw) :], head.end, time, packet))
         return True
 
-    def is_usual(self, head: Head) -> bool:
-        return len(head.raw) <= self.sink.options.limits.head
-
     def http_side(self, i: int) -> HttpSide | None:
         http = self.http[i]
         if http is None and self.client >= 0:
             http = self.http[i] = HttpSide(i ^ self.client, self.sink.options.limits.head)
-            if self.request is not None:  # a usual one
+            if self.request is not None:  # taken at a glance (`usual_request`), by nobody's HttpSide
                 if i == self.client:
                     http.stop_behind(self.request)
                 else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_plus
 
+from wsaudit.http.form import without_values
 from wsaudit.http.head import Head
 
 # Schemes of the IANA registry and some in wide use. A word that is none of these may be the secret itself.
@@ -45,7 +46,6 @@ _OPAQUE = re.compile(r"[A-Za-z0-9_+/~-]{32,}={0,2}")
 _HEX = re.compile(r"[0-9a-fA-F]{32,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-_QUERY_VALUE = re.compile(r"=[^&]+")
 MAX_QUERIES = 64  # sets of parameter names remembered for a form of heads
 
 
@@ -55,7 +55,7 @@ def auth_kinds(request: Head) -> tuple[str, ...]:
     form, target = request.form, request.target
     if form is None or not target.startswith("/") or ":" in target.partition("?")[0]:
         return _auth_kinds(request)
-    names = _QUERY_VALUE.sub("=1", target.partition("?")[2])
+    names = without_values(target.partition("?")[2])
     kinds = form.auth.get(names)
     if kinds is None:
         if len(form.auth) >= MAX_QUERIES:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from wsaudit.http.form import Form, find_form, known_form, remember_form, taken_apart
+from wsaudit.http.form import Form, find_form, remember_form, start_of, taken_apart
 
 MAX_HEAD = 64 * 1024
 MAX_NAMES = 4096  # different spellings of field names that are remembered: real traffic has some hundred
@@ -242,33 +242,39 @@ def parse_head(
         head = Head(kind, raw, start, None, offset, time, packet, end_time, end_packet)
         head._lower = lower
         return head
-    line, key, values = taken_apart(raw)
-    form = known_form(key)
-    if form is not None:
-        parsed = form.start or _parse_plain_request_line(line)
-        if parsed is not None:
-            return Head(form.kind, raw, parsed, None, offset, time, packet, end_time, end_packet, form, values)
+    begin = start_of(raw)
+    known = _head_of_known_form(raw, begin, len(raw), offset, time, packet, end_time, end_packet)
+    if known is not None:
+        return known
     head = _parse_line_by_line(raw, offset, time, packet, end_time, end_packet)
     if not head.oddities:
-        head.form = remember_form(key, head.kind, head.fields, _start_of(head))
+        head.form = remember_form(taken_apart(raw[begin:])[0], head.kind, head.fields, _start_of(head))
     return head
 
 
-def recognise_head(data: bytes, offset: int, time: int, packet: int) -> Head | None:
+def recognise_head(data: bytes, offset: int, time: int, packet: int, max_head: int = MAX_HEAD) -> Head | None:
     """The head that a chunk of the stream begins with, if all of it is there, it has a form that was met before, and no body
     can follow. None says nothing about the chunk."""
     end = data.find(b"\r\n\r\n") + 4
-    start = 0 if data.startswith(b"HTTP/") else data.find(b"\r\n", 0, end)
-    if end < 4 or start < 0 or (b"ebSocket" not in data and b"ebsocket" not in data):
+    if not 4 <= end <= max_head or (b"ebSocket" not in data and b"ebsocket" not in data):
         return None
-    found = find_form(data, start, end)
-    if found is None or not found[0].bodyless:
+    head = _head_of_known_form(data, start_of(data), end, offset, time, packet, time, packet)
+    return head if head is not None and head.form is not None and head.form.bodyless else None
+
+
+def _head_of_known_form(
+    data: bytes, begin: int, end: int, offset: int, time: int, packet: int, end_time: int, end_packet: int
+) -> Head | None:
+    """The head in data[:end]; its form begins at `begin`."""
+    found = find_form(data, begin, end)
+    if found is None:
         return None
     form, values = found
-    parsed = form.start or _parse_plain_request_line(data[:start])
-    if parsed is None:
+    start = form.start or _parse_plain_request_line(data[:begin])
+    if start is None:
         return None
-    return Head(form.kind, data[:end], parsed, None, offset, time, packet, time, packet, form, values)
+    raw = data if end == len(data) else data[:end]
+    return Head(form.kind, raw, start, None, offset, time, packet, end_time, end_packet, form, values)
 
 
 def _start_of(head: Head) -> tuple[str, str, str, int, str] | None:

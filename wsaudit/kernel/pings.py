@@ -1,7 +1,7 @@
 """The Pings and Pongs of one endpoint, paired (RFC 6455 §5.5.2, §5.5.3).
 
 Heartbeats are most of the control frames of long connections, so the frame scanner hands them over here without a call into
-Python: a pair costs what a pair of data frames costs. Nothing is judged.
+Python. Nothing is judged.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 from itertools import count
 from typing import Any
 
+from wsaudit.http.form import without_values
 from wsaudit.http.head import Head
 from wsaudit.session import Session
 
@@ -16,7 +17,6 @@ READ = frozenset(
         "sec-websocket-protocol", "sec-websocket-extensions", "www-authenticate", "location",
     }
 )  # fmt: skip
-QUERY_VALUE = re.compile(r"=[^&]+")
 KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")  # sixteen bytes in canonical base64
 
 
@@ -84,4 +84,4 @@ def target_signature(target: str) -> str:
     if not target.startswith("/") or "#" in target:
         return target
     mark = target.find("?")
-    return "/" if mark < 0 else QUERY_VALUE.sub("=1", target[mark:])
+    return "/" if mark < 0 else without_values(target[mark:])
