@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,14 +169,20 @@ def exactness(candidates: list[Peer], capture: Path, scratch: Path) -> str:
     return ""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def arguments(description: str | None, captures: Sequence[str], runs: int) -> argparse.ArgumentParser:
+    """The options that every benchmark has; `captures` are those to choose from."""
+    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--runs", type=int, default=5, metavar="ROUNDS")
-    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=SCENARIOS, metavar="SCENARIO")
-    parser.add_argument("--peers", nargs="+", metavar="PEER", help="by default all whose tool is installed")
+    parser.add_argument("--runs", type=int, default=runs, metavar="ROUNDS")
+    parser.add_argument("--only", nargs="+", choices=captures, default=captures, metavar="CAPTURE")
     parser.add_argument("--budget", type=float, default=120.0, metavar="SECONDS", help="of each peer on each capture")
     parser.add_argument("--folder", type=Path, help="keep the captures here (default: a temporary folder)")
+    return parser
+
+
+def main() -> None:
+    parser = arguments(__doc__, SCENARIOS, runs=5)
+    parser.add_argument("--peers", nargs="+", metavar="PEER", help="by default all whose tool is installed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wsaudit-benchmark-") as temporary:
         scratch = Path(temporary)

@@ -12,7 +12,6 @@ cipher library from Python can be faster. After the runs the JSON report must te
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
 import shutil
@@ -26,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from struct import pack
 
-from run import Peer, alternate, lean_tshark, measure, wsaudit  # type: ignore[import-not-found]
+from run import Peer, alternate, arguments, lean_tshark, measure, wsaudit  # type: ignore[import-not-found]
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -190,13 +189,7 @@ def told(capture: Path, keys: Path, scratch: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--runs", type=int, default=3, metavar="ROUNDS")
-    parser.add_argument("--only", nargs="+", choices=ROWS, default=ROWS, metavar="ROW")
-    parser.add_argument("--budget", type=float, default=120.0, metavar="SECONDS", help="of each peer on each capture")
-    parser.add_argument("--folder", type=Path, help="keep the captures here (default: a temporary folder)")
-    options = parser.parse_args()
+    options = arguments(__doc__, ROWS, runs=3).parse_args()
     with tempfile.TemporaryDirectory(prefix="wsaudit-benchmark-") as temporary:
         scratch = Path(temporary)
         folder = (options.folder or scratch).resolve()
