@@ -91,6 +91,17 @@ def test_so_does_one_with_gaps() -> None:
     assert left_over() == before
 
 
+def test_blocks_that_overlap_are_patient_until_the_last_ends() -> None:
+    before = gc.get_threshold()
+    one, other = patient(), patient()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert gc.get_threshold()[0] == PATIENCE
+    other.__exit__(None, None, None)
+    assert gc.get_threshold() == before
+
+
 def test_the_callers_settings_come_back() -> None:
     before = gc.get_threshold()
     with patient():

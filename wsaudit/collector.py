@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 PATIENCE = 1_000_000
 """New objects that a cycle in them may wait for: those of more than 100,000 connections."""
@@ -21,12 +22,20 @@ def be_patient() -> None:
     gc.set_threshold(PATIENCE, 20, 50)
 
 
+_lock = Lock()
+_within: list[tuple[int, int, int]] = []  # the caller's settings, once for each `with` block that is open in some thread
+
+
 @contextmanager
 def patient() -> Iterator[None]:
-    """The same until the end of the `with` block."""
-    before = gc.get_threshold()
-    be_patient()
+    """The same until the end of the `with` block; where several threads are in one, until the last is at its end."""
+    with _lock:
+        _within.append(_within[0] if _within else gc.get_threshold())
+        be_patient()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        with _lock:
+            before = _within.pop()
+            if not _within:
+                gc.set_threshold(*before)

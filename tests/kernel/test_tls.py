@@ -182,3 +182,24 @@ def test_what_the_kernel_takes_makes_no_difference(name: str, change: Any) -> No
     taken = found(capture, name)
     with patch.object(TlsTunnel, "reader", return_value=None):
         assert found(capture, name) == taken
+
+
+@pytest.mark.parametrize("kernel", ["pure_kernel", "compiled_kernel"])
+def test_a_record_opened_meanwhile_leaves_the_one_being_scanned_alone(kernel: str, request: pytest.FixtureRequest) -> None:
+    """As when another thread takes its turn while Python hears of a control frame."""
+    modules = request.getfixturevalue(kernel)
+    other = modules.tls.Aead(CIPHER.decrypt_into, IV, AEAD_TLS13, 16)
+    disturbing = seal(AEAD_TLS13, 9, b"\xff" * 500)[HEADER_SIZE:]
+    opened = []
+
+    class Listener:
+        def control(self, *_: object) -> None:
+            opened.append(other.open(9, 23, 0x0303, disturbing))
+
+    reader = modules.tls.RecordReader(modules.tls.RecordCounts(), 0, b"", 0)
+    scanner = modules.frames.Scanner(1, Listener())
+    reader.open_with(modules.tls.Aead(CIPHER.decrypt_into, IV, AEAD_TLS13, 16), 0, scanner, [0, 0])
+    data = seal(AEAD_TLS13, 0, frame(9, b"") + frame(1, b"a text that stays what it was"))
+    assert feed(modules, reader, data, [len(data)]) == len(data)
+    assert opened == [(23, b"\xff" * 500)]
+    assert (scanner.text_messages, scanner.bad_text) == (1, 0)

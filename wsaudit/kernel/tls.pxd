@@ -10,8 +10,19 @@ cdef int LARGEST_BODY
 cdef int SMALL_RECORD
 cdef int AEAD_TLS13
 cdef int AEAD_EXPLICIT
-cdef Buffer SCRATCH
-cdef object SCRATCH_VIEW
+cdef list SPARE
+
+
+cdef class Scratch:
+    cdef Buffer buffer
+    cdef object view
+    cdef object out
+
+    cdef room(self, long long size)
+    cdef long long without_padding(self, long long size) except -2
+
+
+cdef Scratch borrow()
 
 
 cdef class RecordCounts:
@@ -25,7 +36,6 @@ cdef class RecordCounts:
 
 cdef class Aead:
     cdef object decrypt_into
-    cdef object out
     cdef readonly int form
     cdef bytearray iv
     cdef bytearray nonce
@@ -33,19 +43,18 @@ cdef class Aead:
     cdef int overhead
     cdef readonly int smallest
 
-    @cython.locals(size="long long")
+    @cython.locals(scratch=Scratch, size="long long")
     cpdef open(self, unsigned long long sequence, int kind, int version, body)
     cpdef plain_length(self, long long length)
 
     @cython.locals(length="long long", size="long long")
-    cdef long long unseal(self, unsigned long long sequence, int kind, int version, body) except -2
+    cdef long long unseal(self, Scratch scratch, unsigned long long sequence, int kind, int version, body) except -2
 
     @cython.locals(i="int")
     cdef write_nonce(self, unsigned long long sequence)
     cdef write_header(self, int at, int kind, int version, long long length)
 
 
-cdef long long without_padding(long long size) except -2
 cdef int record_size(int kind, int major, int length)
 
 
@@ -64,11 +73,11 @@ cdef class RecordReader:
 
     cpdef open_with(self, Aead aead, unsigned long long sequence, Scanner scanner, list ends)
 
-    @cython.locals(base="long long", left="long long", due="long long", size="long long", version="int")
+    @cython.locals(scratch=Scratch, base="long long", left="long long", due="long long", size="long long", version="int")
     cpdef long long feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
     @cython.locals(held=bytearray, have="long long", size="long long")
     cdef long long due(self) except -1
 
     @cython.locals(aead=Aead, size="long long")
-    cdef bint take(self, body, int version, long long tcp_end, long long time, long long packet) except *
+    cdef bint take(self, Scratch scratch, body, int version, long long tcp_end, long long time, long long packet) except *

@@ -26,9 +26,39 @@ LARGEST_BODY = (1 << 14) + 2048  # RFC 5246 §6.2.3; TLS 1.3 allows less
 pack_header = Struct(">BHH").pack_into
 pack_number = Struct(">Q").pack_into
 
-# Plaintext is scanned here: to make a Buffer for each record takes as long as to open it.
-SCRATCH = Buffer(bytearray(LARGEST_BODY))
-SCRATCH_VIEW = memoryview(SCRATCH.raw)
+
+class Scratch:
+    """Where plaintext is written and scanned: to make a Buffer for each record takes as long as to open it."""
+
+    __slots__ = ("buffer", "out", "view")
+
+    def __init__(self) -> None:
+        self.buffer = Buffer(bytearray(LARGEST_BODY))
+        self.view = memoryview(self.buffer.raw)
+        self.out = self.view  # as long as the last plaintext
+
+    def room(self, size: int) -> memoryview:
+        """Its first `size` bytes, to write to."""
+        if len(self.out) != size:
+            self.out = self.view[:size]
+        return self.out
+
+    def without_padding(self, size: int) -> int:
+        """How many of the first `size` bytes are left without the zeros at their end."""
+        while size > 0 and self.buffer.b[size - 1] == 0:
+            size -= 1
+        return size
+
+
+SPARE: list[Scratch] = []  # one for each thread that ever audited at the same time as others
+
+
+def borrow() -> Scratch:
+    """A scratch that nobody else writes to until it is in SPARE again."""
+    try:
+        return SPARE.pop()
+    except IndexError:
+        return Scratch()
 
 
 class RecordCounts:
@@ -59,7 +89,7 @@ class Aead:
     """Opens the records of one direction under one key. `decrypt_into` is that of a cipher of `cryptography`; `iv` are the 12
     bytes (AEAD_EXPLICIT: 4) of the key schedule. No repr: it holds secrets."""
 
-    __slots__ = ("additional", "decrypt_into", "form", "iv", "nonce", "out", "overhead", "smallest")
+    __slots__ = ("additional", "decrypt_into", "form", "iv", "nonce", "overhead", "smallest")
 
     def __init__(self, decrypt_into: Callable[[Any, Any, Any, Any], object], iv: bytes, form: int, tag_length: int) -> None:
         self.decrypt_into = decrypt_into
@@ -69,27 +99,26 @@ class Aead:
         self.additional = bytearray(5 if form == AEAD_TLS13 else 13)
         self.overhead = tag_length + (8 if form == AEAD_EXPLICIT else 0)
         self.smallest = self.overhead + (1 if form == AEAD_TLS13 else 0)  # bytes of the smallest body
-        self.out = SCRATCH_VIEW
 
     def open(self, sequence: int, kind: int, version: int, body: bytes | bytearray | memoryview) -> tuple[int, bytes] | None:
         """(content type, plaintext) of a record, or None when its authentication fails."""
-        size = self.unseal(sequence, kind, version, body)
-        if size < 0:
-            return None
-        if self.form == AEAD_TLS13:
-            size = without_padding(size) - 1
-            if size < 0:
-                return 0, b""
-            kind = SCRATCH.b[size]
-        return kind, bytes(SCRATCH.raw[:size])
+        scratch = borrow()
+        size = self.unseal(scratch, sequence, kind, version, body)
+        if size >= 0 and self.form == AEAD_TLS13:
+            size = scratch.without_padding(size) - 1
+            kind = scratch.buffer.b[size] if size >= 0 else 0
+            size = max(size, 0)
+        found = None if size < 0 else (kind, bytes(scratch.buffer.raw[:size]))
+        SPARE.append(scratch)
+        return found
 
     def plain_length(self, length: int) -> int | None:
         """The plaintext bytes in a body of `length`; None when padding hides it."""
         return None if self.form == AEAD_TLS13 else max(0, length - self.overhead)
 
-    def unseal(self, sequence: int, kind: int, version: int, body: bytes | bytearray | memoryview) -> int:
-        """Write what a record's body protects, of TLS 1.3 with content type and padding, to SCRATCH; returns its size, or -1 when
-        the record is not authentic."""
+    def unseal(self, scratch: Scratch, sequence: int, kind: int, version: int, body: bytes | bytearray | memoryview) -> int:
+        """Write what a record's body protects, of TLS 1.3 with content type and padding, to `scratch`; returns its size, or -1
+        when the record is not authentic."""
         length = len(body)
         size = length - self.overhead
         if length < self.smallest or length > LARGEST_BODY:
@@ -105,10 +134,8 @@ class Aead:
             body = body[8:]
         else:
             self.write_nonce(sequence)
-        if len(self.out) != size:
-            self.out = SCRATCH_VIEW[:size]
         try:
-            self.decrypt_into(self.nonce, body, self.additional, self.out)
+            self.decrypt_into(self.nonce, body, self.additional, scratch.room(size))
         except Exception:  # InvalidTag, mostly; `cryptography` is not imported before there is a key
             return -1
         return size
@@ -130,13 +157,6 @@ class Aead:
         self.additional[at + 2] = version & 0xFF
         self.additional[at + 3] = length >> 8
         self.additional[at + 4] = length & 0xFF
-
-
-def without_padding(size: int) -> int:
-    """How many of the first `size` bytes of SCRATCH are left without the zeros at their end."""
-    while size > 0 and SCRATCH.b[size - 1] == 0:
-        size -= 1
-    return size
 
 
 def record_size(kind: int, major: int, length: int) -> int:
@@ -181,6 +201,7 @@ class RecordReader:
         """Take buffer[pos:end], the next bytes of the stream; returns the position in front of what it leaves, which goes on
         from `held`."""
         base = self.offset - pos
+        scratch = None if self.aead is None else borrow()
         while pos < end:
             left = end - pos
             if self.skip > 0:
@@ -203,7 +224,7 @@ class RecordReader:
                 self.held += buffer.raw[pos : pos + size]
                 if size == due and len(self.held) > HEADER_SIZE:
                     version = self.held[1] << 8 | self.held[2]
-                    if not self.take(self.held[HEADER_SIZE:], version, base + pos + size, time, packet):
+                    if not self.take(scratch, self.held[HEADER_SIZE:], version, base + pos + size, time, packet):
                         del self.held[len(self.held) - size :]
                         break
                     self.held = bytearray()
@@ -220,13 +241,15 @@ class RecordReader:
                 if size <= left:
                     version = buffer.b[pos + 1] << 8 | buffer.b[pos + 2]
                     body = buffer.raw[pos + HEADER_SIZE : pos + size]
-                    if not self.take(body, version, base + pos + size, time, packet):
+                    if not self.take(scratch, body, version, base + pos + size, time, packet):
                         break
                     pos += size
                     continue
             self.held += buffer.raw[pos:end]
             pos = end
         self.offset = base + pos
+        if scratch is not None:
+            SPARE.append(scratch)
         return pos
 
     def due(self) -> int:
@@ -238,21 +261,21 @@ class RecordReader:
         size = record_size(held[0], held[1], held[3] << 8 | held[4])
         return size - have if size > have else 0
 
-    def take(self, body: bytes | bytearray, version: int, tcp_end: int, time: int, packet: int) -> bool:
+    def take(self, scratch: Scratch | None, body: bytes | bytearray, version: int, tcp_end: int, time: int, packet: int) -> bool:
         """Open one record and scan what it carries. False: it is not authentic, or of another content type."""
         aead = self.aead
-        if aead is None:
+        if aead is None or scratch is None:
             return False
-        size = aead.unseal(self.sequence, APPLICATION_DATA, version, body)
+        size = aead.unseal(scratch, self.sequence, APPLICATION_DATA, version, body)
         if size < 0:
             return False
         if aead.form == AEAD_TLS13:
-            size = without_padding(size) - 1
-            if size < 0 or SCRATCH.b[size] != APPLICATION_DATA:
+            size = scratch.without_padding(size) - 1
+            if size < 0 or scratch.buffer.b[size] != APPLICATION_DATA:
                 return False
         self.sequence += 1
         self.counts.add_application(len(body))
         if size > 0:
             self.ends[self.side] = tcp_end
-            self.scanner.feed(SCRATCH, 0, size, time, packet)
+            self.scanner.feed(scratch.buffer, 0, size, time, packet)
         return True
