@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from wsaudit.report.groups import RuleGroup, group_findings
+from wsaudit.report.groups import RuleGroup
 
 HOSTILE = {
     "html": "</script><script>alert(1)</script><img src=x onerror=alert(2)>",
@@ -435,3 +435,16 @@ def make_empty(**seen: Any) -> FakeReport:
     report.inputs[0].update(packets=120, bytes=18231)
     report.summary["seen"].update(seen)
     return report
+
+
+def group_findings(findings: Iterable[dict[str, Any]]) -> list[RuleGroup]:
+    """The groups of findings in the JSON report's shape, in the order in which they begin."""
+    groups: dict[tuple[str, str], RuleGroup] = {}
+    for finding in findings:
+        key = (finding["rule"], finding["verdict"])
+        if key not in groups:
+            groups[key] = RuleGroup(finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding)
+        groups[key].faults[finding["at_fault"]] += 1
+        if finding["connection"]:
+            groups[key].connections.add(finding["connection"])
+    return list(groups.values())

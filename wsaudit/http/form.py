@@ -70,7 +70,7 @@ class Form:
 
 
 _FORMS: dict[Key, Form] = {}
-_RECENT: tuple[list[Form], list[Form]] = ([], [])  # of requests, of responses: the last one first
+_RECENT: list[tuple[Form, ...]] = [(), ()]  # of requests, of responses: the last one first
 
 
 def taken_apart(head: bytes) -> tuple[Key, list[bytes]]:
@@ -89,19 +89,17 @@ def start_of(data: bytes) -> int:
 def find_form(data: bytes, start: int, end: int) -> tuple[Form, list[bytes]] | None:
     """The form, met before, of the head in data[:end], and the values between its pieces. `start`: where it begins."""
     recent = _RECENT[not start]
-    for turn, form in enumerate(recent):
+    for form in recent:
         values = values_between(form.literals, data, start, end)
         if values is not None:
-            if turn:
-                del recent[turn]
-                recent.insert(0, form)
+            if form is not recent[0]:
+                _RECENT[not start] = (form, *[each for each in recent if each is not form])
             return form, values
     key, values = taken_apart(data[start:end])
     found = _FORMS.get(key)
     if found is None:
         return None
-    recent.insert(0, found)
-    del recent[RECENT:]
+    _RECENT[not start] = (found, *recent[: RECENT - 1])
     return found, values
 
 
@@ -146,5 +144,4 @@ def without_values(query: str) -> str:
 
 def forget_forms() -> None:
     _FORMS.clear()
-    for recent in _RECENT:
-        recent.clear()
+    _RECENT[:] = [(), ()]

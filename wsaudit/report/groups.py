@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,16 +31,3 @@ class RuleGroup:
         """Who is at fault: "fault of the client", "fault of client and server"."""
         names = [name for name, _ in self.faults.most_common()]
         return f"fault of the {names[0]}" if len(names) == 1 else f"fault of {', '.join(names[:-1])} and {names[-1]}"
-
-
-def group_findings(findings: Iterable[dict[str, Any]]) -> list[RuleGroup]:
-    """The groups of findings in the JSON report's shape, in the order in which they begin."""
-    groups: dict[tuple[str, str], RuleGroup] = {}
-    for finding in findings:
-        key = (finding["rule"], finding["verdict"])
-        if key not in groups:
-            groups[key] = RuleGroup(finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding)
-        groups[key].faults[finding["at_fault"]] += 1
-        if finding["connection"]:
-            groups[key].connections.add(finding["connection"])
-    return list(groups.values())
