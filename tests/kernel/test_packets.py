@@ -251,6 +251,8 @@ def test_damaged_headers_are_counted(change: tuple[int, int]) -> None:
         (b"\x81\x00", False),
         (b"\x17\x03\x03", False),
         (b"\r\n", True),
+        (b"\r\n" + GET, True),  # RFC 9112 §2.2
+        (b"\r\n\r\nSSH-2.0", False),
     ],
 )
 def test_first_bytes_behind_a_syn(first: bytes, followed: bool) -> None:

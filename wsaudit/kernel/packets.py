@@ -425,6 +425,10 @@ class Decoder:
                 return -1  # a keep-alive probe
             return 1 if ahead < 65536 else 0  # the first segment is late or lost
         c = buffer.b[start]
+        while has_syn and n > 1 and (c == 13 or c == 10):  # empty lines before a request (RFC 9112 §2.2)
+            start += 1
+            n -= 1
+            c = buffer.b[start]
         d = buffer.b[start + 1] if n > 1 else -1
         if c == 0x16 or (not has_syn and 0x14 <= c <= 0x17):
             return 1 if d == 3 or d < 0 else 0
@@ -433,7 +437,7 @@ class Decoder:
                 return 1
             word = bytes(buffer.raw[start : start + 4])
             return 1 if word in METHODS else 0
-        if (c == 13 or c == 10) and has_syn and n < 8:
+        if has_syn and (c == 13 or c == 10):
             return 1
         if has_syn:
             return 1 if self.other[e] >= 0 and self.state[self.other[e]] == ACTIVE else 0

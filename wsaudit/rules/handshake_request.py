@@ -284,9 +284,9 @@ def bad_subprotocol_offer(request: Head) -> str | None:
     lines = request.get_all("sec-websocket-protocol")
     if not lines:
         return None
-    names = [name.strip(" \t") for line in lines for name in line.split(",")]
-    if not all(names):
-        return "an offered subprotocol is empty"
+    names = [name for line in lines for element in line.split(",") if (name := element.strip(" \t"))]
+    if not names:
+        return "the list of subprotocols is empty"  # an empty element beside others is a reader's to accept (RFC 9110 §5.6.1)
     alien = sorted({character for name in names for character in TOKEN.sub("", name)})
     if alien:
         return f"an offered subprotocol holds {', '.join(repr(character) for character in alien[:5])}"

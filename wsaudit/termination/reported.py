@@ -102,7 +102,9 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return nothing_received(session, side, end, conditions, library)
     if got.lost:
         return UNKNOWN
-    if not acceptable(got) and not (sent is not None and sent.code == got.code and end.initiator == side):
+    if not (acceptable(got) and (sent or well_framed(got, findings))) and not (
+        sent is not None and sent.code == got.code and end.initiator == side
+    ):
         conditions.add("illegal-code")
         return with_note(Reported(ABNORMAL, False, sent is not None), library, side, conditions, got.code, sent and sent.code)
     if got.code is None:
@@ -168,7 +170,7 @@ def failed_itself(session: Session, side: int, end: Wire, findings: list[Finding
     if sent.code not in FAILURES:
         return False
     if got is not None and end.initiator != side:
-        return not acceptable(got)
+        return not acceptable(got) or not well_framed(got, findings)
     if sent.code == 1009 and oversized(peer, sent):
         return True
     return offence(findings, 1 - side, sent.place.time) is not None
@@ -219,6 +221,14 @@ def overtaken(session: Session, side: int, got: CloseFrame, sent: CloseFrame | N
 def acceptable(close: CloseFrame) -> bool:
     """May an endpoint take this Close (RFC 6455 §5.5.1, §7.4)?"""
     return close.length != 1 and close.length <= LONGEST and is_legal(close.code) and is_text(close.reason)
+
+
+def well_framed(close: CloseFrame, findings: list[Finding]) -> bool:
+    """Is the frame of this Close as it should be: masked or not, with no reserved bit, in one piece?"""
+    return not any(
+        finding.rule in FAULTS and finding.side == close.side and finding.place.offset == close.place.offset
+        for finding in findings
+    )
 
 
 def is_legal(code: int | None) -> bool:
