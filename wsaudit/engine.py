@@ -15,7 +15,7 @@ from wsaudit.capture.source import Named, expand, name_of
 from wsaudit.collector import patient
 from wsaudit.errors import InputError
 from wsaudit.guard import where
-from wsaudit.http.head import Head
+from wsaudit.http.head import parse_head
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import (
@@ -30,7 +30,7 @@ from wsaudit.model import (
     packet_number,
 )
 from wsaudit.options import Options
-from wsaudit.pipeline import Pipeline
+from wsaudit.pipeline import Pipeline, Sent
 from wsaudit.session import Session
 from wsaudit.tls.keylog import KeyStore
 
@@ -215,8 +215,8 @@ class Pass:
         if self.audit.seen["limit_hits"] <= MAX_LIMIT_HITS:
             self.audit.notices.append(Notice(packet_input(packet), packet_number(packet), text))
 
-    def count_request(self) -> None:
-        self.audit.seen["http_requests"] += 1
+    def count_requests(self, number: int) -> None:
+        self.audit.seen["http_requests"] += number
 
     def count_tls(self, facts: TlsFacts) -> None:
         """One TLS connection is over: was it opened, and if not, why not?"""
@@ -227,26 +227,28 @@ class Pass:
         else:
             seen[f"tls_closed {facts.why_not or facts.handshake_failed or 'unknown'}"] += 1
 
-    def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None:
-        gets = self.audit.plain_gets
-        if "text/html" in (request.get("accept") or ""):  # a browser loading a page
+    def plain_get(self, flow: Flow, client: int, request: Sent, status: int, time: int, packet: int) -> None:
+        raw, started, first = request
+        if b"text/html" in raw and "text/html" in (parse_head(raw).get("accept") or ""):  # a browser loading a page
             return
         self.audit.seen["plain_gets"] += 1
+        gets = self.audit.plain_gets
         if len(gets) >= MAX_PLAIN_GETS:
             return
+        head = parse_head(raw)
         ends = ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
         gets.append(
             PlainGet(
                 ends[client],
                 ends[1 - client],
-                request.target,
-                request.get("host"),
-                request.get("user-agent"),
-                response.status,
-                request.time,
-                request.packet,
-                response.time,
-                response.packet,
+                head.target,
+                head.get("host"),
+                head.get("user-agent"),
+                status,
+                started,
+                first,
+                time,
+                packet,
             )
         )
 

@@ -15,7 +15,8 @@ from wsaudit.http.head import Head, recognise_head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, RECORDS
+from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, READER
+from wsaudit.kernel.exchanges import Exchanges, HttpReader
 from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
 from wsaudit.model import CLIENT, SERVER, SIDES, Place
 from wsaudit.options import Limits, Options
@@ -39,6 +40,9 @@ EARLY = 16  # chunks of client bytes before the answer whose acknowledgements ar
 MIDSTREAM_CHUNKS = 64  # segments looked at before a flow without handshake is given up
 
 
+Sent = tuple[bytes, int, int]  # a head, its time and packet
+
+
 class Sink(Protocol):
     """Where a pipeline's results go: the audit that runs it."""
 
@@ -49,9 +53,9 @@ class Sink(Protocol):
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None: ...
     def forget(self, flow: Flow) -> None: ...
     def internal_error(self, flow: Flow, error: Exception) -> None: ...
-    def count_request(self) -> None: ...
+    def count_requests(self, number: int) -> None: ...
     def count_tls(self, facts: TlsFacts) -> None: ...
-    def plain_get(self, flow: Flow, client: int, request: Head, response: Head) -> None: ...
+    def plain_get(self, flow: Flow, client: int, request: Sent, status: int, time: int, packet: int) -> None: ...
     def limit_hit(self, packet: int, text: str) -> None: ...
 
 
@@ -63,6 +67,7 @@ class Pipeline:
         "chunks_seen",
         "client",
         "early",
+        "exchanges",
         "flow",
         "http",
         "informational",
@@ -99,7 +104,8 @@ class Pipeline:
         self.plain_offset = [0, 0]
         self.check_early = False
         self.response_end = 0
-        self.plain: Head | None = None  # a GET that asks for no upgrade and waits for its answer
+        self.plain: Sent | None = None  # a GET that asks for no upgrade and waits for its answer
+        self.exchanges: Exchanges | None = None  # what the kernel follows of HTTP
 
     # -- what the kernel calls -------------------------------------------------------------
 
@@ -111,6 +117,8 @@ class Pipeline:
             self.take_back(i, stream)
             self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet))
         else:
+            if self.exchanges is not None:
+                self.take_back_http(i, offset)
             self.bytes_in(i, data, offset, time, packet)
             if self.tunnel is None:
                 self.set_mode(i, stream)
@@ -120,7 +128,7 @@ class Pipeline:
         if self.state == OPEN:
             if self.resync[i] is None and not (self.check_early and i == self.client):
                 stream.mode = FRAMES
-        elif self.state == HTTP:
+        elif self.state == HTTP and self.exchanges is None and not self.lend_http():
             http = self.http[i]
             if http is not None and http.skip:
                 stream.mode = DROP
@@ -134,6 +142,8 @@ class Pipeline:
             self.take_back(i, stream)
             self.tls_events(i, self.tunnel.gap(i ^ self.client, offset, length, time, packet))
         else:
+            if self.exchanges is not None:
+                self.take_back_http(i, offset)
             self.gap_in(i, offset, length, time, packet)
 
     @guarded
@@ -159,6 +169,7 @@ class Pipeline:
             for event in tunnel.finish():
                 self.tls_event(event)
             self.sink.count_tls(tunnel.facts)
+        self.end_exchanges()
         if self.state == HTTP and self.request is not None and self.early and not self.streams[1 - self.client].fin_taken:
             self.assume_accepted()  # a FIN in its place says that nothing of the answer is missing
         if self.session is not None:
@@ -210,7 +221,7 @@ class Pipeline:
             scanner, ends = session.parties[side].frames, session.tcp_end
         stream.reader = tunnel.reader(side, stream.offset, scanner, ends)
         if stream.reader is not None:
-            stream.mode = RECORDS
+            stream.mode = READER
         elif self.state == OVER:
             stream.mode = DROP
             stream.skip = -1
@@ -288,6 +299,8 @@ class Pipeline:
         """The first bytes of a flow: what is it?"""
         if i == self.client and self.usual_request(data, offset, time, packet):
             return
+        if self.client in (-1, i) and self.tunnel is None and self.plain_request(i, data, time, packet):
+            return
         if looks_like_request(data) or looks_like_response(data):
             self.state = HTTP
             self.http_in(i, data, offset, time, packet)
@@ -314,7 +327,7 @@ class Pipeline:
         if head is None or len(head.raw) != len(data) or not is_upgrade_request(head):
             return False
         self.state = HTTP
-        self.sink.count_request()
+        self.sink.count_requests(1)
         self.pending = [True]
         self.request = head
         self.new_session(head)
@@ -328,6 +341,80 @@ class Pipeline:
         head.method = self.request.method
         self.response_in(i, head, (data[len(head.raw) :], head.end, time, packet))
         return True
+
+    # -- exchanges that have nothing to do with WebSockets -------------------------------------------------------------
+
+    def plain_request(self, i: int, data: bytes, time: int, packet: int) -> bool:
+        """A chunk that is one whole request without an upgrade: the kernel takes it from here."""
+        exchanges = Exchanges(self, self.sink.options.limits.head)
+        requests = HttpReader(exchanges, False, 0)
+        if requests.feed(Buffer(data), 0, len(data), time, packet) < len(data):
+            return False
+        self.state = HTTP
+        self.client = i
+        self.lend_exchanges(exchanges, requests, HttpReader(exchanges, True, 0))
+        return True
+
+    def lend_exchanges(self, exchanges: Exchanges, requests: HttpReader, answers: HttpReader) -> None:
+        self.exchanges = exchanges
+        for i, reader in ((self.client, requests), (1 - self.client, answers)):
+            self.streams[i].reader = reader
+            self.streams[i].mode = READER
+
+    def lend_http(self) -> bool:
+        """Let the kernel go on where nothing is open, neither an upgrade nor another request."""
+        if self.session is not None or self.pending or self.plain is not None:
+            return False
+        rests = []
+        for i in (self.client, 1 - self.client):
+            http = self.http_side(i)
+            rest = None if http is None else http.rest(self.streams[i].offset)
+            if rest is None:
+                return False
+            rests.append(rest)
+        exchanges = Exchanges(self, self.sink.options.limits.head)
+        self.lend_exchanges(exchanges, HttpReader(exchanges, False, rests[CLIENT]), HttpReader(exchanges, True, rests[SERVER]))
+        return True
+
+    def take_back_http(self, i: int, offset: int) -> None:
+        """What comes next, at `offset` of side `i`, needs Python."""
+        offsets = [stream.offset for stream in self.streams]
+        offsets[i] = offset
+        asked, rests = self.end_exchanges()
+        for j, stream in enumerate(self.streams):
+            http = self.http_side(j)
+            if http is None:
+                continue
+            http.go_on(offsets[j], rests[j])
+            if rests[j] and j != i:
+                stream.mode = DROP
+                stream.skip = rests[j]
+            if j != self.client and asked is not None:
+                method = asked[0].partition(b" ")[0]
+                http.expect(method.decode("ascii"))
+                self.pending = [False]
+                self.plain = asked if method == b"GET" else None
+
+    def end_exchanges(self) -> tuple[Sent | None, list[int]]:
+        """The request that waits, and the bytes of each side up to its next message."""
+        exchanges, self.exchanges = self.exchanges, None
+        if exchanges is None:
+            return None, [0, 0]
+        self.sink.count_requests(exchanges.requests)
+        rests = []
+        for stream in self.streams:
+            rests.append(stream.reader.skip)
+            stream.reader = None
+            stream.mode = PYTHON
+        return (exchanges.asked, exchanges.time, exchanges.packet) if exchanges.asked else None, rests
+
+    @guarded
+    def answered(self, status: int, time: int, packet: int) -> None:
+        """The kernel saw the answer to a GET."""
+        exchanges = self.exchanges
+        if exchanges is not None:
+            asked = exchanges.asked, exchanges.time, exchanges.packet
+            self.sink.plain_get(self.flow, self.client, asked, status, time, packet)
 
     def http_side(self, i: int) -> HttpSide | None:
         http = self.http[i]
@@ -376,13 +463,13 @@ class Pipeline:
     def request_in(self, i: int, head: Head, http: HttpSide) -> None:
         if i != self.client:
             return
-        self.sink.count_request()
+        self.sink.count_requests(1)
         answers = self.http_side(1 - i)
         if answers is not None:
             answers.expect(head.method)
         upgrade = is_upgrade_request(head)
         if not upgrade and self.plain is None and head.method == "GET" and self.session is None:
-            self.plain = head
+            self.plain = head.raw, head.time, head.packet
         if self.pending is None:
             self.pending = [upgrade]
         elif len(self.pending) < 1000:
@@ -412,7 +499,7 @@ class Pipeline:
         upgrade = self.pending.pop(0) if self.pending else is_upgrade_response(head)
         if not upgrade:
             if self.plain is not None:
-                self.sink.plain_get(self.flow, self.client, self.plain, head)
+                self.sink.plain_get(self.flow, self.client, self.plain, head.status, head.time, head.packet)
                 self.plain = None
             return
         request = self.request

@@ -147,6 +147,19 @@ class HttpSide:
         self.offset = request.end
         self.stopped = "upgrade"
 
+    def rest(self, offset: int) -> int | None:
+        """At `offset` of the stream: bytes up to the next message, 0 between two. None: it is in something else than a body of
+        known length, or a request waits for its answer."""
+        if self.stopped or self._stop or self._queue or self._chunked or self._started[3] or self._state not in (_START, _BODY):
+            return None
+        return max(0, self._body_end - offset) if self._state == _BODY else 0
+
+    def go_on(self, offset: int, rest: int) -> None:
+        """Somebody else followed the stream from where `rest` was told up to `offset`, where it is `rest` bytes now."""
+        self.offset = offset
+        self._state = _BODY if rest else _START
+        self._body_end = offset + rest
+
     def feed(self, data: bytes, offset: int, time: int, packet: int) -> list[Event]:
         """The next chunk of the stream. Returns the heads that it completes, and facts, in stream order."""
         events: list[Event] = []

@@ -21,7 +21,7 @@ RECENT = 8  # last frames of a side that are kept for the ladder of an abnormal 
 PYTHON = 0  # owner.data(...): handshakes
 FRAMES = 1  # the frame scanner
 DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
-RECORDS = 3  # the reader of TLS records, which has its own scanner or only counts
+READER = 3  # a `Reader`: of TLS records, which has its own scanner or only counts, or of plain HTTP exchanges
 
 # What is kept of a heartbeat (kernel/pings.py).
 OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway

@@ -2,7 +2,7 @@ cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.frames cimport Scanner
-from wsaudit.kernel.tls cimport RecordReader
+from wsaudit.kernel.reader cimport Reader
 from wsaudit.kernel cimport inline_numbers as numbers
 
 cdef bint COMPILED
@@ -12,7 +12,7 @@ cdef long long FAR
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long MIRROR
 cdef int PATIENCE
-cdef int DROP, FRAMES, PYTHON, RECORDS
+cdef int DROP, FRAMES, PYTHON, READER
 cdef int SAMPLES
 
 
@@ -77,7 +77,7 @@ cdef class Stream:
     cdef public long long seg_ident
     cdef unsigned long long sample[32]
     cdef public Flow flow
-    cdef public RecordReader reader
+    cdef public Reader reader
     cdef readonly list gaps
     cdef public long long skip
     cdef public long long pending_bytes

@@ -13,7 +13,7 @@ from typing import Any
 
 from wsaudit.kernel import numbers
 from wsaudit.kernel.buffer import Buffer, zeros
-from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, RECORDS
+from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, READER
 
 COMPILED = not __file__.endswith(".py")
 M32 = 0xFFFFFFFF
@@ -362,7 +362,7 @@ class Stream:
         if self.mode == FRAMES:
             self.scanner.feed(buffer, pos, pos + n, time, packet)
             return
-        if self.mode == RECORDS:
+        if self.mode == READER:
             taken = self.reader.feed(buffer, pos, pos + n, time, packet) - pos
             if taken == n:
                 return

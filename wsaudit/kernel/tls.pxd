@@ -2,6 +2,7 @@ cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.frames cimport Scanner
+from wsaudit.kernel.reader cimport Reader
 
 cdef bint COMPILED
 cdef int APPLICATION_DATA
@@ -58,7 +59,7 @@ cdef class Aead:
 cdef int record_size(int kind, int major, int length)
 
 
-cdef class RecordReader:
+cdef class RecordReader(Reader):
     cdef RecordCounts counts
     cdef readonly bytearray held
     cdef readonly long long offset

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import AEAD_EXPLICIT, AEAD_TLS13, SMALL_RECORD
+from wsaudit.kernel.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,7 +167,7 @@ def record_size(kind: int, major: int, length: int) -> int:
     return HEADER_SIZE + length
 
 
-class RecordReader:
+class RecordReader(Reader):
     """Takes one side's records as long as they are of application data and, with a key, each is authentic.
 
     `held` is the beginning of a record whose rest has not come, `skip` how many bytes are still to come of one that is only
