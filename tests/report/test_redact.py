@@ -154,6 +154,18 @@ def test_pseudonyms_do_not_depend_on_the_order_of_questions() -> None:
     assert list(view.iter_connections())[49] == last
 
 
+SUSPICIOUS = st.sampled_from(
+    ["token", "Bearer", "Token", "sid", "eyJ", "?a", "=", ":", " ", "'", ".", "packet", " packet ", "7", "abcdefghij"]
+)
+
+
+@given(st.lists(SUSPICIOUS).map("".join), st.one_of(st.integers(0, 1 << 80).map(str), SUSPICIOUS))
+def test_a_sentence_is_looked_through_as_a_whole(said: str, last: str) -> None:
+    """Redactor.text remembers sentences without the packet that they end with."""
+    text = f"{said} packet {last}"
+    assert Redactor().text(text) == redact_reason(text)
+
+
 @pytest.mark.parametrize(
     "piece",
     ["-a", "=", ":", "token=", "Bearer ", "a.", "?", "eyJ", "eyJaaaa.", "1:", "//", ";a", "?a=", "&=", "Token===", "\\x00"],
