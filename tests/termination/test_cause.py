@@ -37,6 +37,41 @@ def test_a_faulty_acceptance_names_its_defects() -> None:
     assert "wrong-accept" in found.evidence
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=16"},
+        {"Sec-WebSocket-Extensions": "permessage-deflate;;=1"},
+        {"Sec-WebSocket-Protocol": ""},
+        {"X-Odd": "a\0b"},
+    ],
+)
+def test_a_client_that_leaves_at_a_faulty_acceptance_has_refused_it(headers: dict[str, str]) -> None:
+    offer = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    found = ending(gone(wire.Conversation().open().upgrade(request=offer, response=headers).ack(C), C))
+    assert (found.kind, found.cause) == ("failed", "handshake-invalid")
+    assert "the client left at once" in found.evidence
+    stayed = ending(gone(wire.Conversation().open().upgrade(request=offer, response=headers).ack(C).wait(5), C))
+    assert stayed.kind == "dropped"
+
+
+def test_a_server_that_waits_in_vain_was_refused() -> None:
+    opened = wire.Conversation().open().upgrade(response={"Sec-WebSocket-Accept": "wrong"})
+    assert ending(gone(opened.ack(C).wait(10), S)).kind == "failed"
+
+
+@pytest.mark.parametrize(("agent", "kind"), [("undici", "failed"), ("Python/3.11 aiohttp/3.14.5", "dropped")])
+def test_who_checks_a_subprotocol_refuses_it_in_silence(agent: str, kind: str) -> None:
+    opened = wire.Conversation().open().upgrade(request={"User-Agent": agent}, response={"Sec-WebSocket-Protocol": "chat"})
+    assert ending(gone(opened.ack(C).wait(10), S)).kind == kind
+
+
+def test_who_does_not_answer_a_close_has_not_taken_the_acceptance() -> None:
+    opened = wire.Conversation().open().upgrade(response={"Sec-WebSocket-Protocol": "chat"})
+    found = ending(gone(opened.ack(C).wait(2).close(S, 1000).ack(C).wait(2), S))
+    assert (found.kind, found.client) == ("failed", (1006, False, True))
+
+
 def test_no_answer_at_all() -> None:
     found = ending(gone(asked().ack(S).wait(10), C))
     assert (found.kind, found.client) == ("failed", (1006, False, True))

@@ -130,6 +130,9 @@ def failed(session: Session, end: Wire) -> Verdict:
             (),
             CONFIRM["handshake-invalid"],
         )
+    if end.repelled is not None:
+        fact = f"the client left at once, without a frame, when it had the 101: {end.repelled.detail}"
+        return Verdict("handshake-invalid", 0.85, (fact, ended), (("abrupt-exit", 0.2),), CONFIRM["handshake-invalid"])
     server = session.server.stream
     if session.tls is not None and session.tls.alerts and any(alert.is_fatal for alert in session.tls.alerts):
         alert = next(alert for alert in session.tls.alerts if alert.is_fatal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SECOND, SERVER
+from wsaudit.termination.endpoints import library_of
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
 
 GIVEN_UP = 3  # retransmissions without any answer, each later than the one before, after which nobody is taken to be there
 AT_ONCE = SECOND // 20  # RSTs of both sides within this time are told as "both": neither is the other's answer
-CHANCE_TO_REFUSE = SECOND // 5  # a client that has had this long to refuse a faulty 101 has taken it
+CHANCE_TO_REFUSE = SECOND // 5  # a client that has had this long to refuse a faulty 101, or to answer a Close, does not mean to
+# What aiohttp, tornado or websocket-client take; nobody was seen to take another defect without sending a frame.
+NOT_ALWAYS_CHECKED = frozenset(("unoffered-subprotocol", "unoffered-extension"))
+# Faults of a 101 that clients were seen to leave at, beside those for which RFC 6455 §4.1 asks it of all.
+REPELLENT = frozenset(
+    ("HS-S06", "HS-S08", "HS-S09", "HS-S13", "HS-S16", "HS-C24", "HS-C25", *(f"PMD-{number}" for number in range(12, 18)))
+)
+REFUSE_IN_SILENCE = ("undici",)  # report a faulty 101 and leave TCP to the server (measured with 7.30)
 
 
 class Wire:
@@ -22,10 +30,10 @@ class Wire:
 
     `kind`, `how`, `by`, `initiator`: as in model.Termination. `time`, `packet`: of the first FIN or RST; without one, of the last
     packet. `silent`: the side that repeated its bytes until nobody could believe in an answer. `closes`: the Close of client and
-    server, None where none was captured or none can be read as one.
+    server, None where none was captured or none can be read as one. `repelled`: the fault of a 101 at which the client left.
     """
 
-    __slots__ = ("by", "closes", "how", "initiator", "kind", "packet", "silent", "time")
+    __slots__ = ("by", "closes", "how", "initiator", "kind", "packet", "repelled", "silent", "time")
 
     def __init__(self, session: Session, findings: list[Finding]) -> None:
         client, server = session.client, session.server
@@ -41,6 +49,7 @@ class Wire:
         if findings and (c is not None or s is not None):
             c, s = readable_closes(c, s, findings)
         self.closes = c, s
+        self.repelled = fault_of_acceptance(session, self, findings) if findings and self.by == CLIENT else None
         self.kind = kind_of(session, self)
         if c is not None and s is not None:
             self.initiator: int | None = first_of(c, s)
@@ -58,6 +67,8 @@ def kind_of(session: Session, end: Wire) -> str:
             return "refused"
         if handshake.outcome == "unanswered" or not taken(session, handshake, end):
             return "ongoing" if end.how == "capture-end" else "failed"
+    if end.repelled is not None:
+        return "failed"
     c, s = end.closes
     if c is not None and s is not None:
         return "closed"
@@ -71,12 +82,32 @@ def kind_of(session: Session, end: Wire) -> str:
 
 
 def taken(session: Session, handshake: Handshake, end: Wire) -> bool:
-    """Did the client take a 101 that it must refuse? It did if it sent frames, or sat there until the server left."""
+    """Did the client take a 101 that it must refuse? It did if it sent frames, or sat there until the server left where it may
+    not have looked, unless a Close did not make it speak."""
     frames = session.client.frames
     if frames.headers or frames.lost:
         return True
-    response = handshake.response
-    return end.by == SERVER and response is not None and end.time - response.end_time > CHANCE_TO_REFUSE
+    response, close = handshake.response, end.closes[SERVER]
+    if end.by != SERVER or response is None or end.time - response.end_time <= CHANCE_TO_REFUSE:
+        return False
+    if not NOT_ALWAYS_CHECKED.issuperset(handshake.defects) or (close and end.time - close.place.time > CHANCE_TO_REFUSE):
+        return False
+    library = library_of(handshake.request, CLIENT)
+    return library is None or library.name not in REFUSE_IN_SILENCE
+
+
+def fault_of_acceptance(session: Session, end: Wire, findings: list[Finding]) -> Finding | None:
+    """The server's violation in its 101, where the client ended TCP at once and without a frame."""
+    handshake, frames = session.handshake, session.client.frames
+    if handshake is None or handshake.response is None or frames.headers or frames.lost:
+        return None
+    start, stop = handshake.response.offset, handshake.response.end
+    if end.time - handshake.response.end_time > CHANCE_TO_REFUSE:
+        return None
+    for found in findings:
+        if found.rule in REPELLENT and found.side == SERVER and found.verdict == "violation" and start <= found.place.offset < stop:
+            return found
+    return None
 
 
 def readable_closes(
