@@ -49,6 +49,7 @@ FIRING: list[tuple[str, bytes, str]] = [
     ("HS-S12", answer({"Sec-WebSocket-Extensions": "a, b"}, {"Sec-WebSocket-Extensions": ["a", "b"]}), "2 Sec-"),
     ("HS-S13", answer(DEFLATE, {"Sec-WebSocket-Extensions": "permessage-deflate;;"}), "a parameter is empty"),
     ("HS-S13", answer(response={"Sec-WebSocket-Extensions": ""}), "names no extension"),
+    ("HS-S13", answer(DEFLATE, {"Sec-WebSocket-Extensions": "permessage-deflate; foo"}), "foo"),
     ("HS-S14", answer({"Sec-WebSocket-Version": "99"}), "101 to version 99"),
     ("HS-S14", answer({"Sec-WebSocket-Version": "99"}, {"Upgrade": "websocket"}, status="426 Upgrade Required"), "426 to"),
     ("HS-S15", answer({"Host": None}), "there is no Host"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import wire
 from termination.endings import CHROMIUM, ending, gone, talk
@@ -107,16 +109,22 @@ def test_an_illegal_code_is_not_reported_by_who_refuses_it(code: int) -> None:
     assert found.client == (1002, True, True)
 
 
-def test_who_sends_an_illegal_code_takes_it_back() -> None:
+def test_who_repeats_an_illegal_code_has_taken_it() -> None:
     found = ending(gone(talk().close(S, 999).close(C, 999), S))
-    assert found.client[0] == 1006
-    assert found.server == (999, True, True)
+    assert found.client == found.server == (999, True, True)
 
 
 def test_a_body_of_one_byte_is_not_a_close_without_a_code() -> None:
     found = ending(gone(talk().frame(C, wire.CLOSE, b"\x03").close(S, 1002), S))
     assert found.server == LOST
     assert found.client == (1002, True, True)
+
+
+@pytest.mark.parametrize("faults", [{"rsv": 2}, {"fin": False}, {"mask": None}])
+def test_a_badly_framed_close_is_none_to_who_complains(faults: dict[str, Any]) -> None:
+    for answer, told in ((1002, LOST), (1000, CLEAN)):
+        sent = talk().frame(C, wire.CLOSE, wire.close_payload(1000), **faults)
+        assert ending(gone(sent.close(S, answer), S)).server == told
 
 
 def test_chromium_fails_when_frames_follow_the_close() -> None:

@@ -11,6 +11,7 @@ from wsaudit.http.head import Head
 from wsaudit.http.upgrade import Handshake, accept_for
 from wsaudit.model import SECOND, Fault
 from wsaudit.registry import browser
+from wsaudit.rules.deflate import agreed
 from wsaudit.rules.handshake import TOKEN, acceptance_rule, place_of, quote
 from wsaudit.rules.handshake_request import REFUSABLE, SAMPLE_KEYS, VERSION, told_grammar
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
@@ -260,18 +261,23 @@ def extensions_repeated(handshake: Handshake, response: Head) -> str | None:
     return f"there are {count} Sec-WebSocket-Extensions lines" if count > 1 else None
 
 
-@acceptance_rule("HS-S13", "RFC 6455 §9.1", MUST, "error")
-def bad_extension_answer(handshake: Handshake, response: Head) -> str | None:
-    """Sec-WebSocket-Extensions in the 101 breaks its grammar.
+@rule("HS-S13", "RFC 6455 §9.1", MUST, "error", "server", "handshake")
+def bad_extension_answer(handshake: Handshake, session: Session) -> list[Fault]:
+    """Sec-WebSocket-Extensions in the answer breaks its grammar, or has parameters that are not defined.
 
-    The RFC says: the field is a list of extensions with parameters, all of them tokens. A client that cannot read it fails the
-    connection.
+    The RFC says: the field is a list of extensions with parameters, all of them tokens; an extension defines its parameters, and
+    permessage-deflate has each at most once (RFC 7692 §7.1). A client that cannot read it fails the connection.
 
     Why it matters: whether compression is on depends on how the client's parser guesses.
 
     What to do: leave writing this field to the library; leave it out when nothing was agreed.
     """
-    return told_grammar(response.get_all("sec-websocket-extensions"))
+    response = handshake.response
+    if response is not None and response.status == 101:
+        broken = told_grammar(response.get_all("sec-websocket-extensions"))
+        if broken is not None:
+            return [Fault(broken, place_of(response))]
+    return agreed("HS-S13", handshake, session)
 
 
 @rule("HS-S14", "RFC 6455 §4.4", MUST, "error", "server", "handshake")

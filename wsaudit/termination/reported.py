@@ -76,7 +76,7 @@ def clean(codes: tuple[int | None, int | None], initiator: int | None, known: Li
     for side, library in ((CLIENT, known[CLIENT]), (SERVER, known[SERVER])):
         got, sent = codes[1 - side], codes[side]
         conditions = {part_in_close(side, initiator)}
-        legal = is_legal(got) or (got == sent and initiator == side)
+        legal = is_legal(got) or got == sent  # who repeats a code has taken it (tornado and Chromium, measured)
         if got is None:
             conditions.add("empty-close")
         if not legal:
@@ -102,9 +102,8 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return nothing_received(session, side, end, conditions, library)
     if got.lost:
         return UNKNOWN
-    if not (acceptable(got) and (sent or well_framed(got, findings))) and not (
-        sent is not None and sent.code == got.code and end.initiator == side
-    ):
+    repeated = sent is not None and got.code is not None and sent.code == got.code
+    if not repeated and not (acceptable(got) and (sent or well_framed(got, findings))):
         conditions.add("illegal-code")
         return with_note(Reported(ABNORMAL, False, sent is not None), library, side, conditions, got.code, sent and sent.code)
     if got.code is None:

@@ -105,7 +105,8 @@ def fault_of_acceptance(session: Session, end: Wire, findings: list[Finding]) ->
     if end.time - handshake.response.end_time > CHANCE_TO_REFUSE:
         return None
     for found in findings:
-        if found.rule in REPELLENT and found.side == SERVER and found.verdict == "violation" and start <= found.place.offset < stop:
+        is_its = found.side == SERVER and start <= found.place.offset < stop
+        if is_its and found.rule in REPELLENT and found.verdict == "violation":
             return found
     return None
 
