@@ -74,6 +74,7 @@ class InflatingSide:
             history.bytes += size
             if size > history.largest:
                 history.largest = size
+                history.largest_time = scanner.frame_time
         if (
             facts.text_valid
             and facts.error is None

@@ -63,13 +63,14 @@ class InflateFault(NamedTuple):
 class Inflation:
     """What inflating one side's messages showed; bytes are payload bytes after inflation."""
 
-    __slots__ = ("bad_text", "bytes", "faults", "largest", "messages", "unverifiable", "wire_bytes")
+    __slots__ = ("bad_text", "bytes", "faults", "largest", "largest_time", "messages", "unverifiable", "wire_bytes")
 
     def __init__(self) -> None:
         self.messages = 0
         self.bytes = 0
         self.wire_bytes = 0
         self.largest = 0
+        self.largest_time = 0  # of its last frame
         self.unverifiable = 0  # messages that could not be inflated because bytes before them were lost
         self.bad_text: tuple[Place, int] | None = None  # first text message whose inflated bytes are not UTF-8, and how many
         self.faults: dict[str, InflateFault] = {}

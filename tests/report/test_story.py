@@ -67,6 +67,10 @@ def test_incidents_explain_the_abnormal_ends_among_their_connections_and_no_othe
             {"kind": "mass-abrupt-end", "connections": [1], "server": "10.0.0.9:80", "from": "2026-03-01T14:02:11.204Z"},
             "mass abrupt end: 1 connection to 10.0.0.9:80",
         ),
+        (
+            {"kind": "mass-abrupt-end", "connections": [1, 2, 3, 4], "other_legs": 2, "server": "10.0.0.9:80"},
+            "mass abrupt end: 2 connections to 10.0.0.9:80 and 2 other legs of these",
+        ),
     ],
 )
 def test_incident_words(incident: dict[str, Any], words: str) -> None:

@@ -25,6 +25,18 @@ def test_refused(status: str) -> None:
     assert status[:3] in found.evidence
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("505 HTTP Version Not Supported", "an upgrade needs 1.1"),
+        ("418 I'm a teapot", "found the request at fault"),
+        ("520 Unknown", "what is behind it"),
+    ],
+)
+def test_every_refusal_is_explained(status: str, words: str) -> None:
+    assert words in ending(gone(asked().send(S, wire.response(status)).ack(C), S)).evidence
+
+
 def test_an_answer_that_is_no_http() -> None:
     found = ending(gone(asked().send(S, b"220 mail.example ESMTP\r\n").ack(C), S))
     assert (found.kind, found.cause) == ("failed", "handshake-invalid")
@@ -86,6 +98,15 @@ def test_the_server_hangs_up_instead_of_answering() -> None:
 
 def test_a_request_at_the_end_of_the_capture_is_ongoing() -> None:
     assert ending(asked().ack(S)).kind == "ongoing"
+
+
+def test_of_one_direction_an_end_may_be_missing() -> None:
+    whole = talk()
+    assert ending(whole).confidence > 0.9
+    whole.packets = [each for i, each in enumerate(whole.packets) if i in (0, 2, 3, 5, 7)]
+    found = ending(whole)
+    assert (found.kind, found.confidence) == ("ongoing", 0.6)
+    assert "nothing of the server was captured" in found.evidence
 
 
 def test_lost_evidence_names_what_is_missing() -> None:

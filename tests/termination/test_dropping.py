@@ -34,6 +34,13 @@ def test_a_configured_idle_limit_is_a_round_number() -> None:
     assert ending(gone(talk().wait(7.4), S)).cause == "abrupt-exit"
 
 
+@pytest.mark.parametrize("pause", [1.0, 2.0, 3.0])
+def test_a_few_seconds_are_a_limit_only_where_more_points_to_one(pause: float) -> None:
+    found = ending(gone(talk().wait(pause), S))
+    assert (found.cause, found.others["idle-timeout"]) == ("abrupt-exit", 0.4)
+    assert ending(gone(talk(answer={"Server": "nginx/1.22.1"}).wait(pause), S)).cause == "idle-timeout"
+
+
 def test_a_silence_that_was_survived_before_is_no_limit() -> None:
     assert ending(gone(talk().wait(9).text(C, "x").ack(S).wait(7.004), S)).cause == "abrupt-exit"
 
@@ -57,6 +64,14 @@ def test_a_keep_alive_that_leaves_without_a_word() -> None:
     assert found.cause == "keepalive-timeout"
     assert "the host is up, the application does not answer" in found.evidence
     assert found.confidence < 0.9
+
+
+def test_no_library_is_named_that_gives_up_in_another_way() -> None:
+    """tornado's interval and patience are equal, too, but it sends a Close."""
+    conversation = talk().ping(S, b"1").pong(C, b"1").wait(1.5).ping(S, b"2").ack(C).wait(1.5)
+    assert "tornado" not in ending(gone(conversation, S)).evidence
+    conversation = talk().ping(S, b"1").pong(C, b"1").wait(1.5).ping(S, b"2").ack(C).wait(1.5)
+    assert "tornado" in ending(gone(conversation.close(S, 1000).ack(C), S)).evidence
 
 
 def test_a_pong_after_the_end_does_not_count() -> None:
@@ -161,8 +176,8 @@ def test_keep_alive_probes_of_tcp_that_were_answered() -> None:
 
 
 def test_waiting_for_the_answer_to_the_handshake_is_no_silence_survived() -> None:
-    slow = wire.Conversation().open().send(C, wire.request("/chat")).wait(5).send(S, wire.response())
-    found = ending(gone(slow.text(C, "hi").text(S, "hello").ack(C).wait(3), S))
+    slow = wire.Conversation().open().send(C, wire.request("/chat")).wait(9).send(S, wire.response())
+    found = ending(gone(slow.text(C, "hi").text(S, "hello").ack(C).wait(6), S))
     assert found.cause == "idle-timeout"
 
 
@@ -196,6 +211,13 @@ def test_a_reset_of_data_after_a_short_silence_is_no_forgotten_flow() -> None:
 def test_a_receiver_that_does_not_read() -> None:
     conversation = talk().binary(S, bytes(9000)).segment(C, window=0).wait(4.3)
     assert ending(gone(conversation, S)).cause == "slow-consumer"
+
+
+def test_a_receiver_that_does_not_read_and_leaves_was_not_dropped_for_it() -> None:
+    found = ending(talk().binary(S, bytes(9000)).segment(C, window=0).wait(4.3).rst(C))
+    assert found.cause == "endpoint-killed"
+    assert "zero for 4.30 s" in found.evidence
+    assert "slow-consumer" in found.others
 
 
 def test_a_receiver_that_reads_again_is_not_slow() -> None:

@@ -90,6 +90,26 @@ def test_what_is_surer_of_one_leg_holds_for_both_that_a_proxy_cut() -> None:
     assert "as well" in second["evidence"][-1]
 
 
+def test_an_end_of_both_legs_after_whole_seconds_is_a_limit_of_the_proxy() -> None:
+    """HAProxy names itself to nobody. One leg alone would be an exit after three seconds."""
+    front, back = legs()
+    used(front, back)
+    for leg, side in ((front, S), (back, C)):
+        gone(leg.wait(3), side)
+    first, second = ended(front, back)
+    assert (first["cause"], second["cause"]) == ("idle-timeout", "idle-timeout")
+    assert "ended both legs" in first["evidence"][-1]
+
+
+def test_an_end_of_both_legs_at_any_time_is_not() -> None:
+    front, back = legs()
+    used(front, back)
+    for leg, side in ((front, S), (back, C)):
+        gone(leg.wait(3.4), side)
+    first, second = ended(front, back)
+    assert (first["cause"], second["cause"]) == ("abrupt-exit", "abrupt-exit")
+
+
 def test_a_killed_backend_is_one_incident_and_nobody_says_that_the_proxy_was_killed() -> None:
     conversations = []
     for number in range(6):
@@ -103,6 +123,6 @@ def test_a_killed_backend_is_one_incident_and_nobody_says_that_the_proxy_was_kil
     found = report(conversations)
     (incident,) = found["incidents"]
     assert incident["server"] == f"{BACKEND}:9000"
-    assert len(incident["connections"]) == 12
+    assert (len(incident["connections"]), incident["other_legs"]) == (12, 6)
     assert "6 other legs" in incident["detail"]
     assert {each["termination"]["cause"] for each in found["connections"]} == {"endpoint-killed"}

@@ -102,6 +102,28 @@ def test_1009_after_small_ones_is_only_a_code() -> None:
     assert ending(gone(small.close(S, 1009).close(C, 1009), S)).server == (1009, True, True)
 
 
+def test_a_message_may_be_too_big_only_when_inflated() -> None:
+    """websockets with max_size: 40,000 equal bytes come in a frame of 60, smaller than others before."""
+    pmd = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    conversation = talk(headers=pmd, answer=pmd).binary(C, bytes(range(100))).binary(S, b"x").ack(C)
+    big = conversation.text(C, wire.deflate(b"x" * 40_000), rsv=wire.RSV1)
+    found = ending(gone(big.close(S, 1009).close(C, 1009), S))
+    assert found.server == LOST
+    assert "client had just sent its largest message, 40000 bytes when inflated" in found.evidence
+
+
+def test_an_answer_that_only_an_rst_acknowledged_was_never_read() -> None:
+    """ws with a short closeTimeout destroys its socket while the answer lies in the buffer: the kernel sends RST, not FIN."""
+    found = ending(talk().close(S, 1012).ack(C).close(C, 1012).rst(S))
+    assert found.client == (1012, True, True)
+    assert found.server == (1006, False, False)
+
+
+def test_an_answer_that_was_acknowledged_before_the_rst_may_have_been_read() -> None:
+    found = ending(talk().close(S, 1012).ack(C).close(C, 1012).ack(S).rst(S))
+    assert found.server == (1012, True, False)
+
+
 @pytest.mark.parametrize("code", [999, 1005, 1006, 1015, 1016, 2999, 5000])
 def test_an_illegal_code_is_not_reported_by_who_refuses_it(code: int) -> None:
     found = ending(gone(talk().close(C, code).close(S, 1002), S))

@@ -76,7 +76,8 @@ class KeepAlive:
     """A heartbeat: every `interval` seconds, given up `timeout` seconds later (from the beat, unless `beat` says otherwise).
 
     None: not fixed, or no timeout at all. `ratio`: the timeout as a fraction of the interval, for libraries where the user sets
-    the interval and the timeout follows. `beat` says what a beat is, `effect` what the wire shows when it gives up.
+    the interval and the timeout follows. `beat` says what a beat is, `effect` what the wire shows when it gives up, `closes`
+    whether a Close is part of that (None: sometimes, or nobody knows).
     """
 
     name: str
@@ -86,6 +87,7 @@ class KeepAlive:
     timeout: float | None
     ratio: float | None
     effect: str
+    closes: bool | None
     confirm: str
     source: str
 
@@ -230,6 +232,7 @@ def _keepalive(entry: Entry, source: str) -> KeepAlive:
         timeout=entry.optional_positive("timeout"),
         ratio=entry.optional_positive("ratio"),
         effect=entry.text("effect"),
+        closes=entry.flag("closes") if entry.has("closes") else None,
         confirm=entry.text("confirm"),
         source=entry.text("source", source),
     )

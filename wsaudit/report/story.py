@@ -301,9 +301,11 @@ def rule_groups(report: ReportLike, verdicts: tuple[str, ...] = ("violation", "n
 
 def incident_words(incident: Record) -> str:
     """What happened to whom: "mass abrupt end: 30 connections to 10.0.0.9:8080"."""
-    count = len(incident.get("connections") or [])
+    legs = incident.get("other_legs") or 0  # other sides of a proxy, not connections to that server
+    count = len(incident.get("connections") or []) - legs
     server = f" to {incident['server']}" if incident.get("server") else ""
-    return f"{str(incident.get('kind', 'incident')).replace('-', ' ')}: {many(count, 'connection')}{server}"
+    others = f" and {many(legs, 'other leg')} of these" if legs else ""
+    return f"{str(incident.get('kind', 'incident')).replace('-', ' ')}: {many(count, 'connection')}{server}{others}"
 
 
 def probability_words(record: Record) -> str:

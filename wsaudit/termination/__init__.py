@@ -69,7 +69,7 @@ class Explainer:
         if kind in ("closed", "close-unanswered"):
             return closing_cause(session, end, findings, self.signatures, self.reasons)
         if kind == "ongoing":
-            return ongoing(end)
+            return ongoing(session, end)
         if kind == "dropped":
             return dropping_cause(session, end, findings, self.signatures)
         if kind == "refused":

@@ -78,12 +78,14 @@ def unanswered_ping(session: Session, side: int, time: int) -> Beat | None:
     return Beat(side, age, packet, acked, party.interval_sum // party.intervals if party.intervals else None)
 
 
-def fitting(beat: Beat, signatures: Signatures) -> KeepAlive | None:
-    """A known keep-alive whose interval and patience fit what was seen."""
+def fitting(beat: Beat, signatures: Signatures, closed: bool | None) -> KeepAlive | None:
+    """A known keep-alive whose interval and patience fit what was seen. `closed`: did it send a Close; None: nothing got out."""
     age = beat.age / SECOND
     interval = None if beat.interval is None else beat.interval / SECOND
     for known in signatures.keepalives:
-        if beat.kind != "Ping" and (known.name not in beat.keepalives or known.role not in (SIDES[beat.side], "either")):
+        if known.role not in (SIDES[beat.side], "either") or not agree(known.closes, closed):
+            continue
+        if known.beat != "Ping" if beat.kind == "Ping" else known.name not in beat.keepalives:
             continue
         seen = interval if interval is not None else known.interval
         if seen is None or (known.interval is not None and known.ratio is None and not near(seen, known.interval)):
@@ -92,6 +94,11 @@ def fitting(beat: Beat, signatures: Signatures) -> KeepAlive | None:
         if patience is not None and near(age, patience):
             return known
     return None
+
+
+def agree(one: bool | None, other: bool | None) -> bool:
+    """Are they the same, as far as both are known?"""
+    return one is None or other is None or one == other
 
 
 def near(seen: float, expected: float) -> bool:

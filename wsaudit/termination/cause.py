@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wsaudit.termination.wire import Wire
 
 LEAST, MOST = 0.05, 0.98
+BLIND = 0.6  # still open, as far as one side tells
 RUNNERS_UP = 3
 
 
@@ -69,9 +70,13 @@ def clamp(confidence: float) -> float:
     return min(MOST, max(LEAST, round(confidence, 2)))
 
 
-def ongoing(end: Wire) -> Verdict:
+def ongoing(session: Session, end: Wire) -> Verdict:
     """T01: nothing has ended."""
     facts = tuple(close_fact(close, close.side, close.place.packet) for close in end.closes if close is not None)
+    for party in session.parties:
+        if not party.stream.last_time:
+            unseen = f"nothing of the {SIDES[party.side]} was captured: an RST of its would not have been either"
+            return Verdict("none", BLIND, (end_fact(end), unseen, *facts), (), None)
     return Verdict("none", MOST, (end_fact(end), *facts), (), None)
 
 
@@ -106,14 +111,27 @@ STATUS = {
     403: "403: forbidden, often because of the Origin header",
     404: "404: nothing is served at that path",
     405: "405: the method or the path is not for WebSockets",
+    406: "406: nothing that the client accepts, of the subprotocols perhaps",
+    407: "407: a forward proxy wants credentials before it connects",
+    408: "408: the request was not complete in time; the client, or a proxy before it, stalled",
+    410: "410: what was served at that path is gone for good",
+    413: "413: the request has a body, or one that is too large; an upgrade has none",
+    414: "414: the target is too long, for a token in the query perhaps",
+    421: "421: this server does not answer for that Host, or TLS was for another name",
     426: "426: the server wants another Sec-WebSocket-Version, or an Upgrade header that did not reach it",
     429: "429: too many requests from this client",
+    431: "431: the header is too large, cookies most often",
     500: "500: the handler failed before it accepted",
+    501: "501: the server does not know the method or the upgrade",
     502: "502: the proxy could not reach, or did not understand, its upstream",
     503: "503: the service is not available",
     504: "504: the upstream did not answer the proxy in time",
+    505: "505: the server does not speak the HTTP version of the request; an upgrade needs 1.1",
+    511: "511: the network wants a login first, as in hotels",
     2: "a 2xx answer: whoever answered took the request for a plain GET and ignored the upgrade",
     3: "a redirect, which WebSocket clients in browsers do not follow",
+    4: "a 4xx answer: whoever answered found the request at fault",
+    5: "a 5xx answer: whoever answered failed, or what is behind it did",
 }
 
 

@@ -131,8 +131,8 @@ def code_cause(session: Session, lead: CloseFrame, findings: list[Finding]) -> C
     """What the code says, surer when the offence it complains of was captured."""
     cause, confidence = of_code(lead.code)
     peer = session.parties[1 - lead.side]
-    if lead.code == 1009 and oversized(peer, lead):
-        return Cause(cause, 0.95, (f"{SIDES[peer.side]} had just sent its largest frame, {peer.frames.largest} bytes",))
+    if lead.code == 1009 and (what := oversized(peer, lead)) is not None:
+        return Cause(cause, 0.95, (f"{SIDES[peer.side]} had just sent {what}",))
     if lead.code in (1002, 1003, 1007, 1009, 1010):
         offended = offence(findings, peer.side, lead.place.time)
         if offended is not None:
@@ -178,7 +178,7 @@ def keepalive_cause(session: Session, lead: CloseFrame, answer: CloseFrame | Non
     beat = unanswered(session, lead.side, lead.place.time)
     if beat is None:
         return []
-    known = fitting(beat, signatures)
+    known = fitting(beat, signatures, closed=True)
     evidence = [
         f"its {beat.kind}{at(beat.packet)} had waited {seconds(beat.age)} for {beat.answer}",
         "TCP had acknowledged it" if beat.acked else "TCP had not even acknowledged it",

@@ -38,7 +38,8 @@ class Ended(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """One cause, many connections: what the report tells of it."""
+    """One cause, many connections: what the report tells of it. `other_legs`: how many of these are the other side of a proxy, not
+    connections to `server`."""
 
     kind: str
     server: Endpoint | None
@@ -50,6 +51,7 @@ class Incident(NamedTuple):
     confidence: float
     alternatives: tuple[tuple[str, float], ...] = ()
     confirm: str | None = None
+    other_legs: int = 0
 
 
 def end_time(row: Connection) -> int:

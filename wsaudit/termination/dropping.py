@@ -12,7 +12,7 @@ from wsaudit.termination.wire import GIVEN_UP, Wire, gave_up
 from wsaudit.termination.words import end_fact, seconds
 
 if TYPE_CHECKING:
-    from wsaudit.registry import Limit, Signatures
+    from wsaudit.registry import KeepAlive, Limit, Signatures
     from wsaudit.session import Session
 
 CLOCKS = ("any", "client", "server", "data")  # the order of Session.idle_at
@@ -21,6 +21,7 @@ BIG = 16 << 10  # frames below this are refused by nobody
 FORGETFUL = 60 * SECOND  # no table of flows forgets sooner
 STUCK = SECOND // 2  # a zero window for less is everyday life
 SHORTEST_IDLE = SECOND * 98 // 100
+USUAL_IDLE = SECOND * 49 // 10  # below, limits are so rare that a program that slept for whole seconds and left is likelier
 LAZY = 3 * SECOND // 10  # nginx: NGX_TIMER_LAZY_DELAY
 # Settings are whole seconds, then fives, then half minutes: (from, step, how near), each met by chance once in 15 to 25 times.
 ROUND = ((120 * SECOND, 30 * SECOND, SECOND), (20 * SECOND, 5 * SECOND, SECOND // 6), (0, SECOND, SECOND // 50))
@@ -64,7 +65,7 @@ def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[C
     found = [Cause("network-loss", 0.8, (fact,))]
     beat = unanswered(session, end.silent, end.time)
     if beat is not None:
-        words = beat_words(beat, signatures)
+        words = beat_words(beat, fitting(beat, signatures, closed=None))
         found[0] = found[0]._replace(confidence=0.6)
         found.append(Cause("keepalive-timeout", 0.75, (fact, *words)))
     return found
@@ -89,12 +90,12 @@ def keepalive_causes(session: Session, end: Wire, ender: int, signatures: Signat
     beat = unanswered(session, ender, end.time)
     if beat is None:
         return []
-    known = fitting(beat, signatures)
+    known = fitting(beat, signatures, closed=False)
     confidence = 0.65 + (0.1 if beat.acked else 0.0) + (0.1 if known is not None or regular(beat) else 0.0)
-    return [Cause("keepalive-timeout", confidence, beat_words(beat, signatures), known.confirm if known else None)]
+    return [Cause("keepalive-timeout", confidence, beat_words(beat, known), known.confirm if known else None)]
 
 
-def beat_words(beat: Beat, signatures: Signatures) -> tuple[str, ...]:
+def beat_words(beat: Beat, known: KeepAlive | None) -> tuple[str, ...]:
     where = f" in packet {packet_number(beat.packet)}" if beat.packet else ""
     words = [f"the {beat.kind} of the {SIDES[beat.side]}{where} had waited {seconds(beat.age)} for {beat.answer}"]
     words.append(
@@ -102,14 +103,14 @@ def beat_words(beat: Beat, signatures: Signatures) -> tuple[str, ...]:
         if beat.acked
         else "TCP had not acknowledged it"
     )
-    known = fitting(beat, signatures)
     if known is not None:
         words.append(f"interval and patience fit {known.name}")
     return tuple(words)
 
 
 def stalled_causes(session: Session, end: Wire) -> list[Cause]:
-    """T30: a receiver that does not read. Its window may open again when it leaves, after the end that is to be explained."""
+    """T30: a receiver that does not read. Its window may open again when it leaves, after the end that is to be explained. When it
+    is the one that leaves, being slow was not why."""
     found = []
     for party in session.parties:
         stream = party.stream
@@ -117,7 +118,11 @@ def stalled_causes(session: Session, end: Wire) -> list[Cause]:
         waited = end.time - session.parties[1 - party.side].stream.last_data_time
         if stuck >= STUCK and stuck * 10 >= waited * 9:
             fact = f"the {SIDES[party.side]}'s receive window had been zero for {seconds(stuck)}"
-            found.append(Cause("slow-consumer", 0.88, (fact,)))
+            if end.by == party.side:
+                left = f"{fact}, and it left with {'an RST' if end.how == 'rst' else 'FIN'}: as when a program that hangs is killed"
+                found += [Cause("endpoint-killed", 0.6, (left,)), Cause("slow-consumer", 0.5, (fact,))]
+            else:
+                found.append(Cause("slow-consumer", 0.88, (fact,)))
     return found
 
 
@@ -145,7 +150,7 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
         fact = f"{quiet(limit.clock)} for {seconds(clock)} when it ended: {limit.where}"
         found.append(Cause("idle-timeout", confidence, (fact, *margin(session, clock)), limit.confirm))
     elif idle is not None and idle >= SHORTEST_IDLE and is_round(idle) and not refuted(session, "any", idle):
-        confidence = 0.65 if nginx else 0.6
+        confidence = 0.65 if nginx else 0.6 if idle >= USUAL_IDLE else 0.4
         fact = f"{quiet('any')} for {seconds(idle)} when it ended, a whole number of seconds as in a configured limit"
         found.append(Cause("idle-timeout", confidence, (fact, *margin(session, idle))))
     elif idle is not None and nginx and (since := lazy_idle(session, end.time, idle)) and not refuted(session, "any", since):

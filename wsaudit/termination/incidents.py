@@ -57,6 +57,7 @@ def incident_dict(incident: Incident) -> dict[str, Any]:
         "from": timestamp(incident.start),
         "to": timestamp(incident.end),
         "connections": list(incident.connections),
+        "other_legs": incident.other_legs,
         "detail": incident.detail,
         "cause": incident.cause,
         "confidence": incident.confidence,

@@ -15,6 +15,8 @@ from wsaudit.termination.words import seconds
 
 PASSED_ON = SECOND // 4  # proxies that end one leg end the other within milliseconds
 MOST_LEGS = 4  # more connections of one key are clients that always send the same one
+UNEXPLAINED = ("abrupt-exit", "endpoint-killed")  # as one leg alone tells it
+BOTH_LEGS = 0.7  # neither endpoint left: a setting of the proxy is likelier than its death at a whole second
 AFTER_SYN = SECOND  # from a connection's first packet to its request
 
 
@@ -74,8 +76,18 @@ def explain_legs(pairs: list[tuple[Ended, Ended]], origin: dict[int, Ended]) -> 
             share(first, other, fact)
         elif (front.row.termination.by, back.row.termination.by) == (SERVER, CLIENT):
             sure, other = sorted((front, back), key=surest)
-            if sure.row.termination.cause != other.row.termination.cause:
+            if sure.row.termination.cause in UNEXPLAINED and (either := limited(front) or limited(back)):
+                fact = f"something between them ended both legs of this connection after {seconds(either)} of silence"
+                for each in (front, back):
+                    explain(each, "idle-timeout", BOTH_LEGS, fact)
+            elif sure.row.termination.cause != other.row.termination.cause:
                 share(sure, other, f"the proxy ended the other leg of this connection ({ends(sure)}) as well")
+
+
+def limited(each: Ended) -> int | None:
+    """The silence before this end, if it is as long as a setting may be."""
+    possible = any(cause == "idle-timeout" for cause, _ in each.row.termination.alternatives)
+    return each.row.detail.idle[0] if possible else None
 
 
 def surest(each: Ended) -> tuple[float, int]:
@@ -100,4 +112,4 @@ def with_legs(incident: Incident, origin: dict[int, Ended]) -> Incident:
     if not more:
         return incident
     detail = f"{incident.detail}; proxies passed it on to {len(more)} other legs of these"
-    return incident._replace(connections=tuple(sorted(members.union(more))), detail=detail)
+    return incident._replace(connections=tuple(sorted(members.union(more))), detail=detail, other_legs=len(more))

@@ -189,7 +189,8 @@ def proxy_gone(server: Endpoint, burst: list[Ended], legs: list[Ended]) -> Incid
         f"{address(server[0])} ended {len(burst)} connections as a server and {len(legs)} as a client within {span}, "
         "without Close: both legs of its tunnels"
     )
-    return settle("mass-abrupt-end", server, every, detail, "endpoint-killed", 0.75, (("restart", 0.45),))
+    found = settle("mass-abrupt-end", server, every, detail, "endpoint-killed", 0.75, (("restart", 0.45),))
+    return found._replace(other_legs=len(legs))
 
 
 def client_host_gone(host: bytes, burst: list[Ended], opened: int) -> Incident:

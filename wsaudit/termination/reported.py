@@ -108,7 +108,7 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return with_note(Reported(ABNORMAL, False, sent is not None), library, side, conditions, got.code, sent and sent.code)
     if got.code is None:
         conditions.add("empty-close")
-    if gone_before(party.stream, got):
+    if gone_before(party.stream, got) or (sent is not None and left_unread(session, side, end, got)):
         conditions.add("no-close")
         return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, sent and sent.code)
     code = NO_CODE if got.code is None else got.code
@@ -170,7 +170,7 @@ def failed_itself(session: Session, side: int, end: Wire, findings: list[Finding
         return False
     if got is not None and end.initiator != side:
         return not acceptable(got) or not well_framed(got, findings)
-    if sent.code == 1009 and oversized(peer, sent):
+    if sent.code == 1009 and oversized(peer, sent) is not None:
         return True
     return offence(findings, 1 - side, sent.place.time) is not None
 
@@ -190,13 +190,18 @@ def offence(findings: list[Finding], side: int, time: int) -> Finding | None:
     return found
 
 
-def oversized(peer: Party, sent: CloseFrame) -> bool:
-    """Had the peer just sent its largest frame, or was it in the middle of one, when it was told 1009?"""
-    frames = peer.frames
+def oversized(peer: Party, sent: CloseFrame) -> str | None:
+    """What the peer, when it was told 1009, was sending or had just sent: its largest frame or message, in words."""
+    frames, inflation = peer.frames, peer.inflation
+    frame = f"its largest frame, {frames.largest} bytes"
     if frames.incomplete or frames.message > 0:
-        return True
+        return frame
     rows = [row for row in frames.recent_rows() if row[2] & 15 < 8 and 0 <= sent.place.time - row[0] < REACTION]
-    return bool(rows) and rows[-1][3] == frames.largest > 125
+    if not rows:
+        return None
+    if inflation is not None and inflation.largest > LONGEST and inflation.largest_time == rows[-1][0]:
+        return f"its largest message, {inflation.largest} bytes when inflated"
+    return frame if rows[-1][3] == frames.largest > LONGEST else None
 
 
 def followed(party: Party) -> bool:
@@ -208,6 +213,19 @@ def gone_before(stream: Stream, got: CloseFrame) -> bool:
     """Was this side's socket gone when the peer's Close came? Its TCP then answers with an RST, and nobody has read the Close."""
     gone = (stream.fin_time, stream.fin_packet) if stream.fin_time else (stream.rst_time, stream.rst_packet)
     return bool(stream.rst_time and gone < (got.place.time, got.place.packet))
+
+
+def left_unread(session: Session, side: int, end: Wire, got: CloseFrame) -> bool:
+    """Did this side leave with an RST that nothing but the peer's Close explains? Kernels send it in place of FIN when bytes were
+    never read (RFC 1122 §4.2.2.13). Within TLS such bytes may as well be a close_notify."""
+    peer = session.parties[1 - side].stream
+    return bool(
+        session.tls is None
+        and end.how == "rst"
+        and end.by == side
+        and peer.acked_packet == end.packet
+        and peer.offset - peer.fin_taken <= got.end
+    )
 
 
 def overtaken(session: Session, side: int, got: CloseFrame, sent: CloseFrame | None) -> bool:
