@@ -38,7 +38,7 @@ class Ended(NamedTuple):
 
 
 class Incident(NamedTuple):
-    """One cause, many connections: what the report tells of it. `other_legs`: how many of these are the other side of a proxy, not
+    """One cause, many connections: what the report tells of it. `other_legs`: how many of these are on a proxy's other side, not
     connections to `server`."""
 
     kind: str

@@ -109,8 +109,8 @@ def beat_words(beat: Beat, known: KeepAlive | None) -> tuple[str, ...]:
 
 
 def stalled_causes(session: Session, end: Wire) -> list[Cause]:
-    """T30: a receiver that does not read. Its window may open again when it leaves, after the end that is to be explained. When it
-    is the one that leaves, being slow was not why."""
+    """T30: a receiver that does not read. Its window may open again when it leaves, after the end that is to be explained. When
+    it is the one that leaves, being slow was not why."""
     found = []
     for party in session.parties:
         stream = party.stream
@@ -119,8 +119,8 @@ def stalled_causes(session: Session, end: Wire) -> list[Cause]:
         if stuck >= STUCK and stuck * 10 >= waited * 9:
             fact = f"the {SIDES[party.side]}'s receive window had been zero for {seconds(stuck)}"
             if end.by == party.side:
-                left = f"{fact}, and it left with {'an RST' if end.how == 'rst' else 'FIN'}: as when a program that hangs is killed"
-                found += [Cause("endpoint-killed", 0.6, (left,)), Cause("slow-consumer", 0.5, (fact,))]
+                hung = f"{fact}: it may have hung, and been killed"
+                found += [Cause("endpoint-killed", 0.6, (hung,)), Cause("slow-consumer", 0.5, (fact,))]
             else:
                 found.append(Cause("slow-consumer", 0.88, (fact,)))
     return found
