@@ -125,7 +125,7 @@ class Signatures:
 
     def limits_at(self, seconds: float, kind: str) -> tuple[Limit, ...]:
         """Every limit of that kind that a measured time fits."""
-        return tuple(limit for limit in self.limits if limit.kind == kind and limit.fits(seconds))
+        return tuple([limit for limit in self.limits if limit.kind == kind and limit.fits(seconds)])
 
     def find_text(self, where: str, said: str, code: int | None = None) -> Text | None:
         """The first text signature in what was said; None when nothing is recognised."""

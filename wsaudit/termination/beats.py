@@ -29,18 +29,10 @@ class Beat(NamedTuple):
     keepalives: tuple[str, ...] = ()
 
 
-def maybe_overdue(session: Session, side: int, time: int) -> bool:
-    """A quick look: False when every beat that `side` sent before `time` had its answer by then."""
-    party = session.parties[side]
-    beat = session.application
-    if beat is not None and beat.side == side and beat.waiting_since:
-        return True
-    return bool(party.waiting) or party.last_ping_time <= time < session.parties[1 - side].last_pong_time
-
-
 def unanswered(session: Session, side: int, time: int) -> Beat | None:
     """The beat of `side` whose answer was overdue at `time`, None when every one had its answer or could still expect it."""
-    return unanswered_ping(session, side, time) or unanswered_message(session, side, time)
+    found = unanswered_ping(session, side, time) if session.parties[side].pings else None
+    return unanswered_message(session, side, time) if found is None else found
 
 
 def unanswered_message(session: Session, side: int, time: int) -> Beat | None:
@@ -59,8 +51,6 @@ def unanswered_message(session: Session, side: int, time: int) -> Beat | None:
 def unanswered_ping(session: Session, side: int, time: int) -> Beat | None:
     """The same for Pings."""
     party, peer = session.parties[side], session.parties[1 - side]
-    if not party.pings or not maybe_overdue(session, side, time):
-        return None
     sent, packet, offset = 0, 0, 0
     for ping in party.waiting:
         if ping.time <= time:

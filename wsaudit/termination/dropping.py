@@ -183,6 +183,8 @@ def margin(session: Session, limit: int) -> tuple[str, ...]:
 
 def lazy_idle(session: Session, end: int, idle: int) -> int | None:
     """How long a timer may have run at `end` that the last bytes did not move: a time as of a setting, or None."""
+    if idle + LAZY < SHORTEST_IDLE:
+        return None
     response = session.handshake.response if session.handshake is not None else None
     moments = [row[0] for party in session.parties for row in party.frames.recent_rows()]
     if response is not None:

@@ -206,7 +206,7 @@ def oversized(peer: Party, sent: CloseFrame) -> str | None:
 
 def followed(party: Party) -> bool:
     """Did this side send frames after its Close?"""
-    return any(shape & AFTER_CLOSE for _, _, shape, _ in party.frames.recent_rows())
+    return any(shape & AFTER_CLOSE for shape in party.frames.shape_ids())
 
 
 def gone_before(stream: Stream, got: CloseFrame) -> bool:
