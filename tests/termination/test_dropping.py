@@ -260,3 +260,26 @@ def test_a_heartbeat_that_is_too_slow_for_the_limit() -> None:
     found = ending(gone(conversation.wait(60.01), S))
     assert found.cause == "idle-timeout"
     assert "too seldom for that limit" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("target", "protocol", "opcode", "goodbye"),
+    [("/mqtt", "mqtt", wire.BINARY, b"\xe0\x00"), ("/socket.io/?EIO=4", None, wire.TEXT, b"41")],
+)
+def test_a_goodbye_of_the_protocol_inside(target: str, protocol: str | None, opcode: int, goodbye: bytes) -> None:
+    """paho sends DISCONNECT, the broker ends TCP: nobody crashed."""
+    agreed = {"Sec-WebSocket-Protocol": protocol} if protocol else {}
+    conversation = wire.Conversation().open().upgrade(target, agreed, agreed).text(C, "hi").text(S, "hello").ack(C).wait(1.4)
+    found = ending(gone(conversation.frame(C, opcode, goodbye).ack(S), S))
+    assert (found.kind, found.cause) == ("dropped", "normal")
+    assert "the client had said goodbye in packet" in found.evidence
+
+
+def test_the_same_bytes_elsewhere_are_no_goodbye() -> None:
+    assert ending(gone(talk().wait(1.4).text(C, "41").ack(S), S)).cause == "abrupt-exit"
+
+
+def test_a_goodbye_long_before_explains_no_end() -> None:
+    agreed = {"Sec-WebSocket-Protocol": "mqtt"}
+    conversation = wire.Conversation().open().upgrade("/mqtt", agreed, agreed).binary(C, b"\xe0\x00").ack(S).wait(3.4)
+    assert ending(gone(conversation, S)).cause == "abrupt-exit"

@@ -119,6 +119,11 @@ def test_an_answer_that_only_an_rst_acknowledged_was_never_read() -> None:
     assert found.server == (1006, False, False)
 
 
+def test_a_reset_after_both_closes_is_not_clean_for_chromium() -> None:
+    browser = talk(headers={"User-Agent": CHROMIUM}).close(S, 1001).ack(C).close(C, 1001)
+    assert ending(browser.rst(S)).client == (1001, False, True)
+
+
 def test_an_answer_that_was_acknowledged_before_the_rst_may_have_been_read() -> None:
     found = ending(talk().close(S, 1012).ack(C).close(C, 1012).ack(S).rst(S))
     assert found.server == (1012, True, False)

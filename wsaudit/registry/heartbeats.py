@@ -1,4 +1,4 @@
-"""Heartbeats of applications by their payload."""
+"""Heartbeats, and goodbyes, of applications by their payload."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ class MessageBeat:
 
 def message_beats(opcode: int, payload: bytes) -> tuple[MessageBeat, ...]:
     """The heartbeats that have this payload, those of a named protocol first."""
-    return _beats().get((opcode, compact(payload)), ())
+    return _known("heartbeat").get((opcode, compact(payload)), ())
+
+
+def goodbye(opcode: int, payload: bytes, subprotocol: str | None, target: str | None) -> str | None:
+    """What a protocol calls this message when it says that the sender is done; None when it does not."""
+    known = _known("goodbye").get((opcode, compact(payload)), ())
+    return next((each.name for each in known if each.is_at_home(subprotocol, target)), None)
 
 
 def compact(payload: bytes) -> bytes:
@@ -42,9 +48,9 @@ def compact(payload: bytes) -> bytes:
 
 
 @cache
-def _beats() -> dict[tuple[int, bytes], tuple[MessageBeat, ...]]:
+def _known(kind: str) -> dict[tuple[int, bytes], tuple[MessageBeat, ...]]:
     found: dict[tuple[int, bytes], tuple[MessageBeat, ...]] = {}
-    for entry in entries(read("heartbeats.toml"), "heartbeat", "heartbeats.toml"):
+    for entry in entries(read("heartbeats.toml"), kind, "heartbeats.toml"):
         beat = _beat(entry)
         entry.done()
         key = beat.opcode, beat.payload

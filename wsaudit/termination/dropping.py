@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, packet_number
+from wsaudit.registry import goodbye
 from wsaudit.termination.beats import Beat, fitting, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
 from wsaudit.termination.reported import offence
@@ -39,7 +40,8 @@ def dropping_cause(session: Session, end: Wire, findings: list[Finding], signatu
     if end.how == "silent":
         return decide(silent_causes(session, end, signatures), facts, doubt)
     ender = end.by if end.by in (CLIENT, SERVER) else None
-    found = [*reset_causes(session, end), *idle_causes(session, end, signatures), *stalled_causes(session, end)]
+    found = [*farewell_causes(session, end), *reset_causes(session, end), *idle_causes(session, end, signatures)]
+    found += stalled_causes(session, end)
     if ender is not None:
         found += keepalive_causes(session, end, ender, signatures)
         found += deaf_causes(session, end, ender)
@@ -80,6 +82,24 @@ def deaf_causes(session: Session, end: Wire, ender: int) -> list[Cause]:
     peer = SIDES[1 - ender]
     fact = f"before, the {peer} had sent its last bytes {1 + repeated} times, and the {SIDES[ender]} acknowledged none"
     return [Cause("network-loss", 0.75, (fact,))]
+
+
+# -- somebody said goodbye, in other words -------------------------------------------------------------------
+
+
+def farewell_causes(session: Session, end: Wire) -> list[Cause]:
+    """The last message was its protocol's own goodbye (MQTT DISCONNECT and the like)."""
+    handshake = session.handshake
+    if handshake is None:
+        return []
+    for party in session.parties:
+        for payload, opcode, _, _, last, _, packet, _ in party.frames.beat_rows():
+            if last == party.frames.last_data_time and 0 <= end.time - last < PROMPT:
+                name = goodbye(opcode, payload, handshake.subprotocol, handshake.target)
+                if name is not None:
+                    fact = f"the {SIDES[party.side]} had said goodbye in packet {packet_number(packet)}: {name}"
+                    return [Cause("normal", 0.85, (fact,))]
+    return []
 
 
 # -- somebody gave up ----------------------------------------------------------------------------------------

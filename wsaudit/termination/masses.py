@@ -48,7 +48,9 @@ ROLLING = 900 * SECOND  # from one server to the next in a deploy
 RETURN = 60 * SECOND
 STORM = 10
 JITTER = 0.25  # a spread of less than this part of the delay is none
-INDIVIDUAL = ("keepalive-timeout", "message-too-big", "protocol-error", "invalid-data", "slow-consumer", "middlebox-reset")
+INDIVIDUAL = (
+    "keepalive-timeout", "message-too-big", "protocol-error", "invalid-data", "slow-consumer", "middlebox-reset", "normal",
+)  # fmt: skip
 
 Drain = tuple[Endpoint, list[Ended], int]
 

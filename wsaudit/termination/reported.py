@@ -30,6 +30,7 @@ FAULTS = frozenset(
 LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
 STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
+CLEAN_BY_FIN_ONLY = ("Chromium",)  # of a RST that follows both Closes they say: not clean (measured)
 NOTHING = Reported(None, None, True)  # still open, or never open
 UNKNOWN = Reported(None, None, False)
 
@@ -115,9 +116,10 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
     certain = close_acked(peer, got) and not overtaken(session, side, got, sent)
     if may_hide_close(party) or (sent is not None and sent.code in FAILURES and end.initiator == side and peer.gaps):
         certain = False  # what it said itself, or what it complains of, may be among the lost bytes
-    return with_note(
-        Reported(code, was_clean(party, peer, end, got), certain), library, side, conditions, got.code, sent and sent.code
-    )
+    clean = was_clean(party, peer, end, got)
+    if clean and end.how == "rst" and end.by == peer.side and library is not None and library.name in CLEAN_BY_FIN_ONLY:
+        clean = False
+    return with_note(Reported(code, clean, certain), library, side, conditions, got.code, sent and sent.code)
 
 
 def was_clean(party: Party, peer: Party, end: Wire, got: CloseFrame) -> bool | None:
