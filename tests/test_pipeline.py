@@ -172,6 +172,13 @@ def test_frames_sent_while_the_answer_was_on_its_way(sessions: list[Session]) ->
     assert sessions[0].early_client_bytes == len(frame)
 
 
+def test_a_request_captured_after_its_answer_is_not_early(sessions: list[Session]) -> None:
+    talk = wire.Conversation().open().upgrade()
+    talk.packets[3:5] = talk.packets[4], talk.packets[3]
+    rows(talk_on(talk).pcap())
+    assert [each.early_client_bytes for each in sessions] == [0]
+
+
 def test_frames_after_the_answer_are_not_early(sessions: list[Session]) -> None:
     rows(talk_on(wire.Conversation().open().upgrade()).pcap())
     assert sessions[0].early_client_bytes == 0

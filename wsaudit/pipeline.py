@@ -514,7 +514,7 @@ class Pipeline:
                 self.heads(self.client, client, client.resume())
             return
         self.response_end = head.offset + len(head.raw)
-        self.check_early = self.tunnel is None
+        self.check_early = self.tunnel is None and request is not None  # or the request itself may come next
         for size, acked, place in self.early:
             if self.tunnel is None and acked < self.response_end:
                 self.check_early = False

@@ -343,6 +343,18 @@ def test_a_syn_ack_that_comes_late() -> None:
     assert listener.over == [(40000, True)]
 
 
+@pytest.mark.parametrize("side", [C, S])
+def test_a_syn_that_only_the_slower_of_two_capture_points_has(side: int) -> None:
+    talk = wire.Conversation().open().send(C, GET).send(S, b"HTTP/1.1 101").ack(C)
+    late = talk.packets.pop(side)
+    talk.packets.append(late)
+    talk.send(C, b"x")
+    decoder, listener = decode(talk.packets)
+    decoder.finish()
+    assert [data for port, data, _ in listener.heard if port == 40000] == [GET, b"x"]
+    assert listener.over == [(40000, True)]
+
+
 # -- the table -----------------------------------------------------------------------------------------------------------
 
 

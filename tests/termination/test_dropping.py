@@ -134,11 +134,11 @@ def test_a_reset_from_another_machine() -> None:
     assert "another machine" in found.evidence
 
 
-def hop_less(conversation: wire.Conversation) -> wire.Conversation:
-    """The last packet comes from one hop nearer than those before."""
+def hop_less(conversation: wire.Conversation, hops: int = 1) -> wire.Conversation:
+    """The last packet comes from nearer than those before."""
     last = conversation.packets[-1]
     data = bytearray(last.data)
-    data[14 + 8] += 1
+    data[14 + 8] += hops
     conversation.packets[-1] = wire.Packet(last.time, bytes(data))
     return conversation
 
@@ -148,12 +148,13 @@ def test_a_reset_from_the_next_router() -> None:
     assert (found.cause, found.by) == ("middlebox-reset", "server")
 
 
-def test_a_reset_captured_on_both_sides_of_a_router() -> None:
-    """Every packet is there twice, one hop apart: the RST's first copy and the last packet's second differ by one."""
+@pytest.mark.parametrize("hops", [1, 4])
+def test_a_reset_captured_on_both_sides_of_routers(hops: int) -> None:
+    """Every packet is there twice, `hops` apart: the RST's first copy and the last packet's second differ by as many."""
     conversation = talk()
     for packet in conversation.text(C, "x").packets[-1:]:
         conversation.packets.append(packet)
-    assert ending(hop_less(conversation.rst(C))).cause != "middlebox-reset"
+    assert ending(hop_less(conversation.rst(C), hops)).cause != "middlebox-reset"
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0"])

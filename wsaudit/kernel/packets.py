@@ -454,8 +454,12 @@ class Decoder:
     ) -> None:
         if e >= 0 and self.state[e] == ACTIVE:
             stream: Stream = self.streams[e]
-            if stream.syn_seen and ((stream.next_seq - stream.offset) & M32) == ((seq + 1) & M32):
-                return  # the same SYN again
+            if (
+                (stream.syn_seen or stream.offset > 0)
+                and stream.started
+                and ((stream.next_seq - stream.offset) & M32) == ((seq + 1) & M32)
+            ):
+                return  # the same SYN again, or a second capture of one that the first had lost
             if (
                 flags & ACK
                 and not stream.syn_seen

@@ -252,7 +252,7 @@ def reset_causes(session: Session, end: Wire) -> list[Cause]:
     for party in session.parties:
         stream = party.stream
         hops = abs(stream.rst_ttl - stream.ttl) if stream.rst_time and stream.rst_ttl and stream.ttl else 0
-        if hops > 1 or (hops == 1 and not stream.duplicates):  # two captures of one packet, a router between them, differ by one
+        if hops and not stream.duplicates:  # two captures of one packet differ by the routers between them
             fact = (
                 f"the RST has TTL {stream.rst_ttl}, the {SIDES[party.side]}'s other packets {stream.ttl}: another machine sent it"
             )
