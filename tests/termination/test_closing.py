@@ -121,3 +121,21 @@ def test_a_complaint_without_an_offence_is_doubted() -> None:
     found = ending(gone(talk().close(S, 1007).close(C, 1007), S))
     assert found.cause == "invalid-data"
     assert found.confidence < 0.9
+
+
+def test_who_never_answered_and_was_killed() -> None:
+    found = ending(talk().close(C, 1000).ack(S).wait(2).rst(S))
+    assert found.cause == "peer-silent"
+    assert "as when a process is killed that never read it" in found.evidence
+    assert "endpoint-killed" in found.others
+
+
+def test_who_leaves_at_once_instead_of_answering_was_not_silent() -> None:
+    assert ending(gone(talk().close(C, 1000).ack(S).wait(0.2), S)).cause == "normal"
+
+
+def test_an_answer_to_somebody_who_had_given_up() -> None:
+    late = talk().close(S, 1001).ack(C).wait(10).fin(S).ack(C).wait(2).close(C, 1001).rst(S)
+    found = ending(late)
+    assert (found.kind, found.cause) == ("closed", "peer-silent")
+    assert "the answer came 2.00 s after the server had given up" in found.evidence

@@ -48,6 +48,12 @@ def test_a_close_answered_by_rst_is_uncertain() -> None:
     assert found.client == LOST
 
 
+def test_a_close_that_lay_there_until_an_rst_was_never_read() -> None:
+    """A stopped process that is killed: its kernel had taken the Close, and resets because nobody read it."""
+    found = ending(talk().close(C, 1000).ack(S).wait(2).rst(S))
+    assert (found.client, found.server) == (LOST, (1006, False, False))
+
+
 def test_an_answer_that_died_in_a_reset_cannot_be_told_from_none() -> None:
     found = ending(talk().close(S, 1009).rst(S))
     assert found.client == (1009, None, False)

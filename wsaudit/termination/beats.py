@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsaudit.model import SECOND, SIDES
+from wsaudit.termination.words import seconds
 
 if TYPE_CHECKING:
     from wsaudit.registry import KeepAlive, Signatures
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 SHORTEST = SECOND // 5  # no keep-alive is less patient, and no delayed answer is longer on a healthy network
 TIMES_RTT = 4
+REGULAR = 3  # beats from which a next one may be expected
+MISSED = 1.4  # intervals without a sign of life after which somebody may give up
+LONG_GONE = 4  # intervals after which it would have been before
 CLOSE_TO = 0.05  # a patience fits an interval within this fraction
 
 
@@ -66,6 +70,43 @@ def unanswered_ping(session: Session, side: int, time: int) -> Beat | None:
         return None
     acked = not packet or party.stream.acked > offset
     return Beat(side, age, packet, acked, party.interval_sum // party.intervals if party.intervals else None)
+
+
+class Missed(NamedTuple):
+    """Beats of the peer that had come every `interval` ns and did not any more: nothing came from it for `silent` ns."""
+
+    kind: str
+    side: int
+    interval: int
+    silent: int
+
+    @property
+    def confidence(self) -> float:
+        """How likely somebody gave up for it. An MQTT broker does after one and a half keep-alives (MQTT 3.1.1 §3.1.2.10)."""
+        if self.kind == "mqtt":
+            return 0.75 if self.silent < 2 * self.interval else 0.5
+        return 0.7 if self.kind == "engine.io" else 0.55
+
+    def words(self) -> str:
+        beats = "Pings" if self.kind == "Ping" else f"{self.kind} heartbeats"
+        usual, now = seconds(self.interval), seconds(self.silent)
+        return f"{beats} of the {SIDES[self.side]} had come every {usual}; now nothing had come for {now}"
+
+
+def missed(session: Session, side: int, time: int) -> Missed | None:
+    """The beats that `side` waited for at `time` in vain."""
+    peer = session.parties[1 - side]
+    beat = session.application
+    if beat is not None and beat.side == peer.side and beat.count >= REGULAR and beat.interval:
+        kind, interval = beat.kind, beat.interval
+    elif peer.intervals >= REGULAR - 1:
+        kind, interval = "Ping", peer.interval_sum // peer.intervals
+    else:
+        return None
+    silent = time - peer.stream.last_data_time
+    if max(MISSED * interval, SECOND) <= silent <= LONG_GONE * interval:
+        return Missed(kind, peer.side, interval, silent)
+    return None
 
 
 def fitting(beat: Beat, signatures: Signatures, closed: bool | None) -> KeepAlive | None:

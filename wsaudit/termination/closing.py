@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, CloseFrame, Connection, Finding, packet_number
 from wsaudit.registry import is_sendable
-from wsaudit.termination.beats import fitting, regular, unanswered
+from wsaudit.termination.beats import fitting, missed, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
 from wsaudit.termination.reported import offence, oversized
 from wsaudit.termination.wire import Wire, close_acked
@@ -72,6 +72,8 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
         facts.append(answer_fact(answer, answer.side, answer.place.packet, end.initiator))
         if lead.code in (None, 1000, 1001) and candidates[0].confidence < 0.9:
             candidates += [Cause(other, 0.2) for other in FALLBACK.get(candidates[0].cause, ())]
+        if end.initiator == lead.side == end.by and answer.place.time > end.time >= lead.place.time + PATIENCE:
+            candidates = silent_peer(end, lead, answer, candidates, signatures)
     else:
         facts.append(end_fact(end))
         candidates = unanswered_close(session, end, lead, candidates, signatures)
@@ -171,13 +173,14 @@ def text_cause(text: Text) -> Cause:
 
 
 def keepalive_cause(session: Session, lead: CloseFrame, answer: CloseFrame | None, signatures: Signatures) -> list[Cause]:
-    """T20: the Close came while a Ping of its sender was overdue."""
+    """T20: the Close came while a Ping of its sender was overdue, or while its sender waited in vain for the peer's."""
     private = lead.code is not None and 4000 <= lead.code <= 4999
     if lead.code not in QUIET and not private:
         return []
     beat = unanswered(session, lead.side, lead.place.time)
     if beat is None:
-        return []
+        gone = missed(session, lead.side, lead.place.time)
+        return [] if gone is None else [Cause("keepalive-timeout", gone.confidence, (gone.words(),))]
     known = fitting(beat, signatures, closed=True)
     evidence = [
         f"its {beat.kind}{at(beat.packet)} had waited {seconds(beat.age)} for {beat.answer}",
@@ -230,19 +233,36 @@ def unanswered_close(
     sender = session.parties[lead.side]
     wait = end.time - lead.place.time
     said = [each._replace(confidence=each.confidence - GIVEN_BY_CODE) for each in candidates]
-    other = SIDES[1 - lead.side]
     if not close_acked(sender, lead):
         if end.how == "silent":
             fact = f"the Close was sent {1 + sender.stream.tail_retransmissions} times and never acknowledged"
             return [Cause("network-loss", 0.75, (fact,)), *(each._replace(confidence=each.confidence - 0.3) for each in said)]
         return said
-    if end.by == lead.side and wait >= PATIENCE:
-        library = next((w for w in signatures.waits if w.event == "close-answer" and abs(wait / SECOND - w.seconds) < 0.5), None)
-        evidence = [f"{other}'s TCP acknowledged the Close, but no Close came back in {seconds(wait)}"]
-        if library is not None:
-            evidence.append(f"{library.library} waits {library.seconds:g} s")
-        strong = [each for each in candidates if each.cause == "keepalive-timeout"]
-        if strong:
-            return [*candidates, Cause("peer-silent", 0.5, tuple(evidence))]
-        return [Cause("peer-silent", 0.88, tuple(evidence)), *(each._replace(confidence=0.3) for each in said)]
+    if wait >= PATIENCE and end.by in (CLIENT, SERVER) and end.how in ("fin", "rst"):
+        return silent_peer(end, lead, None, candidates, signatures)
     return said
+
+
+def silent_peer(
+    end: Wire, lead: CloseFrame, answer: CloseFrame | None, candidates: list[Cause], signatures: Signatures
+) -> list[Cause]:
+    """T16: the Close was acknowledged, but not answered until one side ended TCP."""
+    other, wait = SIDES[1 - lead.side], end.time - lead.place.time
+    evidence = [f"{other}'s TCP acknowledged the Close, but no Close came back in {seconds(wait)}"]
+    if answer is not None:
+        evidence.append(f"the answer came {seconds(answer.place.time - end.time)} after the {SIDES[lead.side]} had given up")
+    others = [each._replace(confidence=0.3) for each in candidates]
+    confidence = 0.88
+    if end.by != lead.side:
+        evidence.append(f"then the {other} itself left")
+        confidence = 0.7
+        if end.how == "rst":
+            evidence[-1] += " with an RST, as when a process is killed that never read it"
+            others.append(Cause("endpoint-killed", 0.5))
+    for known in signatures.waits:
+        if end.by == lead.side and known.event == "close-answer" and abs(wait / SECOND - known.seconds) < 0.5:
+            evidence.append(f"{known.library} waits {known.seconds:g} s")
+            break
+    if any(each.cause == "keepalive-timeout" and each.confidence > WORDING for each in candidates):
+        return [*candidates, Cause("peer-silent", 0.5, tuple(evidence))]
+    return [Cause("peer-silent", confidence, tuple(evidence)), *others]

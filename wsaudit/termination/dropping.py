@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, packet_number
 from wsaudit.registry import goodbye
-from wsaudit.termination.beats import Beat, fitting, regular, unanswered
+from wsaudit.termination.beats import Beat, fitting, missed, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide
 from wsaudit.termination.reported import offence
 from wsaudit.termination.wire import GIVEN_UP, Wire, gave_up
@@ -106,10 +106,11 @@ def farewell_causes(session: Session, end: Wire) -> list[Cause]:
 
 
 def keepalive_causes(session: Session, end: Wire, ender: int, signatures: Signatures) -> list[Cause]:
-    """T20: the side that left had a Ping that was overdue."""
+    """T20: the side that left had a Ping that was overdue, or waited in vain for the peer's."""
     beat = unanswered(session, ender, end.time)
     if beat is None:
-        return []
+        gone = missed(session, ender, end.time)
+        return [] if gone is None else [Cause("keepalive-timeout", gone.confidence, (gone.words(),))]
     known = fitting(beat, signatures, closed=False)
     confidence = 0.65 + (0.1 if beat.acked else 0.0) + (0.1 if known is not None or regular(beat) else 0.0)
     return [Cause("keepalive-timeout", confidence, beat_words(beat, known), known.confirm if known else None)]

@@ -28,6 +28,7 @@ FAULTS = frozenset(
     )
 )
 LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
+UNREAD = SECOND * 9 // 10  # no endpoint that read a Close takes longer to react
 AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
 STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
 CLEAN_BY_FIN_ONLY = ("Chromium",)  # of a RST that follows both Closes they say: not clean (measured)
@@ -109,7 +110,7 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return with_note(Reported(ABNORMAL, False, sent is not None), library, side, conditions, got.code, sent and sent.code)
     if got.code is None:
         conditions.add("empty-close")
-    if gone_before(party.stream, got) or (sent is not None and left_unread(session, side, end, got)):
+    if gone_before(party.stream, got) or left_unread(session, side, end, got, sent):
         conditions.add("no-close")
         return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, sent and sent.code)
     code = NO_CODE if got.code is None else got.code
@@ -217,17 +218,14 @@ def gone_before(stream: Stream, got: CloseFrame) -> bool:
     return bool(stream.rst_time and gone < (got.place.time, got.place.packet))
 
 
-def left_unread(session: Session, side: int, end: Wire, got: CloseFrame) -> bool:
+def left_unread(session: Session, side: int, end: Wire, got: CloseFrame, sent: CloseFrame | None) -> bool:
     """Did this side leave with an RST that nothing but the peer's Close explains? Kernels send it in place of FIN when bytes were
-    never read (RFC 1122 §4.2.2.13). Within TLS such bytes may as well be a close_notify."""
+    never read (RFC 1122 §4.2.2.13). Within TLS such bytes may as well be a close_notify, and who drops a Close that it has just
+    read may do so by RST."""
     peer = session.parties[1 - side].stream
-    return bool(
-        session.tls is None
-        and end.how == "rst"
-        and end.by == side
-        and peer.acked_packet == end.packet
-        and peer.offset - peer.fin_taken <= got.end
-    )
+    if session.tls is not None or end.how != "rst" or end.by != side or peer.offset - peer.fin_taken > got.end:
+        return False
+    return bool(peer.acked_packet == end.packet if sent is not None else end.time - got.place.time > UNREAD)
 
 
 def overtaken(session: Session, side: int, got: CloseFrame, sent: CloseFrame | None) -> bool:
