@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 import wire
 from termination.endings import gone, report, talk
 from wire import C, S
@@ -105,6 +106,34 @@ def test_a_handshake_that_is_left_without_an_alert() -> None:
     assert found is not None
     assert (found[0].kind, found[0].how, found[0].by, found[0].cause) == ("failed", "fin", CLIENT, "tls-failure")
     assert found[0].confidence < 0.9
+
+
+def unfinished(keys: bool, last: int) -> TlsFacts:
+    """A TLS 1.3 server's flight of four records, the client's two, and `last`: the size of one more of the server."""
+    facts = TlsFacts(version="TLS 1.3", decrypted=keys, why_not=None if keys else "no-key-log", handshake_complete=keys)
+    for side, sizes in ((SERVER, [30, 700, 280, 69]), (CLIENT, [25, 69])):
+        facts.records[side].handshake = 1
+        for size in sizes:
+            facts.records[side].add_application(size)
+    facts.flight = facts.records[SERVER].application if keys else -1
+    for size in [last] * bool(last):
+        facts.records[SERVER].add_application(size)
+        facts.handshake_complete |= size > 19
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("keys", "last", "fin", "failed"),
+    [(False, 0, SERVER, True), (False, 19, SERVER, True), (False, 19, CLIENT, True), (False, 200, SERVER, False),
+     (False, 0, CLIENT, False), (True, 0, SERVER, True), (True, 0, CLIENT, False), (True, 200, SERVER, False)],
+)  # fmt: skip
+def test_a_server_that_leaves_at_the_last_flight_has_refused_it(keys: bool, last: int, fin: int, failed: bool) -> None:
+    flow, tunnel = tls(unfinished(keys, last), seconds=2, fin=fin)
+    flow.a.last_data_time = flow.last_time - SECOND // 100
+    found = explain_tls(flow, 0, tunnel, False)
+    assert (found is not None and found[0].kind == "failed") == failed
+    flow.a.last_data_time = flow.last_time - 2 * SECOND
+    assert explain_tls(flow, 0, tunnel, False) is None
 
 
 def test_a_handshake_at_the_end_of_the_capture_has_not_failed() -> None:

@@ -156,9 +156,12 @@ def failed(session: Session, end: Wire) -> Verdict:
         alert = next(alert for alert in session.tls.alerts if alert.is_fatal)
         fact = f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}"
         return Verdict("tls-failure", 0.95, (fact, ended), (), CONFIRM["tls-failure"])
-    if server.bytes:
+    garbage = f"{server.bytes} bytes that are no HTTP response" if server.bytes else None
+    if session.in_tls:  # its records tell nothing of what is in them
+        garbage = next((notice for notice in session.notices if "not HTTP" in notice), None) and "bytes that are no HTTP response"
+    if garbage:
         return decide(
-            [Cause("handshake-invalid", 0.8, (f"the server answered with {server.bytes} bytes that are no HTTP response",)),
+            [Cause("handshake-invalid", 0.8, (f"the server answered with {garbage}",)),
              Cause("tls-failure", 0.3)], (ended,),
         )  # fmt: skip
     if end.by == SERVER and end.how in ("fin", "rst"):

@@ -20,6 +20,8 @@ RECORDS = 4  # application records of each side; a request, its answer and a clo
 SMALL_PART = 0.75
 LAST_WORDS = 150  # bytes of the last record: a Close, a Ping or a close_notify, no request
 LONG = 30 * SECOND
+AT_ONCE = SECOND
+ALERT_SIZE = 19  # bytes of an encrypted alert in TLS 1.3
 ABNORMAL = Reported(1006, False, True)
 NO_SESSION = Reported(None, None, True)
 CANNOT_TELL = Reported(None, None, False)
@@ -62,7 +64,11 @@ def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tu
     time = time or flow.last_time
     if how is None:
         how = "capture-end" if ongoing else "silent"
-    if facts.handshake_failed is not None or (never_finished(facts) and how in ("fin", "rst", "silent")):
+    if (
+        facts.handshake_failed is not None
+        or (never_finished(facts) and how in ("fin", "rst", "silent"))
+        or (how != "capture-end" and time - a.last_data_time < AT_ONCE and hung_up(facts, by))
+    ):
         return *tls_failed(facts, how, by, time, packet), "unanswered"
     if facts.decrypted and facts.why_not is None:
         return None  # it was opened, and there was no WebSocket inside
@@ -89,13 +95,24 @@ def never_finished(facts: TlsFacts) -> bool:
     return not facts.handshake_complete and facts.records[CLIENT].handshake > 0 and not facts.records[CLIENT].application
 
 
+def hung_up(facts: TlsFacts, by: int | None) -> bool:
+    """Did a TLS 1.3 server send nothing, or no more than an alert, after the client's last flight? That is how it refuses the
+    certificate in it, or that there is none: the client is done by then, and may have sent its request."""
+    client, server = facts.records
+    if facts.version != "TLS 1.3" or facts.gaps or not client.application:
+        return False
+    if not facts.handshake_complete:
+        return by == SERVER or 0 < server.last_size <= ALERT_SIZE
+    return by == SERVER and server.application == facts.flight
+
+
 def tls_failed(facts: TlsFacts, how: str, by: int | None, time: int, packet: int) -> tuple[Termination, int]:
     """T06: the TLS handshake came to nothing."""
     from wsaudit.tls.facts import FAILURES
 
     evidence = []
     alert = next((alert for alert in facts.alerts if alert.is_fatal), None)
-    if alert is not None:
+    if alert is not None and (facts.handshake_failed is not None or alert.time <= time):
         how, by, time = "tls-alert", alert.side, alert.time
         evidence.append(f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}")
     elif by in (CLIENT, SERVER):

@@ -102,7 +102,8 @@ class TlsFacts:
     does not speak TLS). `handshake_complete` in TLS 1.3 without keys is inferred: the server answered the client's encrypted
     records with more than an alert. `early_data` is what became of 0-RTT data, "accepted" or "rejected", None when none was
     offered or it cannot be told; `early_data_bytes` counts what was rejected (ciphertext where it cannot be opened): the
-    server's application never got it. `partial_record`: a side ended in the middle of a record.
+    server's application never got it. `partial_record`: a side ended in the middle of a record. `flight`: encrypted records of
+    the server until both sides had finished the handshake, -1 before that or without keys.
     """
 
     version: str | None = None
@@ -123,6 +124,7 @@ class TlsFacts:
     renegotiations: int = 0
     key_updates: list[int] = field(default_factory=lambda: [0, 0])
     gaps: int = 0
+    flight: int = -1
     partial_record: list[bool] = field(default_factory=lambda: [False, False])
     records: list[RecordCounts] = field(default_factory=lambda: [RecordCounts(), RecordCounts()])
 

@@ -568,6 +568,7 @@ class TlsTunnel:
         session.finished[side] = True
         if all(session.finished):
             self.facts.handshake_complete = True
+            self.facts.flight = self.facts.records[SERVER].application
 
     # --- alerts and other ends ---
 
