@@ -179,6 +179,20 @@ def test_a_request_captured_after_its_answer_is_not_early(sessions: list[Session
     assert [each.early_client_bytes for each in sessions] == [0]
 
 
+def test_only_the_first_frames_are_early(sessions: list[Session]) -> None:
+    """Those that are found again behind a gap are not, whatever they acknowledge."""
+    frames = [wire.frame(wire.TEXT, b"%d" % i, mask=wire.MASK) for i in range(20)]
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, wire.response())
+    talk.segment(C, frames[0], PSH | ACK, ack=2001)._advance(C, len(frames[0]))
+    talk.send(C, b"\x81").drop()
+    for frame in frames[1:]:
+        talk.segment(C, frame, PSH | ACK, ack=2001)._advance(C, len(frame)).ack(S)
+    rows(talk.pcap())
+    [session] = sessions
+    assert session.client.resyncs == 1
+    assert session.early_client_bytes == len(frames[0])
+
+
 def test_frames_after_the_answer_are_not_early(sessions: list[Session]) -> None:
     rows(talk_on(wire.Conversation().open().upgrade()).pcap())
     assert sessions[0].early_client_bytes == 0

@@ -15,7 +15,7 @@ from wsaudit.http.head import Head, recognise_head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, READER
+from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
 from wsaudit.kernel.exchanges import Exchanges, HttpReader
 from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
 from wsaudit.model import CLIENT, SERVER, SIDES, Place
@@ -126,8 +126,9 @@ class Pipeline:
     def set_mode(self, i: int, stream: Stream) -> None:
         """Let the kernel take over what needs no Python."""
         if self.state == OPEN:
-            if self.resync[i] is None and not (self.check_early and i == self.client):
-                stream.mode = FRAMES
+            if self.resync[i] is None:
+                stream.mode = FIRST if self.check_early and i == self.client else FRAMES
+                stream.answer_end = self.response_end
         elif self.state == HTTP and self.exchanges is None and not self.lend_http():
             http = self.http[i]
             if http is not None and http.skip:
@@ -151,7 +152,17 @@ class Pipeline:
         """A gap hit a frame header of a side that the kernel scans."""
         i = 0 if stream is self.streams[0] else 1
         self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+        if stream.mode == FRAMES and i == self.client:
+            self.check_early = False
         stream.mode = PYTHON
+
+    @guarded
+    def early_frames(self, size: int, offset: int, time: int, packet: int) -> None:
+        """The client sent its first frames before it had acknowledged the whole answer: a FIRST stream tells."""
+        session = self.session
+        if session is not None:
+            session.early_client_bytes += size
+            session.early_place = Place(packet, time, offset)
 
     @guarded
     def icmp(self, time: int, packet: int, words: str) -> None:
@@ -532,6 +543,8 @@ class Pipeline:
             data, offset, time, packet = rest
             session.coalesced = Place(packet, time, offset)
             self.frames_in(i, data, offset, time, packet)
+        if self.tunnel is None:
+            self.set_mode(self.client, self.streams[self.client])
 
     def take_held(self, client: HttpSide | None) -> None:
         """The client's bytes behind its request are frames; what was not kept of them, or lost, is a gap."""
@@ -624,8 +637,7 @@ class Pipeline:
         if self.check_early and side == CLIENT:
             self.check_early = False
             if self.streams[1 - i].acked < self.response_end:
-                session.early_client_bytes += len(data)
-                session.early_place = Place(packet, time, offset)
+                self.early_frames(len(data), offset, time, packet)
         resync = self.resync[i]
         scanner = session.parties[side].frames
         if resync is None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wire import C, S
 
-from wsaudit.kernel.constants import FRAMES
+from wsaudit.kernel.constants import FIRST
 
 slow_to_load = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
@@ -48,7 +48,8 @@ class Recorder:
         self.note("data", (data, *place))
         stream.scanner = self.kernel.frames.Scanner(0, self)
         stream.scanner.log = self.kernel.frames.FrameLog()
-        stream.mode = FRAMES
+        stream.mode = FIRST
+        stream.answer_end = 20
 
 
 def facts(thing: Any, names: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from wire import ACK, FIN, PSH, RST, SYN, C, S
 
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.constants import DROP, FRAMES, PYTHON
+from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.streams import Flow, Stream
 
@@ -32,6 +32,9 @@ class Owner:
     def lost_step(self, stream: Stream, time: int, packet: int) -> None:
         self.events.append(("lost step", packet))
         stream.mode = PYTHON
+
+    def early_frames(self, size: int, offset: int, time: int, packet: int) -> None:
+        self.events.append(("early", size, offset, packet))
 
     def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
         self.events.append(("control", opcode, payload))
@@ -477,6 +480,27 @@ def test_frames_go_straight_to_the_scanner() -> None:
         ("lost step", 4),
         ("data", b"x", 11, 5),
     ]
+
+
+@pytest.mark.parametrize(("acked", "early"), [(9, [("early", 2, 4, 3)]), (10, [])])
+def test_frames_before_the_answer_was_acknowledged(acked: int, early: list[Any]) -> None:
+    """The answer has 10 bytes; the first frame counts only, and what it acknowledges itself."""
+    told = Wire().send(C, 0, b"ask!").send(S, 0, b"the answer", ack=4)
+    told.flow.a.mode = FIRST
+    told.flow.a.answer_end = 10
+    told.flow.a.scanner = scanner = Scanner(0, told.owner)
+    told.send(C, 4, b"\x81\x00", ack=acked).send(C, 6, b"\x82\x00", ack=acked)
+    assert told.owner.events[2:] == early
+    assert (scanner.text_messages, scanner.binary_messages, told.flow.a.mode) == (1, 1, FRAMES)
+
+
+def test_a_gap_before_the_first_frames() -> None:
+    told = Wire()
+    told.flow.a.mode = FIRST
+    told.flow.a.scanner = Scanner(0, told.owner)
+    told.send(C, 3, b"\x81\x00")
+    told.flow.a.flush(told.time)
+    assert told.owner.events == [("lost step", 1), ("data", b"\x81\x00", 3, 1)]
 
 
 def test_the_longest_silence_between_data_of_either_side() -> None:

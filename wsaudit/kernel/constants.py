@@ -22,6 +22,7 @@ PYTHON = 0  # owner.data(...): handshakes
 FRAMES = 1  # the frame scanner
 DROP = 2  # counted only, `skip` bytes or (skip < 0) all that come
 READER = 3  # a `Reader`: of TLS records, which has its own scanner or only counts, or of plain HTTP exchanges
+FIRST = 4  # the frame scanner too, but the owner is told if the first bytes are earlier than the client had the whole 101
 
 # What is kept of a heartbeat (kernel/pings.py).
 OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway

@@ -12,7 +12,7 @@ cdef long long FAR
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long MIRROR
 cdef int PATIENCE
-cdef int DROP, FRAMES, PYTHON, READER
+cdef int DROP, FIRST, FRAMES, PYTHON, READER
 cdef int SAMPLES
 
 
@@ -80,6 +80,7 @@ cdef class Stream:
     cdef public Reader reader
     cdef readonly list gaps
     cdef public long long skip
+    cdef public long long answer_end
     cdef public long long pending_bytes
     cdef public long long hole_packets
     cdef public long long syn_time

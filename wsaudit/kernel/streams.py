@@ -13,7 +13,7 @@ from typing import Any
 
 from wsaudit.kernel import numbers
 from wsaudit.kernel.buffer import Buffer, zeros
-from wsaudit.kernel.constants import DROP, FRAMES, PYTHON, READER
+from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
 
 COMPILED = not __file__.endswith(".py")
 M32 = 0xFFFFFFFF
@@ -90,6 +90,7 @@ class Stream:
         "acked",
         "acked_packet",
         "acked_time",
+        "answer_end",
         "bytes",
         "conflict_packet",
         "conflicts",
@@ -158,6 +159,7 @@ class Stream:
         self.peer: Any = None
         self.mode = PYTHON
         self.skip = 0
+        self.answer_end = 0  # FIRST: where the peer's 101 ends
         self.scanner: Any = None
         self.reader: Any = None
 
@@ -362,6 +364,12 @@ class Stream:
         if self.mode == FRAMES:
             self.scanner.feed(buffer, pos, pos + n, time, packet)
             return
+        if self.mode == FIRST:
+            self.mode = FRAMES
+            if self.peer.acked < self.answer_end:
+                self.flow.owner.early_frames(n, at, time, packet)
+            self.scanner.feed(buffer, pos, pos + n, time, packet)
+            return
         if self.mode == READER:
             taken = self.reader.feed(buffer, pos, pos + n, time, packet) - pos
             if taken == n:
@@ -503,7 +511,7 @@ class Stream:
             self.gaps.append((at, length, time, packet, reason))
         self.offset += length
         self.next_seq = (self.next_seq + length) & M32
-        if self.mode == FRAMES:
+        if self.mode == FRAMES or self.mode == FIRST:
             if not self.scanner.gap(length):
                 self.flow.owner.lost_step(self, time, packet)
             return
