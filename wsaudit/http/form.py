@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from wsaudit.kernel.forms import values_between
+
 MAX_FORMS = 1024  # forgotten together when there are more: then nobody repeats himself anyway
 MAX_SIZE = 2048  # bytes of a head that is worth remembering
 RECENT = 8  # forms tried before the search
@@ -21,7 +23,6 @@ _CHANGING = re.compile(
     rb"|sec-websocket-(?:key|accept)|cookie|date|x-request-id): )([!-~]+(?: [!-~]+)*)(?=\r\n)"
 )
 
-_VALUE = re.compile(rb"[!-~]+(?: [!-~]+)*")
 _QUERY_VALUE = re.compile(r"=[^&]+")
 
 Key = tuple[bytes, ...]
@@ -101,24 +102,6 @@ def find_form(data: bytes, start: int, end: int) -> tuple[Form, list[bytes]] | N
         return None
     _RECENT[not start] = (found, *recent[: RECENT - 1])
     return found, values
-
-
-def values_between(literals: tuple[bytes, ...], data: bytes, start: int, end: int) -> list[bytes] | None:
-    """The values that stand between `literals` in data[start:end], if it is made so."""
-    values = []
-    last = len(literals) - 1
-    for turn, literal in enumerate(literals):
-        if not data.startswith(literal, start):
-            return None
-        start += len(literal)
-        if turn < last:
-            stop = data.find(b"\r\n", start, end)
-            value = data[start:stop]
-            if stop < 0 or _VALUE.fullmatch(value) is None:
-                return None
-            values.append(value)
-            start = stop
-    return values if start == end else None
 
 
 def remember_form(key: Key, kind: str, fields: list[tuple[str, str]], start: Start | None) -> Form | None:
