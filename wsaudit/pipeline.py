@@ -17,11 +17,11 @@ from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request,
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
 from wsaudit.kernel.exchanges import Exchanges, HttpReader
-from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
-from wsaudit.model import CLIENT, SERVER, SIDES, Place
-from wsaudit.options import Limits, Options
+from wsaudit.kernel.streams import Flow, Stream
+from wsaudit.model import CLIENT, SERVER, Place
+from wsaudit.options import Options
 from wsaudit.session import Gap, Session
-from wsaudit.websocket.resync import Chunk, Resync, plausible
+from wsaudit.websocket.resync import Chunk, Resync, frames_begin, masked, masked_frame
 
 if TYPE_CHECKING:
     from wsaudit.tls.facts import TlsFacts
@@ -780,7 +780,7 @@ class Pipeline:
                 if known:
                     party.gaps.sort(key=gap_offset)
         session.ongoing = ongoing
-        session.notices += limits_hit(session, self.sink.options.limits)
+        session.notices += session.limits_hit(self.sink.options.limits)
         self.flow.settle()
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
@@ -788,47 +788,8 @@ class Pipeline:
         session.let_go()
 
 
-def limits_hit(session: Session, limits: Limits) -> list[str]:
-    """What a limit kept out of the history of a connection."""
-    said = []
-    hits = session.flow.limit_hits
-    if hits:
-        said.append(
-            f"{hits} times more than {limits.segment_buffer} bytes (limit segment_buffer) or 4096 segments "
-            "waited for a lost one, which was given up"
-        )
-    for party in session.parties:
-        name, frames, inflation = SIDES[party.side], party.frames, party.inflation
-        if frames.shapes_dropped:
-            said.append(f"{frames.shapes_dropped} frames of the {name} were not judged: too many kinds of frames")
-        if party.stream.gap_count > GAPS_KEPT and not session.in_tls:
-            said.append(f"{party.stream.gap_count - GAPS_KEPT} more gaps of the {name} are not listed")
-        large = inflation.faults.get("over_limit") if inflation is not None else None
-        if large is not None:
-            said.append(f"{large.count} messages of the {name} were inflated up to {limits.message} bytes only (limit message)")
-    if session.tls is not None and session.tls.why_not == "waiting-limit":
-        said.append(f"more than {limits.tls_buffer} bytes (limit tls_buffer) of TLS records waited for a key: the rest is lost")
-    return said
-
-
 def gap_offset(gap: Gap) -> int:
     return gap.offset
-
-
-def masked_frame(data: bytes) -> bool:
-    """May these be the first bytes of a client's frame? No HTTP method begins so."""
-    return data[0] & 0x30 == 0 and data[0] & 15 in (0, 1, 2, 8, 9, 10) and (len(data) < 2 or data[1] & 0x80 != 0)
-
-
-def frames_begin(held: list[tuple[bytes, int, int, int]]) -> bool:
-    """Are the bytes behind the upgrade request frames? Masked as they must be, or several that are plausible without."""
-    data = b"".join([chunk[0] for chunk in held])
-    return masked_frame(data) or plausible(data, 0, False, set(), False)
-
-
-def masked(data: bytes) -> bool | None:
-    """The mask bit of the frame that `data` may begin; None if it is not there yet."""
-    return data[1] & 0x80 != 0 if len(data) > 1 else None
 
 
 def in_networks(address: bytes, networks: tuple[str, ...]) -> bool:

@@ -12,11 +12,12 @@ from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
 from wsaudit.kernel.pings import Pings
-from wsaudit.kernel.streams import Flow, Stream
-from wsaudit.model import CLIENT, NO_HEARTBEAT, SERVER, ApplicationBeat, CloseFrame, Heartbeat, Place
+from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
+from wsaudit.model import CLIENT, NO_HEARTBEAT, SERVER, SIDES, ApplicationBeat, CloseFrame, Heartbeat, Place
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
+    from wsaudit.options import Limits
     from wsaudit.tls.facts import TlsFacts
     from wsaudit.websocket.extensions import DeflateAgreement
 
@@ -251,6 +252,32 @@ class Session:
         if handshake is None:
             return application_beat(rows, spoke, None, None)
         return application_beat(rows, spoke, handshake.subprotocol, handshake.target)
+
+    def limits_hit(self, limits: Limits) -> list[str]:
+        """What a limit kept out of the history of a connection."""
+        said = []
+        hits = self.flow.limit_hits
+        if hits:
+            said.append(
+                f"{hits} times more than {limits.segment_buffer} bytes (limit segment_buffer) or 4096 segments "
+                "waited for a lost one, which was given up"
+            )
+        for party in self.parties:
+            name, frames, inflation = SIDES[party.side], party.frames, party.inflation
+            if frames.shapes_dropped:
+                said.append(f"{frames.shapes_dropped} frames of the {name} were not judged: too many kinds of frames")
+            if party.stream.gap_count > GAPS_KEPT and not self.in_tls:
+                said.append(f"{party.stream.gap_count - GAPS_KEPT} more gaps of the {name} are not listed")
+            large = inflation.faults.get("over_limit") if inflation is not None else None
+            if large is not None:
+                said.append(
+                    f"{large.count} messages of the {name} were inflated up to {limits.message} bytes only (limit message)"
+                )
+        if self.tls is not None and self.tls.why_not == "waiting-limit":
+            said.append(
+                f"more than {limits.tls_buffer} bytes (limit tls_buffer) of TLS records waited for a key: the rest is lost"
+            )
+        return said
 
     @property
     def rtts(self) -> list[int]:

@@ -607,15 +607,7 @@ class Decoder:
                 self.tell_failed(e, "silent", self.syn_time[e], self.syn_packet[e])
         open_flows.sort(key=first_packet_of)
         for flow in open_flows:
-            a, b = flow.entry_a, flow.entry_b
-            flow.entry_a = flow.entry_b = -1
-            self.drop_entry(a)
-            self.drop_entry(b)
-            flow.settle()
-            flow.a.flush(flow.last_time)
-            flow.b.flush(flow.last_time)
-            flow.owner.finish(flow, flow.ended == 0)
-            cut_ties(flow)
+            self.finish_flow(flow, flow.ended == 0)
         self.closing.clear()
 
     def tell_failed(self, e: int, how: str, time: int, packet: int) -> None:

@@ -183,3 +183,19 @@ def is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def masked_frame(data: bytes) -> bool:
+    """May these be the first bytes of a client's frame? No HTTP method begins so."""
+    return data[0] & 0x30 == 0 and data[0] & 15 in (0, 1, 2, 8, 9, 10) and (len(data) < 2 or data[1] & 0x80 != 0)
+
+
+def frames_begin(held: list[tuple[bytes, int, int, int]]) -> bool:
+    """Are the bytes behind the upgrade request frames? Masked as they must be, or several that are plausible without."""
+    data = b"".join([chunk[0] for chunk in held])
+    return masked_frame(data) or plausible(data, 0, False, set(), False)
+
+
+def masked(data: bytes) -> bool | None:
+    """The mask bit of the frame that `data` may begin; None if it is not there yet."""
+    return data[1] & 0x80 != 0 if len(data) > 1 else None
