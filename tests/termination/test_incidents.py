@@ -14,7 +14,7 @@ from termination.crowds import HOSTS, connection, dropped, given_up, goodbye, in
 from termination.endings import gone, report, talk
 from wire import C, S
 
-from wsaudit.model import CLIENT, SERVER, Connection
+from wsaudit.model import CLIENT, SERVER, Connection, timestamp
 
 Conversations = list[wire.Conversation]
 START = wire.START
@@ -50,6 +50,20 @@ def test_a_server_that_is_killed_is_one_incident() -> None:
     assert "all that were open" in incident["detail"]
     assert incident["confirm"]
     assert all(each["termination"]["cause"] == "endpoint-killed" for each in found["connections"])
+
+
+def test_a_network_cut_is_told_with_the_time_of_the_cut() -> None:
+    """Not with that of the last of the repetitions, which go on for a quarter of an hour."""
+    conversations = fleet(8)
+    for number, each in enumerate(conversations):
+        until(each, 60 + number / 10).text(S, "news")
+        lost = len(wire.frame(wire.TEXT, b"news"))
+        for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 6.4):
+            each.wait(pause).segment(S, wire.frame(wire.TEXT, b"news"), seq=each.seq[S] - lost)
+    (incident,) = report(conversations)["incidents"]
+    assert incident["kind"] == "mass-silent-end"
+    assert incident["from"] == timestamp(late(60.201))
+    assert incident["to"] == timestamp(late(60.901))
 
 
 def test_ends_spread_over_minutes_are_none() -> None:

@@ -108,6 +108,24 @@ def test_an_end_of_both_legs_at_any_time_is_not() -> None:
         gone(leg.wait(3.4), side)
     first, second = ended(front, back)
     assert (first["cause"], second["cause"]) == ("abrupt-exit", "abrupt-exit")
+    assert all("the proxy ended the other leg" in each["evidence"][-1] for each in (first, second))
+
+
+def test_a_whole_number_of_seconds_of_one_tunnel_does_not_outweigh_that_all_ended_at_once() -> None:
+    """A proxy that reloads: its worker cut six tunnels, and one of them had been silent for three seconds by chance."""
+    moment = wire.START + 8 * wire.SECOND
+    conversations = []
+    for number in range(6):
+        for leg, side in zip(legs(number), (S, C), strict=True):
+            if number < 5:
+                leg.time = moment - (20 + number) * wire.SECOND // 10
+            leg.text(C, "hi").text(S, "hello").ack(C).time = moment
+            conversations.append(gone(leg, side))
+    found = report(conversations)
+    (incident,) = found["incidents"]
+    assert len(incident["connections"]) == 12
+    assert "idle-timeout" in {each["cause"] for each in found["connections"][-1]["termination"]["alternatives"]}
+    assert {each["termination"]["cause"] for each in found["connections"]} == {"endpoint-killed"}
 
 
 def test_a_killed_backend_is_one_incident_and_nobody_says_that_the_proxy_was_killed() -> None:

@@ -8,6 +8,9 @@ from termination.endings import ending, gone, read, talk
 from wire import C, S
 
 import wsaudit
+from tests.rules.talks import history
+from wsaudit.termination.wire import Wire
+from wsaudit.tls.facts import Alert, TlsFacts
 
 
 def test_both_closes_make_it_closed() -> None:
@@ -125,6 +128,81 @@ def test_repeated_bytes_that_nobody_answers_end_it_silently() -> None:
     assert (found.kind, found.how) == ("dropped", "silent")
     assert found.client == (1006, False, False)
     assert found.server == (None, None, False)
+
+
+def test_so_do_the_first_of_many_bytes() -> None:
+    """Of several segments in flight TCP repeats the first one only."""
+    conversation = talk().text(S, "x" * 4000)
+    lost = len(wire.frame(wire.TEXT, b"x" * 4000))
+    first = conversation.seq[S] - lost
+    for pause in (0.2, 0.4, 0.8, 1.6):
+        conversation.wait(pause).segment(S, b"y", seq=first)
+    found = ending(conversation)
+    assert (found.kind, found.how, found.cause) == ("dropped", "silent", "network-loss")
+    assert f"the last {lost} bytes" in found.evidence
+
+
+def test_repetitions_that_were_answered_one_by_one_do_not() -> None:
+    """Losses here and there: each segment came through in the end."""
+    conversation = talk().text(S, "x" * 7000)
+    end = conversation.seq[S]
+    for number, pause in enumerate((0.2, 0.4, 0.8, 1.6)):
+        first = end - 6000 + 1000 * number
+        conversation.segment(C, ack=first).wait(pause).segment(S, b"x" * 1000, seq=first)
+    assert ending(conversation).kind == "ongoing"
+
+
+def one_way(repetitions: int, heard: int = 0, window: int = 64240) -> wire.Conversation:
+    """The client repeats bytes and backs off; the server, whose packets arrive here, acknowledges so many of them each time."""
+    conversation = talk()
+    first = conversation.seq[C]
+    conversation.text(C, "are you there?")
+    for number in range(repetitions):
+        conversation.segment(S, ack=first + heard, window=window)
+        conversation.wait(0.2 * 2**number).segment(C, wire.frame(wire.TEXT, b"are you there?", mask=wire.MASK), seq=first)
+    return conversation.segment(S, ack=first + heard, window=window)
+
+
+def test_who_still_sends_and_acknowledges_nothing_does_not_hear() -> None:
+    found = ending(one_way(6))
+    assert (found.kind, found.how, found.cause) == ("dropped", "silent", "network-loss")
+    assert "gone from client to server only" in found.evidence
+    assert found.client == (1006, False, False)
+    assert found.server == (None, None, False)
+
+
+def test_a_few_repetitions_do_not_say_so_while_the_peer_sends() -> None:
+    assert ending(one_way(4)).kind == "ongoing"
+
+
+def test_who_has_no_room_hears_well() -> None:
+    assert ending(one_way(8, window=0)).kind == "ongoing"
+
+
+def test_who_repeats_what_was_acknowledged_may_not_hear() -> None:
+    """Whether it heard the last acknowledgement cannot be told."""
+    found = ending(one_way(6, heard=20))
+    assert (found.kind, found.cause) == ("ongoing", "none")
+    assert "what the server sends may not get through" in found.evidence
+    assert "network-loss" in found.others
+    assert ending(one_way(4, heard=20)).others == {}
+
+
+def first_to_leave(how: str, *notified: int) -> Wire:
+    """The end of a connection over TLS in which these sides sent close_notify, the server first ended TCP, and nobody a Close."""
+    conversation = talk()
+    conversation = gone(conversation, S) if how == "fin" else conversation.rst(S)
+    session = history(conversation.pcap())
+    alerts = [Alert(side, 1, 0, "close_notify", session.ended - wire.SECOND + i, 7 + i, True) for i, side in enumerate(notified)]
+    session.tls = TlsFacts(decrypted=True, alerts=alerts)
+    return Wire(session, [])
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_who_ended_tls_first_left_whoever_ended_tcp(how: str) -> None:
+    assert first_to_leave(how, C, S).by == C
+    assert first_to_leave(how, S, C).by == S
+    assert first_to_leave(how).by == S
 
 
 def test_repeated_bytes_that_were_answered_in_the_end_do_not() -> None:

@@ -35,11 +35,15 @@ def test_a_close_in_one_sentence(close: Close, side: int, told: str) -> None:
         ({"how": "silent", "silent": SERVER}, "server repeated its last bytes until packet 77; nothing came back"),
         ({"how": "fin", "by": CLIENT}, "client ended TCP first, with FIN in packet 77"),
         ({"how": "rst", "by": SERVER}, "server ended TCP first, with an RST in packet 77"),
+        (
+            {"how": "fin", "by": SERVER, "goodbye": SimpleNamespace(side=SERVER, packet=PACKET - 2)},
+            "server ended TLS first, with close_notify in packet 75; client ended TCP with FIN in packet 77",
+        ),
         ({"how": "rst", "by": BOTH}, "both sides sent an RST without waiting for the other, first in packet 77"),
     ],
 )
 def test_the_end_of_the_transport_in_one_sentence(end: dict[str, Any], told: str) -> None:
-    found: Any = SimpleNamespace(**{"by": None, "silent": None, "packet": PACKET, **end})
+    found: Any = SimpleNamespace(**{"by": None, "silent": None, "goodbye": None, "packet": PACKET, **end})
     assert end_fact(found) == told
 
 

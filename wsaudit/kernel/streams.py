@@ -201,7 +201,7 @@ class Stream:
         self.ttl = 0
         self.ident = 0
         self.retransmissions = 0
-        self.tail_retransmissions = 0  # of the last bytes sent, since they were first seen
+        self.tail_retransmissions = 0  # of the last bytes sent, or the first unacknowledged ones, since anything new was seen
         self.tail_first_time = 0
         self.tail_last_time = 0
         self.tail_last_gap = 0
@@ -408,7 +408,10 @@ class Stream:
                 self.duplicates += 1
             else:
                 self.retransmissions += 1
-                if d + total >= 0:
+                # The last bytes, or the first ones that nobody has acknowledged: of many, TCP repeats no others (RFC 6298 §5.4).
+                if d + total >= 0 or self.offset + d == self.acked:
+                    if self.acked_time > self.tail_last_time:
+                        self.tail_retransmissions = 0  # those before were answered
                     self.tail_retransmissions += 1
                     if self.tail_retransmissions == 1:
                         self.tail_first_time = time

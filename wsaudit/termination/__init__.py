@@ -35,14 +35,15 @@ class Explainer:
         self.ordinary: dict[tuple[int | None, ...], Termination] = {}
 
     def session(self, session: Session, findings: list[Finding]) -> tuple[Termination, int]:
-        """How and why a connection ended, and the time of the first FIN or RST, of the last packet when there was none.
+        """How and why a connection ended, and when: at the first FIN or RST; where one side was not heard any more, when it first
+        repeated its bytes; else at the last packet.
 
         Where nothing but codes and libraries tells one end from another, they share their termination.
         """
         end = Wire(session, findings)
         known = libraries(session)
         if not is_plain(session, end) or not is_ordinary(session, end, self.reasons):
-            return self.explain(session, end, known, findings), end.time
+            return self.explain(session, end, known, findings), end.since or end.time
         c, s = end.closes
         captured = is_captured(session)
         key = (c and c.code, s and s.code, end.initiator, end.by, captured, id(known[0]), id(known[1]))

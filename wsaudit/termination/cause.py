@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsaudit.model import SERVER, SIDES, packet_number
+from wsaudit.termination.wire import Wire, deaf
 from wsaudit.termination.words import CONFIRM, close_fact, end_fact, seconds
 
 if TYPE_CHECKING:
     from wsaudit.session import Session
-    from wsaudit.termination.wire import Wire
 
 LEAST, MOST = 0.05, 0.98
 BLIND = 0.6  # still open, as far as one side tells
@@ -77,6 +77,15 @@ def ongoing(session: Session, end: Wire) -> Verdict:
         if not party.stream.last_time:
             unseen = f"nothing of the {SIDES[party.side]} was captured: an RST of its would not have been either"
             return Verdict("none", BLIND, (end_fact(end), unseen, *facts), (), None)
+    unheard = deaf(session.client.stream, session.server.stream)
+    if unheard is not None:
+        times = session.parties[unheard].stream.tail_retransmissions
+        peer = SIDES[1 - unheard]
+        fact = (
+            f"{SIDES[unheard]} repeated its last bytes {times} times, at growing intervals, although the {peer} acknowledged them"
+        )
+        lost = f"what the {peer} sends may not get through"
+        return Verdict("none", BLIND, (end_fact(end), fact, lost, *facts), (("network-loss", 0.5),), CONFIRM["network-loss"])
     return Verdict("none", MOST, (end_fact(end), *facts), (), None)
 
 

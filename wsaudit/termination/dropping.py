@@ -40,8 +40,9 @@ def dropping_cause(session: Session, end: Wire, findings: list[Finding], signatu
     if end.how == "silent":
         return decide(silent_causes(session, end, signatures), facts, doubt)
     ender = end.by if end.by in (CLIENT, SERVER) else None
-    found = [*farewell_causes(session, end), *reset_causes(session, end), *idle_causes(session, end, signatures)]
-    found += stalled_causes(session, end)
+    found = [*farewell_causes(session, end), *idle_causes(session, end, signatures), *stalled_causes(session, end)]
+    if end.goodbye is None:
+        found += reset_causes(session, end)
     if ender is not None:
         found += keepalive_causes(session, end, ender, signatures)
         found += deaf_causes(session, end, ender)
@@ -63,7 +64,9 @@ def silent_causes(session: Session, end: Wire, signatures: Signatures) -> list[C
     peer = SIDES[1 - end.silent]
     lost = stream.offset - stream.acked
     times = 1 + stream.tail_retransmissions
-    fact = f"{lost} bytes were sent {times} times, at growing intervals, and never acknowledged by the {peer}"
+    fact = f"the {peer} never acknowledged the last {lost} bytes, although they, or the first of them, were sent {times} times"
+    if session.parties[1 - end.silent].stream.last_time > stream.tail_first_time:
+        fact += f"; it was still sending: the network was gone from {SIDES[end.silent]} to {peer} only"
     found = [Cause("network-loss", 0.8, (fact,))]
     beat = unanswered(session, end.silent, end.time)
     if beat is not None:
@@ -316,4 +319,6 @@ def exit_causes(session: Session, end: Wire, ender: int) -> list[Cause]:
         fact = f"the RST says that bytes of the {SIDES[1 - ender]} were thrown away unread, as when a process dies"
         return [Cause("endpoint-killed", 0.5, (fact,)), Cause("abrupt-exit", 0.45)]
     fact = f"the {who} was neither asked to leave nor provoked"
+    if session.tls is not None and session.tls.decrypted and end.how == "fin":
+        fact += ", and did not end TLS (close_notify): its process may have died; some programs never do"
     return [Cause("abrupt-exit", 0.5, (fact,)), Cause("endpoint-killed", 0.4)]

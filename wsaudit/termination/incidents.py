@@ -37,7 +37,7 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
     found = find_masses(population.without(origin) if origin else population, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
     found += find_limits(population, taken.union(origin), known)
-    explain_legs(legs, origin)
+    explain_legs(legs, origin, taken)
     found += heartbeat_storms(population)
     found += bad_releases(population)
     found = [with_legs(each, origin) for each in found]

@@ -7,6 +7,7 @@ was under way, are the legs of one (checked with nginx and HAProxy).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from itertools import pairwise
 
 from wsaudit.model import CLIENT, SECOND, SERVER
@@ -65,8 +66,9 @@ def passed_on(pairs: list[tuple[Ended, Ended]]) -> dict[int, Ended]:
     return origin
 
 
-def explain_legs(pairs: list[tuple[Ended, Ended]], origin: dict[int, Ended]) -> None:
-    """Give legs the explanation of the other one where that one tells more. Called when all else has been explained."""
+def explain_legs(pairs: list[tuple[Ended, Ended]], origin: dict[int, Ended], taken: Container[int]) -> None:
+    """Give legs the explanation of the other one where that one tells more. Called when all else has been explained; `taken` are
+    the ids that an incident has explained."""
     for front, back in pairs:
         first = origin.get(front.id) or origin.get(back.id)
         if first is not None:
@@ -74,7 +76,9 @@ def explain_legs(pairs: list[tuple[Ended, Ended]], origin: dict[int, Ended]) -> 
             after = seconds(other.time - first.time)
             fact = f"the other leg of this connection ({ends(first)}) had ended {after} before: a proxy passed it on"
             share(first, other, fact)
-        elif (front.row.termination.by, back.row.termination.by) == (SERVER, CLIENT):
+        elif (front.row.termination.by, back.row.termination.by) == (SERVER, CLIENT) and not (
+            front.id in taken and back.id in taken
+        ):
             sure, other = sorted((front, back), key=surest)
             if sure.row.termination.cause in UNEXPLAINED and (either := limited(front) or limited(back)):
                 fact = f"something between them ended both legs of this connection after {seconds(either)} of silence"
@@ -82,6 +86,9 @@ def explain_legs(pairs: list[tuple[Ended, Ended]], origin: dict[int, Ended]) -> 
                     explain(each, "idle-timeout", BOTH_LEGS, fact)
             elif sure.row.termination.cause != other.row.termination.cause:
                 share(sure, other, f"the proxy ended the other leg of this connection ({ends(sure)}) as well")
+            elif sure.row.termination.cause in UNEXPLAINED:  # neither endpoint left
+                for each, twin in ((front, back), (back, front)):
+                    share(twin, each, f"the proxy ended the other leg of this connection ({ends(twin)}) as well")
 
 
 def limited(each: Ended) -> int | None:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from wsaudit.kernel.streams import Stream
     from wsaudit.model import CloseFrame, Finding
     from wsaudit.session import Party, Session
+    from wsaudit.tls.facts import Alert
 
 GIVEN_UP = 3  # retransmissions without any answer, each later than the one before, after which nobody is taken to be there
+UNHEARD = 5  # the same where the peer still sends: with the usual timers that is six seconds
 AT_ONCE = SECOND // 20  # RSTs of both sides within this time are told as "both": neither is the other's answer
 CHANCE_TO_REFUSE = SECOND // 5  # a client that has had this long to refuse a faulty 101, or to answer a Close, does not mean to
 # What aiohttp, tornado or websocket-client take; nobody was seen to take another defect without sending a frame.
@@ -29,11 +31,13 @@ class Wire:
     """The end of one connection as it was captured.
 
     `kind`, `how`, `by`, `initiator`: as in model.Termination. `time`, `packet`: of the first FIN or RST; without one, of the last
-    packet. `silent`: the side that repeated its bytes until nobody could believe in an answer. `closes`: the Close of client and
-    server, None where none was captured or none can be read as one. `repelled`: the fault of a 101 at which the client left.
+    packet. `silent`: the side that repeated its bytes until nobody could believe in an answer, from `since` on. `goodbye`: the
+    close_notify with which a side ended TLS before the other one ended TCP, where neither sent a Close: then it is `by` that
+    side, and `time` is when. `closes`: the Close of client and server, None where none was captured or none can be read as one.
+    `repelled`: the fault of a 101 at which the client left.
     """
 
-    __slots__ = ("by", "closes", "how", "initiator", "kind", "packet", "repelled", "silent", "time")
+    __slots__ = ("by", "closes", "goodbye", "how", "initiator", "kind", "packet", "repelled", "silent", "since", "time")
 
     def __init__(self, session: Session, findings: list[Finding]) -> None:
         client, server = session.client, session.server
@@ -44,11 +48,15 @@ class Wire:
             self.silent = silenced(a, b)
             self.how = "silent" if self.silent is not None or not session.ongoing else "capture-end"
             self.time, self.packet = session.ended, session.last_packet
+        self.since = 0 if self.silent is None else session.parties[self.silent].stream.tail_first_time
         c = client.closes[0] if client.closes else None
         s = server.closes[0] if server.closes else None
         if findings and (c is not None or s is not None):
             c, s = readable_closes(c, s, findings)
         self.closes = c, s
+        self.goodbye = first_goodbye(session, self) if session.tls is not None and c is None and s is None else None
+        if self.goodbye is not None:
+            self.by, self.time = self.goodbye.side, self.goodbye.time
         self.repelled = fault_of_acceptance(session, self, findings) if findings and self.by == CLIENT else None
         self.kind = kind_of(session, self)
         if c is not None and s is not None:
@@ -174,14 +182,29 @@ def fin_acked(stream: Stream) -> bool:
 
 
 def silenced(a: Stream, b: Stream) -> int | None:
-    """The side that repeated its last bytes again and again, backing off, while nothing at all came from its peer."""
+    """The side that repeated its bytes again and again, backing off, and was not heard: nothing at all came from its peer, or the
+    peer went on, with an open window, and acknowledged none of them."""
     for side, stream, peer in ((CLIENT, a, b), (SERVER, b, a)):
-        if (
-            stream.tail_retransmissions >= GIVEN_UP
-            and stream.acked < stream.offset
-            and peer.last_time < stream.tail_first_time
-            and stream.tail_last_gap * stream.tail_retransmissions >= stream.tail_last_time - stream.tail_first_time
-        ):
+        if stream.acked < stream.offset and backed_off(stream):
+            mute = peer.last_time < stream.tail_first_time
+            if mute or (stream.tail_retransmissions >= UNHEARD and not peer.zero_since):
+                return side
+    return None
+
+
+def backed_off(stream: Stream) -> bool:
+    """Did this side repeat bytes until nobody could believe in an answer, at growing intervals (RFC 6298 §5.5)?"""
+    return bool(
+        stream.tail_retransmissions >= GIVEN_UP
+        and stream.tail_last_gap * stream.tail_retransmissions >= stream.tail_last_time - stream.tail_first_time
+    )
+
+
+def deaf(a: Stream, b: Stream) -> int | None:
+    """The side that repeated its bytes, backing off, although they had been acknowledged: what its peer sends is lost behind the
+    point of capture. Whether that went on cannot be told."""
+    for side, stream in ((CLIENT, a), (SERVER, b)):
+        if stream.acked == stream.offset and stream.tail_retransmissions >= UNHEARD and backed_off(stream):
             return side
     return None
 
@@ -189,6 +212,13 @@ def silenced(a: Stream, b: Stream) -> int | None:
 def gave_up(stream: Stream) -> bool:
     """Did this side's TCP probe (RFC 9293 §3.8.4) until nobody could believe in an answer?"""
     return bool(stream.keepalives_unanswered >= GIVEN_UP)
+
+
+def first_goodbye(session: Session, end: Wire) -> Alert | None:
+    """The first close_notify, if the other side's FIN or RST only answers it (RFC 8446 §6.1)."""
+    alerts = session.tls.alerts if session.tls is not None and end.how in ("fin", "rst") else ()
+    first = next((alert for alert in alerts if alert.code == 0), None)
+    return first if first is not None and first.side != end.by and first.time <= end.time else None
 
 
 def first_of(c: CloseFrame, s: CloseFrame) -> int:

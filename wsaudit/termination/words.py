@@ -63,6 +63,10 @@ def end_fact(end: Wire) -> str:
             return f"no packet after number {number}, no FIN and no RST"
         return f"{SIDES[end.silent]} repeated its last bytes until packet {number}; nothing came back"
     what = "an RST" if end.how == "rst" else "FIN"
+    if end.goodbye is not None:
+        first, other = SIDES[end.goodbye.side], SIDES[1 - end.goodbye.side]
+        where = end.goodbye.packet & PACKET_MASK
+        return f"{first} ended TLS first, with close_notify in packet {where}; {other} ended TCP with {what} in packet {number}"
     if end.by == BOTH:
         return f"both sides sent {what} without waiting for the other, first in packet {number}"
     return f"{SIDES[end.by or 0]} ended TCP first, with {what} in packet {number}"
