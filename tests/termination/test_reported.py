@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import wire
-from termination.endings import CHROMIUM, ending, gone, talk
+from termination.endings import CHROMIUM, ending, gone, report, talk
 from wire import C, S
 
 CLEAN = (1000, True, True)
@@ -182,3 +182,24 @@ def test_clean_ends_of_different_libraries_are_not_mixed_up() -> None:
     for server, noted in (("uvicorn", True), ("own", False), ("uvicorn", True)):
         found = ending(gone(talk(answer={"Server": server}).close(S, 1000).close(C, 1000), S))
         assert (found.notes[1] is not None) is noted
+
+
+def test_a_page_that_is_gone_is_told_nothing() -> None:
+    """No script may send 1001, so it was the browser. A reload is no abnormal end."""
+    page = {"User-Agent": CHROMIUM}
+    for conversation in (
+        gone(talk(headers=page).close(C, 1001).close(S, 1001), S),
+        talk(headers=page).close(C, 1001).fin(C).close(S, 1001).rst(C),
+        talk(headers=page).close(C, 1001).rst(C),
+    ):
+        assert ending(conversation).client == (None, None, True)
+        summary = report([conversation])["summary"]
+        assert (summary["abnormal"]["count"], summary["reported_codes"]["client"]) == (0, {"none": 1})
+    assert ending(talk().close(C, 1001).fin(C).close(S, 1001).rst(C)).client[0] == 1006
+    assert ending(gone(talk(headers=page).close(S, 1001).close(C, 1001), S)).client == (1001, True, True)
+
+
+def test_a_page_that_closes_as_it_goes_may_be_told_nothing() -> None:
+    page = {"User-Agent": CHROMIUM}
+    assert ending(talk(headers=page).close(C, 4001).fin(C).close(S, 4001).rst(C)).client == (None, None, False)
+    assert ending(gone(talk(headers=page).close(C, 4001).close(S, 4001), S)).client == (4001, True, True)

@@ -290,7 +290,11 @@ def story_of(ending: Record) -> str:
 def told_words(reported: Record, ending: Record) -> str:
     """What one endpoint's API reported."""
     if reported["code"] is None:
-        return "still open" if ending["class"] == "ongoing" else "what its API reported cannot be told"
+        if ending["class"] == "ongoing":
+            return "still open"
+        if reported.get("deviation"):
+            return terminal(reported["deviation"], 200)
+        return "its API reports nothing" if reported["certain"] else "what its API reported cannot be told"
     clean = {True: ", clean", False: ", not clean", None: ""}[reported["was_clean"]]
     sure = "" if reported["certain"] else " (probably)"
     text = f"its API reports {reported['code']} {story.code_words(str(reported['code']))}{clean}{sure}"

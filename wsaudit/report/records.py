@@ -161,7 +161,8 @@ class Records:
                 codes[side]["none" if close is None else "empty" if close.code is None else str(close.code)] += times
                 reported = end.reported[side]
                 if end.kind != "ongoing" and (reported.code is not None or end.kind not in NO_SESSION):
-                    told[side]["unknown" if reported.code is None else str(reported.code)] += times
+                    nothing = "none" if reported.certain else "unknown"  # a page that is gone is told nothing
+                    told[side][nothing if reported.code is None else str(reported.code)] += times
             ended += times * counts_as_ended(row)
             abnormal += times * ended_abnormally(row)
         members = {number for incident in self.incidents for number in incident["connections"]}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wsaudit.kernel.streams import Stream
     from wsaudit.session import Party, Session
 
-NO_CODE, ABNORMAL = 1005, 1006
+GOING_AWAY, NO_CODE, ABNORMAL = 1001, 1005, 1006
 FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
 REACTION = 5 * SECOND  # a failure answers what came before it within this time
 # Breaches that a receiver notices and answers by failing the connection. Bad Closes are told apart by `acceptable`; what nobody
@@ -30,6 +30,9 @@ FAULTS = frozenset(
 LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 UNREAD = SECOND * 9 // 10  # no endpoint that read a Close takes longer to react
 AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
+# Browsers: no script may send 1001 (WHATWG, close()), so it says that the page is gone and that nobody is left to be told. So
+# does leaving without waiting for the answer to its own Close (measured with pages, frames and workers that were destroyed).
+PAGES = ("Chromium",)
 STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
 CLEAN_BY_FIN_ONLY = ("Chromium",)  # of a RST that follows both Closes they say: not clean (measured)
 NOTHING = Reported(None, None, True)  # still open, or never open
@@ -78,6 +81,9 @@ def clean(codes: tuple[int | None, int | None], initiator: int | None, known: Li
     for side, library in ((CLIENT, known[CLIENT]), (SERVER, known[SERVER])):
         got, sent = codes[1 - side], codes[side]
         conditions = {part_in_close(side, initiator)}
+        if sent == GOING_AWAY and initiator != SERVER and is_page(side, library):
+            found.append(with_note(NOTHING, library, side, conditions, got, sent))
+            continue
         legal = is_legal(got) or got == sent  # who repeats a code has taken it (tornado and Chromium, measured)
         if got is None:
             conditions.add("empty-close")
@@ -95,6 +101,12 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
     conditions: set[str] = set()
     if sent is not None or got is not None:
         conditions.add(part_in_close(side, end.initiator))
+    if sent is not None and end.initiator != SERVER and is_page(side, library):
+        if sent.code == GOING_AWAY:
+            return with_note(NOTHING, library, side, conditions, got and got.code, sent.code)
+        at_once = end.by == side and end.time - sent.place.time < SECOND
+        if at_once and sent.code not in FAILURES and (got is None or got.place.time > end.time):
+            return UNKNOWN
     if failed_itself(session, side, end, findings, library):
         conditions.add("failed-itself")
         if got is None:
@@ -159,6 +171,11 @@ def handshake_failed(session: Session, known: Libraries) -> tuple[Reported, Repo
     if handshake is not None and handshake.outcome == "invalid":  # the server believes in its 101
         return client, Reported(ABNORMAL, False, False)
     return client, NOTHING
+
+
+def is_page(side: int, library: Library | None) -> bool:
+    """Is this side the script of a page?"""
+    return side == CLIENT and library is not None and library.name in PAGES
 
 
 def failed_itself(session: Session, side: int, end: Wire, findings: list[Finding], library: Library | None) -> bool:
