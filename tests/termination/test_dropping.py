@@ -284,3 +284,19 @@ def test_a_goodbye_long_before_explains_no_end() -> None:
     agreed = {"Sec-WebSocket-Protocol": "mqtt"}
     conversation = wire.Conversation().open().upgrade("/mqtt", agreed, agreed).binary(C, b"\xe0\x00").ack(S).wait(3.4)
     assert ending(gone(conversation, S)).cause == "abrupt-exit"
+
+
+@pytest.mark.parametrize(
+    ("side", "silence", "cause"),
+    [
+        (S, 5, "idle-timeout"),
+        (C, 5, "abrupt-exit"),
+        (C, 10, "abrupt-exit"),
+        (C, 20, "idle-timeout"),
+        (S, 5.4, "abrupt-exit"),
+    ],
+)
+def test_a_client_that_leaves_after_five_seconds_is_likelier_a_script_than_a_hop(side: int, silence: float, cause: str) -> None:
+    found = ending(gone(talk().wait(silence), side))
+    assert found.cause == cause
+    assert found.confidence <= 0.65

@@ -103,3 +103,13 @@ def test_ages_of_seconds_are_no_cap() -> None:
 
 def test_a_server_that_closes_all_at_once_caps_no_age() -> None:
     assert "lifetime-cap" not in kinds([capped(300.4, i / 100) for i in range(6)])
+
+
+def test_equal_silences_of_clients_that_grew_equally_old_may_be_a_script() -> None:
+    """Connect, say hello, sleep for ten seconds, leave: a load test does that again and again."""
+    script = [dropped(7 * i, 7 * i + 10.5, by=CLIENT, idle=10.0) for i in range(6)]
+    (found,) = incidents(script)
+    assert (found["kind"], found["confidence"]) == ("idle-limit", 0.55)
+    assert "sleeps and leaves" in found["detail"]
+    hop = [dropped(7 * i, 7 * i + 10.5 + 2 * i, by=CLIENT, idle=10.0) for i in range(6)]
+    assert incidents(hop)[0]["confidence"] > 0.9

@@ -23,6 +23,7 @@ FORGETFUL = 60 * SECOND  # no table of flows forgets sooner
 STUCK = SECOND // 2  # a zero window for less is everyday life
 SHORTEST_IDLE = SECOND * 98 // 100
 USUAL_IDLE = SECOND * 49 // 10  # below, limits are so rare that a program that slept for whole seconds and left is likelier
+USUAL_IDLE_OF_CLIENT = 19 * SECOND  # and clients that sleep five or ten seconds and leave are scripts, not hops
 LAZY = 3 * SECOND // 10  # nginx: NGX_TIMER_LAZY_DELAY
 # Settings are whole seconds, then fives, then half minutes: (from, step, how near), each met by chance once in 15 to 25 times.
 ROUND = ((120 * SECOND, 30 * SECOND, SECOND), (20 * SECOND, 5 * SECOND, SECOND // 6), (0, SECOND, SECOND // 50))
@@ -174,7 +175,8 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
         fact = f"{quiet(limit.clock)} for {seconds(clock)} when it ended: {limit.where}"
         found.append(Cause("idle-timeout", confidence, (fact, *margin(session, clock)), limit.confirm))
     elif idle is not None and idle >= SHORTEST_IDLE and is_round(idle) and not refuted(session, "any", idle):
-        confidence = 0.65 if nginx else 0.6 if idle >= USUAL_IDLE else 0.4
+        usual = idle >= (USUAL_IDLE_OF_CLIENT if end.by == CLIENT else USUAL_IDLE)
+        confidence = 0.65 if nginx else 0.6 if usual else 0.4
         fact = f"{quiet('any')} for {seconds(idle)} when it ended, a whole number of seconds as in a configured limit"
         found.append(Cause("idle-timeout", confidence, (fact, *margin(session, idle))))
     elif idle is not None and nginx and (since := lazy_idle(session, end.time, idle)) and not refuted(session, "any", since):

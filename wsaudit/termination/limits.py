@@ -36,6 +36,7 @@ WIDEST = 0.03  # between the logarithms of two values that may be one
 GRAIN = 0.001  # of a value: timers are no better
 SHORTEST = SECOND * 98 // 100
 SHORTEST_AGE = 10 * SECOND
+SCRIPTED = 0.55  # a limit, where a client's program would show the same
 ONE_INSTANT = SECOND  # ends nearer than this are one event, whatever the ages were
 Value = tuple[int, int, Connection]  # a duration, whose
 
@@ -139,18 +140,29 @@ def shared_idle(run: list[Value], outlived: int, signatures: Signatures) -> list
         confidence -= 0.1
     if outlived > value + value // 20 + SECOND // 10:
         confidence -= 0.25
+    others: tuple[tuple[str, float], ...] = (("abrupt-exit", 0.2),)
+    scripted = len(run) >= SHARED and members[0].row.termination.by == CLIENT and equally_old(members)
+    if scripted:  # as those of a load test that sleeps and leaves
+        confidence, others = min(confidence, SCRIPTED), (("abrupt-exit", 0.45),)
     confidence = round(confidence, 2)
     fact = f"{len(run)} connections of this server ended after the same silence of {seconds(value)}"
     for each in members:
-        explain(each, "idle-timeout", confidence, fact, (("abrupt-exit", 0.2),))
+        explain(each, "idle-timeout", confidence, fact, others)
     if len(run) < SHARED:
         return []
     server = members[0].row.server
-    detail = f"{len(run)} connections to {name_of(server)} ended after {seconds(value)} without a byte, whatever their age"
+    ages = "; all were of one age, as a program's would be that sleeps and leaves" if scripted else ", whatever their age"
+    detail = f"{len(run)} connections to {name_of(server)} ended after {seconds(value)} without a byte{ages}"
     if known:
         detail += f": {known[0].where}"
     confirm = known[0].confirm if known else None
-    return [make("idle-limit", server, members, detail, "idle-timeout", confidence, (("abrupt-exit", 0.2),), confirm)]
+    return [make("idle-limit", server, members, detail, "idle-timeout", confidence, others, confirm)]
+
+
+def equally_old(members: list[Ended]) -> bool:
+    """Had these lasted equally long when they ended?"""
+    ages = [each.time - each.row.started for each in members]
+    return max(ages) - min(ages) <= max(max(ages) * FRACTION, SLACK)
 
 
 def ends_of(run: list[Value]) -> list[Ended]:
