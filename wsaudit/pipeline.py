@@ -785,7 +785,6 @@ class Pipeline:
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
         self.sink.session_over(session)
-        session.let_go()
 
 
 def gap_offset(gap: Gap) -> int:

@@ -10,6 +10,7 @@ cdef long long M32
 cdef unsigned long long MIX
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long LINGER
+cdef Py_ssize_t TOGETHER
 cdef int KEY, PROBES, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
