@@ -32,7 +32,7 @@ def test_a_close_in_one_sentence(close: Close, side: int, told: str) -> None:
     [
         ({"how": "capture-end"}, "the capture ends before the connection does"),
         ({"how": "silent"}, "no packet after number 77, no FIN and no RST"),
-        ({"how": "silent", "silent": SERVER}, "server repeated its last bytes until packet 77; nothing came back"),
+        ({"how": "silent", "silent": SERVER}, "server repeated its bytes until packet 77; none were acknowledged"),
         ({"how": "fin", "by": CLIENT}, "client ended TCP first, with FIN in packet 77"),
         ({"how": "rst", "by": SERVER}, "server ended TCP first, with an RST in packet 77"),
         (

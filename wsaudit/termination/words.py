@@ -61,7 +61,7 @@ def end_fact(end: Wire) -> str:
     if end.how == "silent":
         if end.silent is None:
             return f"no packet after number {number}, no FIN and no RST"
-        return f"{SIDES[end.silent]} repeated its last bytes until packet {number}; nothing came back"
+        return f"{SIDES[end.silent]} repeated its bytes until packet {number}; none were acknowledged"
     what = "an RST" if end.how == "rst" else "FIN"
     if end.goodbye is not None:
         first, other = SIDES[end.goodbye.side], SIDES[1 - end.goodbye.side]
