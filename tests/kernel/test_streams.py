@@ -518,3 +518,17 @@ def test_nothing_lies_behind_a_fin() -> None:
     told = Wire().send(C, 6, b"behind").send(C, 2, b"", FIN | ACK).send(C, 0, b"ab").over()
     assert told.bytes == b"ab"
     assert (told.flow.a.offset, told.flow.a.gap_count) == (3, 0)
+
+
+def test_a_fin_that_was_not_captured_is_known_from_what_followed_it() -> None:
+    told = Wire().send(C, 0, b"ab").send(S, 0, b"", FIN | ACK, ack=3).over()
+    client, server = told.flow.a, told.flow.b
+    assert (client.fin_taken, client.fin_packet, client.fin_seq, told.gaps) == (True, 2, -1, [])
+    assert server.answers_fin(client)
+    assert Wire().send(C, 0, b"ab").send(C, 3, b"", RST).over().flow.a.fin_taken
+
+
+def test_a_fin_knows_of_the_other_whatever_the_order_of_their_packets() -> None:
+    told = Wire().send(S, 0, b"", FIN | ACK, ack=3).send(C, 0, b"ab", FIN | ACK, ack=0).over()
+    assert told.flow.b.answers_fin(told.flow.a)
+    assert not told.flow.a.answers_fin(told.flow.b)

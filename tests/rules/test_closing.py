@@ -112,6 +112,8 @@ NEAR: list[tuple[str, bytes]] = [
     ("CL-15", talk().close(C, 1000).close(S, 1000).fin(C).wait(5).fin(S).pcap()),
     ("CL-16", echoed(S, 1000)),
     ("CL-16", talk().close(S, 1000).close(C, 1000).fin(C).fin(S).pcap()),  # the server's FIN may have been under way
+    ("CL-16", talk().close(S, 1000).close(C, 1000).fin(C).ack(S).pcap()),  # the server's FIN may be missing from the capture
+    ("CL-16", talk().close(S, 1000).close(C, 1000).fin(S).drop().fin(C).ack(S).pcap()),  # and here it is
     ("CL-16", talk().close(S, 1000).close(C, 1000).wait(2).fin(C).wait(1).fin(S).pcap()),  # it waited
     ("CL-17", talk().close(C, 1000).close(S, 1000).rst(S).pcap()),
     ("CL-17", talk().close(C, 1000).fin(C).fin(S).rst(C).pcap()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import wire
 from termination.endings import ending, gone, talk
 from wire import C, S
 
@@ -139,3 +140,10 @@ def test_an_answer_to_somebody_who_had_given_up() -> None:
     found = ending(late)
     assert (found.kind, found.cause) == ("closed", "peer-silent")
     assert "the answer came 2.00 s after the server had given up" in found.evidence
+
+
+def test_a_close_whose_body_was_not_captured_says_nothing() -> None:
+    asked = wire.frame(wire.CLOSE, wire.close_payload(1011, "oops"))
+    found = ending(gone(talk().send(S, asked[:2]).send(S, asked[2:]).drop().close(C, 1011), S))
+    assert (found.kind, found.cause) == ("closed", "unknown")
+    assert "its code was not captured" in found.evidence

@@ -148,3 +148,22 @@ def test_what_was_opened_and_holds_no_websocket_is_none() -> None:
     facts.decrypted, facts.why_not = True, None
     flow, tunnel = tls(facts)
     assert explain_tls(flow, 0, tunnel, False) is None
+
+
+def test_a_syn_at_the_end_of_the_capture_has_not_failed() -> None:
+    asked = wire.Conversation(client=("10.0.0.7", 50000), server=("10.0.0.2", 80), start=wire.START + 5 * wire.SECOND)
+    asked.segment(C, flags=wire.SYN)
+    closed = gone(talk().close(C, 1000).close(S, 1000), S)
+    assert report([closed, asked])["connections"][1]["termination"]["class"] == "ongoing"
+    later = talk(port=40001, start=wire.START + 20 * wire.SECOND)
+    assert report([closed, asked, later])["connections"][1]["termination"]["cause"] == "connect-failed"
+
+
+def test_a_tls_handshake_that_began_before_the_capture_did_not_fail() -> None:
+    flow, tunnel = tls(TlsFacts(version="TLS 1.3"), seconds=0)
+    flow.a.last_data_time = flow.last_time
+    tunnel.facts.records[CLIENT].add_application(40)
+    tunnel.facts.records[SERVER].add_application(19)
+    assert explain_tls(flow, 0, tunnel, False) is not None
+    tunnel.facts.begun = False
+    assert explain_tls(flow, 0, tunnel, False) is None

@@ -251,3 +251,29 @@ def test_a_close_whose_answer_was_never_captured_leaves_the_class_open() -> None
     only = [packet for packet in both.packets if packet.data[26:30] == bytes((10, 0, 0, 1))]
     found = [wsaudit.audit(wire.pcap(packets)).to_dict()["connections"][0] for packets in (both.packets, only)]
     assert [row["termination"]["class"] for row in found] == ["closed", "unknown"]
+
+
+def test_of_two_fins_the_lost_one_came_first_if_the_other_acknowledges_it() -> None:
+    found = ending(talk().close(S, 1000).close(C, 1000).fin(S).drop().fin(C).ack(S))
+    assert (found.kind, found.how, found.by) == ("closed", "fin", "server")
+    found = ending(talk().fin(S).drop().fin(C).ack(S))
+    assert (found.kind, found.by) == ("dropped", "server")
+    assert "a FIN that was not captured" in found.evidence
+
+
+def test_swapped_fins_change_nothing() -> None:
+    assert ending(talk().close(S, 1000).close(C, 1000).fin(S).fin(C).swap().ack(S)).by == "server"
+
+
+def test_an_answer_may_have_come_after_the_end_of_the_capture() -> None:
+    """Half of TCP is still open."""
+    found = ending(talk().close(S, 1001).fin(S).ack(C))
+    assert (found.kind, found.server) == ("unknown", (None, None, False))
+
+
+def test_a_101_without_its_request_may_not_have_been_taken() -> None:
+    silent = wire.Conversation().open().upgrade()
+    del silent.packets[:4]
+    found = ending(gone(silent.wait(10), S))
+    assert found.kind == "unknown"
+    assert not found.client[2]

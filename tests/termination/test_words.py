@@ -34,6 +34,10 @@ def test_a_close_in_one_sentence(close: Close, side: int, told: str) -> None:
         ({"how": "silent"}, "no packet after number 77, no FIN and no RST"),
         ({"how": "silent", "silent": SERVER}, "server repeated its bytes until packet 77; none were acknowledged"),
         ({"how": "fin", "by": CLIENT}, "client ended TCP first, with FIN in packet 77"),
+        (
+            {"how": "fin", "by": SERVER, "unseen": True},
+            "server ended TCP first, with a FIN that was not captured: packet 77 tells of it",
+        ),
         ({"how": "rst", "by": SERVER}, "server ended TCP first, with an RST in packet 77"),
         (
             {"how": "fin", "by": SERVER, "goodbye": SimpleNamespace(side=SERVER, packet=PACKET - 2)},
@@ -43,7 +47,7 @@ def test_a_close_in_one_sentence(close: Close, side: int, told: str) -> None:
     ],
 )
 def test_the_end_of_the_transport_in_one_sentence(end: dict[str, Any], told: str) -> None:
-    found: Any = SimpleNamespace(**{"by": None, "silent": None, "goodbye": None, "packet": PACKET, **end})
+    found: Any = SimpleNamespace(**{"by": None, "silent": None, "goodbye": None, "packet": PACKET, "unseen": False, **end})
     assert end_fact(found) == told
 
 

@@ -87,6 +87,7 @@ cdef class Stream:
     cdef public long long syn_packet
     cdef public long long fin_time
     cdef public long long fin_packet
+    cdef public long long fin_ack
     cdef public long long rst_time
     cdef public long long rst_packet
     cdef public long long rst_ttl
@@ -113,9 +114,13 @@ cdef class Stream:
     cpdef segment(self, Buffer buffer, long long pos, long long n, long long lost, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet)
 
     @cython.locals(flow=Flow, d="long long")
-    cdef ending(self, long long seq, long long total, int flags, int ttl, int ident, long long time, long long packet)
+    cdef ending(self, long long seq, long long ack, long long total, int flags, int ttl, int ident, long long time, long long packet)
 
     cdef take_fin(self)
+
+    cdef unseen_fin(self)
+
+    cpdef bint answers_fin(self, Stream peer)
 
     @cython.locals(at="long long", taken="long long")
     cdef deliver(self, Buffer buffer, long long pos, long long n, long long time, long long packet)

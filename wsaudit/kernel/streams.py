@@ -96,6 +96,7 @@ class Stream:
         "conflicts",
         "duplicates",
         "ended",
+        "fin_ack",
         "fin_packet",
         "fin_seq",
         "fin_taken",
@@ -178,9 +179,10 @@ class Stream:
         self.syn_time = 0
         self.syn_packet = 0
         self.syn_seen = False
-        self.fin_time = 0
+        self.fin_time = 0  # of a FIN that was not captured: when it was seen to have been sent
         self.fin_packet = 0
-        self.fin_seq = -1
+        self.fin_ack = -1  # how much of the peer's stream the FIN acknowledged
+        self.fin_seq = -1  # it stays so when the FIN was not captured
         self.fin_taken = False
         self.rst_time = 0
         self.rst_packet = 0
@@ -306,14 +308,14 @@ class Stream:
             self.keepalives += 1  # without a byte, as nearly all systems send them
             self.keepalives_unanswered += 1
         if flags & (FIN | RST):
-            self.ending(seq, total, flags, ttl, ident, time, packet)
+            self.ending(seq, ack, total, flags, ttl, ident, time, packet)
         elif ttl:
             self.ttl = ttl
             self.ident = ident
         if self.fin_seq >= 0 and not self.fin_taken and self.fin_seq == self.next_seq:
             self.take_fin()
 
-    def ending(self, seq: int, total: int, flags: int, ttl: int, ident: int, time: int, packet: int) -> None:
+    def ending(self, seq: int, ack: int, total: int, flags: int, ttl: int, ident: int, time: int, packet: int) -> None:
         """FIN and RST."""
         flow = self.flow
         if flags & RST:
@@ -334,6 +336,9 @@ class Stream:
             self.fin_time = time
             self.fin_packet = packet
             self.fin_seq = (seq + total) & M32
+            if flags & ACK:
+                d = (ack - self.peer.next_seq) & M32
+                self.fin_ack = self.peer.offset + (d if d < HALF else d - M32 - 1)
             if not self.started:
                 self.start(self.fin_seq)
         if flow.ended == 0 and self.peer.fin_time:
@@ -345,6 +350,10 @@ class Stream:
         self.next_seq = (self.next_seq + 1) & M32
         self.pending = None  # nothing of the stream lies behind its end (RFC 9293 §3.10.7.4)
         self.pending_bytes = 0
+
+    def answers_fin(self, peer: Stream) -> bool:
+        """Did this side know, when it sent its FIN, that the peer had sent one? Whatever the order of their packets."""
+        return bool(peer.fin_taken and self.fin_ack >= peer.offset)
 
     def deliver(self, buffer: Buffer, pos: int, n: int, time: int, packet: int) -> None:
         """Bytes in order, to whoever takes them."""
@@ -502,7 +511,7 @@ class Stream:
             held = self.pending[0]
             if held[0] > self.offset:
                 self.gap(held[0] - self.offset, held[3], held[4], reason)
-            self.drain(time)
+            self.drain(held[3])  # lost to the capture alone: the receiver did not wait for it
 
     def gap(self, length: int, time: int, packet: int, reason: str) -> None:
         """`length` bytes from here on were never captured."""
@@ -552,8 +561,20 @@ class Stream:
         if self.rst_time and missing < self.rst_offset - self.offset < FAR >> 10:  # so does an RST, if it is not a forgery
             missing = self.rst_offset - self.offset
             reason = "never captured"
-        if missing > 1:  # one byte may be a FIN that was not captured
+        if missing > 1:
             self.gap(missing, time, self.acked_packet or self.last_packet, reason)
+        elif missing == 1 and (self.rst_time or self.peer.fin_seq >= 0):  # one byte: a FIN that was not captured
+            self.unseen_fin()
+
+    def unseen_fin(self) -> None:
+        """The FIN came before what tells of it: the first acknowledgement of it, or this side's RST."""
+        if self.acked > self.offset and (self.rst_time == 0 or self.acked_time < self.rst_time):
+            self.fin_time = self.acked_time
+            self.fin_packet = self.acked_packet
+        else:
+            self.fin_time = self.rst_time
+            self.fin_packet = self.rst_packet
+        self.take_fin()
 
     # -- differing copies -------------------------------------------------------------
 

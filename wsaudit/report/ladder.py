@@ -364,7 +364,7 @@ def tcp_marks(party: Party, peer: Party) -> Iterator[Mark]:
         )
     if stream.keepalives_unanswered:
         yield Mark(stream.last_time, 0, BEHIND, side, "keepalives-unanswered", count=stream.keepalives_unanswered)
-    if stream.fin_packet:
+    if stream.fin_seq >= 0:
         yield Mark(stream.fin_time, stream.fin_packet, BEHIND, side, "fin")
     if stream.rst_packet:
         yield Mark(stream.rst_time, stream.rst_packet, BEHIND, side, "rst", count=stream.rsts)

@@ -53,7 +53,8 @@ class Records:
         from wsaudit.termination.incidents import find_incidents
         from wsaudit.termination.probable import with_failed_connects
 
-        self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects)
+        capture_end = max((entry.last_time or 0 for entry in audit.inputs), default=0)
+        self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects, capture_end)
         self.rows += plain_get_rows(self.rows, audit.plain_gets)
         self.rows.sort(key=attrgetter("first_packet"))
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}

@@ -229,9 +229,7 @@ def close_not_answered(session: Session, party: Party, peer: Party, offences: Of
     if close.code is not None and not is_sendable(close.code):
         return None  # the peer may fail the connection for it
     sent, own_end, peer_end = close.place.time, end_of(party), end_of(peer)
-    if peer_end and not own_end and party.stream.acked > party.stream.offset:
-        return None  # what the peer acknowledged beyond the last byte captured was a FIN: it may have come first
-    if peer_end and peer_end == peer.stream.fin_time and (not own_end or peer_end <= own_end):
+    if peer_end and peer_end == peer.stream.fin_time and ended_first(peer, party):
         if peer_end - sent <= round_trip(session):
             return None  # it may have ended before the Close arrived
         return Fault(f"the {SIDES[peer.side]} ended TCP without answering Close {named(close.code)}", close.place)
@@ -310,11 +308,12 @@ def client_ends_tcp_first(session: Session, party: Party, peer: Party, offences:
 
     What to do: nothing for browsers and single clients. In proxies and load tests let the server go first.
     """
-    own = end_of(party)
-    if not own or not party.closes or not peer.closes or party.closes[0].code in FAILING or offences[peer.side]:
+    if not party.closes or not peer.closes or party.closes[0].code in FAILING or offences[peer.side]:
         return None
-    other, both = end_of(peer), max(party.closes[0].place.time, peer.closes[0].place.time)
-    if (other and other - own <= round_trip(session)) or not 0 <= own - both < SECOND:
+    own, other, both = end_of(party), end_of(peer), max(party.closes[0].place.time, peer.closes[0].place.time)
+    if not other or not ended_first(party, peer):
+        return None  # the server's end may be missing from the capture
+    if other - own <= round_trip(session) or not 0 <= own - both < SECOND:
         return None
     return Fault(f"the client ended TCP {seconds(own - both)} after both Closes, the server had not", party.closes[0].place)
 

@@ -45,7 +45,9 @@ def end_of(party: Party) -> int:
 def ended_first(party: Party, peer: Party) -> bool:
     """Whether TCP was ended by this side first, as far as the order of the capture tells."""
     own, other = end_of(party), end_of(peer)
-    return own > 0 and (not other or own < other)
+    if own == 0 or party.stream.answers_fin(peer.stream):
+        return False
+    return not other or own < other or peer.stream.answers_fin(party.stream)
 
 
 def was_first_to_close(party: Party, peer: Party) -> bool:

@@ -87,4 +87,4 @@ class Explainer:
 
 def is_captured(session: Session) -> bool:
     """Was the opening handshake captured?"""
-    return session.handshake is not None and session.handshake.outcome != "not-captured"
+    return session.handshake is not None and session.handshake.request is not None

@@ -124,6 +124,8 @@ def closing_facts(
 def answer_fact(answer: Close | CloseFrame, side: int, packet: int, initiator: int | None) -> str:
     number = packet & PACKET_MASK
     code = "without a code" if answer.code is None else answer.code
+    if isinstance(answer, CloseFrame) and answer.lost:
+        code = "(its code was not captured)"
     if initiator == BOTH:
         return f"{SIDES[side]} sent its own Close {code} in packet {number}: they crossed"
     return f"{SIDES[side]} answered with Close {code} in packet {number}"
@@ -131,6 +133,8 @@ def answer_fact(answer: Close | CloseFrame, side: int, packet: int, initiator: i
 
 def code_cause(session: Session, lead: CloseFrame, findings: list[Finding]) -> Cause:
     """What the code says, surer when the offence it complains of was captured."""
+    if lead.lost:
+        return Cause("unknown", 0.3, ("the body of this Close was not captured",))
     cause, confidence = of_code(lead.code)
     peer = session.parties[1 - lead.side]
     if lead.code == 1009 and (what := oversized(peer, lead)) is not None:

@@ -21,19 +21,20 @@ SMALL_PART = 0.75
 LAST_WORDS = 150  # bytes of the last record: a Close, a Ping or a close_notify, no request
 LONG = 30 * SECOND
 AT_ONCE = SECOND
+CONNECT_PATIENCE = 3 * SECOND  # a SYN is repeated after 1 s, and again after 2 s more (RFC 6298): until then nothing has failed
 ALERT_SIZE = 19  # bytes of an encrypted alert in TLS 1.3
 ABNORMAL = Reported(1006, False, True)
 NO_SESSION = Reported(None, None, True)
 CANNOT_TELL = Reported(None, None, False)
 
 
-def with_failed_connects(rows: list[Connection], failed_connects: Iterable[Any]) -> list[Connection]:
+def with_failed_connects(rows: list[Connection], failed_connects: Iterable[Any], capture_end: int) -> list[Connection]:
     """`rows` and one more for each TCP connect that failed (engine.FailedConnect) at a server where WebSockets were seen."""
     servers = {row.server for row in rows}
-    return [*rows, *(failed_row(failed) for failed in failed_connects if failed.server in servers)]
+    return [*rows, *(failed_row(failed, capture_end) for failed in failed_connects if failed.server in servers)]
 
 
-def failed_row(failed: Any) -> Connection:
+def failed_row(failed: Any, capture_end: int) -> Connection:
     """A refused or unanswered TCP connect as a connection of the report."""
     packed = Detail(failed.last_packet).pack()
     row = Connection(failed.first_packet, failed.started, failed.ended, failed.client, failed.server, packed)
@@ -41,15 +42,24 @@ def failed_row(failed: Any) -> Connection:
     row.http = None
     row.outcome = "unanswered"
     row.complete = False
+    row.end_time = failed.ended
     refused = failed.how == "rst"
+    if not refused and capture_end - failed.started < CONNECT_PATIENCE:
+        row.termination = still_open()
+        return row
     fact = "the server's host refused the connect with an RST" if refused else "nobody answered the SYN"
     row.termination = Termination(
         "failed", failed.how, SERVER if refused else None, "connect-failed", 0.97 if refused else 0.9,
         (f"{fact} in packet {packet_number(failed.last_packet if refused else failed.first_packet)}",), (),
         CONFIRM["connect-failed"], None, None, (ABNORMAL, NO_SESSION),
     )  # fmt: skip
-    row.end_time = failed.ended
     return row
+
+
+def still_open() -> Termination:
+    """The end of what the capture shows no end of."""
+    fact = "the capture ends before the connection does"
+    return Termination("ongoing", "capture-end", None, "none", 0.95, (fact,), reported=(NO_SESSION, NO_SESSION))
 
 
 def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, int, str] | None:
@@ -75,11 +85,7 @@ def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tu
     if not behaves(facts, flow):
         return None
     if how == "capture-end":
-        told = NO_SESSION
-        open_end = Termination(
-            "ongoing", how, None, "none", 0.95, ("the capture ends before the connection does",), reported=(told, told)
-        )
-        return open_end, time, "not-captured"
+        return still_open(), time, "not-captured"
     evidence = (
         f"{SIDES[by]} ended TCP first in packet {packet_number(packet)}" if by in (CLIENT, SERVER) else "TCP ended",
         "the frames cannot be read without keys",
@@ -92,6 +98,8 @@ def explain_tls(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tu
 
 def never_finished(facts: TlsFacts) -> bool:
     """Was the TLS handshake begun in the capture and never completed?"""
+    if facts.gaps or not facts.begun:
+        return False
     return not facts.handshake_complete and facts.records[CLIENT].handshake > 0 and not facts.records[CLIENT].application
 
 
@@ -99,7 +107,7 @@ def hung_up(facts: TlsFacts, by: int | None) -> bool:
     """Did a TLS 1.3 server send nothing, or no more than an alert, after the client's last flight? That is how it refuses the
     certificate in it, or that there is none: the client is done by then, and may have sent its request."""
     client, server = facts.records
-    if facts.version != "TLS 1.3" or facts.gaps or not client.application:
+    if facts.version != "TLS 1.3" or facts.gaps or not facts.begun or not client.application:
         return False
     if not facts.handshake_complete:
         return by == SERVER or 0 < server.last_size <= ALERT_SIZE

@@ -152,8 +152,8 @@ def was_clean(party: Party, peer: Party, end: Wire, got: CloseFrame) -> bool | N
 def nothing_received(session: Session, side: int, end: Wire, conditions: set[str], library: Library | None) -> Reported:
     """No Close of the peer was captured."""
     party, peer = session.parties[side], session.parties[1 - side]
-    if may_hide_close(peer):
-        return UNKNOWN
+    if may_hide_close(peer) or (end.kind == "unknown" and not may_hide_close(party)):
+        return UNKNOWN  # lost, or not yet sent when the capture ended
     if (end.how == "silent" and end.silent != side) or (end.by == 1 - side and gave_up(peer.stream)):
         return UNKNOWN  # nothing told this side that anything had happened
     conditions.add("no-close")

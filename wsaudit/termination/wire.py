@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 GIVEN_UP = 3  # retransmissions without any answer, each later than the one before, after which nobody is taken to be there
 UNHEARD = 5  # the same where the peer still sends: with the usual timers that is six seconds
+ANSWER_TIME = 5 * SECOND  # an answer may wait for the rest of a message (RFC 6455 §5.5.1)
 AT_ONCE = SECOND // 20  # RSTs of both sides within this time are told as "both": neither is the other's answer
 CHANCE_TO_REFUSE = SECOND // 5  # a client that has had this long to refuse a faulty 101, or to answer a Close, does not mean to
 # What aiohttp, tornado or websocket-client take; nobody was seen to take another defect without sending a frame.
@@ -30,20 +31,21 @@ REFUSE_IN_SILENCE = ("undici",)  # report a faulty 101 and leave TCP to the serv
 class Wire:
     """The end of one connection as it was captured.
 
-    `kind`, `how`, `by`, `initiator`: as in model.Termination. `time`, `packet`: of the first FIN or RST; without one, of the last
-    packet. `silent`: the side that repeated its bytes until nobody could believe in an answer, from `since` on. `goodbye`: the
-    close_notify with which a side ended TLS before the other one ended TCP, where neither sent a Close: then it is `by` that
-    side, and `time` is when. `closes`: the Close of client and server, None where none was captured or none can be read as one.
-    `repelled`: the fault of a 101 at which the client left.
+    `kind`, `how`, `by`, `initiator`: as in model.Termination. `time`, `packet`: of the first FIN or RST, or, when that FIN is
+    `unseen`, of the packet that tells of it; without one, of the last packet. `silent`: the side that repeated its bytes until
+    nobody could believe in an answer, from `since` on. `goodbye`: the close_notify with which a side ended TLS before the other
+    one ended TCP, where neither sent a Close: then it is `by` that side, and `time` is when. `closes`: the Close of client and
+    server, None where none was captured or none can be read as one. `repelled`: the fault of a 101 at which the client left.
     """
 
-    __slots__ = ("by", "closes", "goodbye", "how", "initiator", "kind", "packet", "repelled", "silent", "since", "time")
+    __slots__ = ("by", "closes", "goodbye", "how", "initiator", "kind", "packet", "repelled", "silent", "since", "time", "unseen")
 
     def __init__(self, session: Session, findings: list[Finding]) -> None:
         client, server = session.client, session.server
         a, b = client.stream, server.stream
         self.silent: int | None = None
         self.how, self.by, self.time, self.packet = transport_end(a, b)
+        self.unseen = self.how == "fin" and self.by != BOTH and session.parties[self.by or 0].stream.fin_seq < 0
         if self.how is None:
             self.silent = silenced(a, b)
             self.how = "silent" if self.silent is not None or not session.ongoing else "capture-end"
@@ -86,14 +88,29 @@ def kind_of(session: Session, end: Wire) -> str:
         return "ongoing"
     if (c is None and may_hide_close(session.client)) or (s is None and may_hide_close(session.server)):
         return "unknown"
-    return "dropped" if c is None and s is None else "close-unanswered"
+    if c is None and s is None:
+        seen = handshake is None or handshake.request is not None or any(has_frames(party) for party in session.parties)
+        return "dropped" if seen else "unknown"  # of an opening handshake without its request nobody knows whether it succeeded
+    return "unknown" if answer_may_follow(session, end) else "close-unanswered"
+
+
+def has_frames(party: Party) -> bool:
+    """Did this side send frames, seen or lost?"""
+    return bool(party.frames.headers or party.frames.lost)
+
+
+def answer_may_follow(session: Session, end: Wire) -> bool:
+    """Did the closing side not wait, and the capture end while the other half of TCP was open? The answer may have followed."""
+    asked = end.closes[CLIENT] or end.closes[SERVER]
+    assert asked is not None
+    at_once = end.by == asked.side and end.how == "fin" and end.time - asked.place.time < AT_ONCE
+    return at_once and session.ongoing and session.ended - end.time < ANSWER_TIME
 
 
 def taken(session: Session, handshake: Handshake, end: Wire) -> bool:
     """Did the client take a 101 that it must refuse? It did if it sent frames, or sat there until the server left where it may
     not have looked, unless a Close did not make it speak."""
-    frames = session.client.frames
-    if frames.headers or frames.lost:
+    if has_frames(session.client):
         return True
     response, close = handshake.response, end.closes[SERVER]
     if end.by != SERVER or response is None or end.time - response.end_time <= CHANCE_TO_REFUSE:
@@ -146,18 +163,13 @@ def transport_end(a: Stream, b: Stream) -> tuple[str | None, int | None, int, in
     """How TCP ended, by whom, when, and in which packet; `a` is the client's stream.
 
     Of two FINs the one that acknowledges the other came second; when neither does, they crossed. Capture order says nothing of
-    what the endpoints knew. Packets of one time, as coarse clocks give, are in the order of their numbers.
+    what the endpoints knew.
     """
     if not a.rst_time and not b.rst_time:
         if a.fin_time and b.fin_time:
-            client, server = (a.fin_time, a.fin_packet), (b.fin_time, b.fin_packet)
-            if (a.acked_time, a.acked_packet) <= server and fin_acked(a):
-                return "fin", CLIENT, a.fin_time, a.fin_packet
-            if (b.acked_time, b.acked_packet) <= client and fin_acked(b):
-                return "fin", SERVER, b.fin_time, b.fin_packet
-            if client <= server:
-                return "fin", BOTH, a.fin_time, a.fin_packet
-            return "fin", BOTH, b.fin_time, b.fin_packet
+            by = first_to_end(a, b)
+            first = b if by == SERVER or (by == BOTH and (b.fin_time, b.fin_packet) < (a.fin_time, a.fin_packet)) else a
+            return "fin", by, first.fin_time, first.fin_packet
         if a.fin_time:
             return "fin", CLIENT, a.fin_time, a.fin_packet
         if b.fin_time:
@@ -176,9 +188,16 @@ def transport_end(a: Stream, b: Stream) -> tuple[str | None, int | None, int, in
     return how, side, time, packet
 
 
-def fin_acked(stream: Stream) -> bool:
-    """Did the peer acknowledge this side's FIN?"""
-    return bool(stream.fin_taken and stream.acked >= stream.offset)
+def first_to_end(a: Stream, b: Stream) -> int:
+    """Who sent the first of two FINs, whatever the order of their packets. One that was not captured came first if the other
+    acknowledges it; if not, the other is all there is to go by."""
+    if b.answers_fin(a):
+        return CLIENT
+    if a.answers_fin(b):
+        return SERVER
+    if a.fin_seq < 0 or b.fin_seq < 0:
+        return CLIENT if b.fin_seq < 0 else SERVER
+    return BOTH
 
 
 def silenced(a: Stream, b: Stream) -> int | None:

@@ -43,6 +43,8 @@ CONFIRM = {
 
 def close_fact(close: CloseFrame | Close, side: int, packet: int) -> str:
     """A Close of `side` in one sentence."""
+    if isinstance(close, CloseFrame) and close.lost:
+        return f"{SIDES[side]} sent a Close in packet {packet & PACKET_MASK}: its code was not captured"
     code = "without a code" if close.code is None else close.code
     if close.reason:
         return f"{SIDES[side]} sent Close {code} {reason_text(close)!r} in packet {packet & PACKET_MASK}"
@@ -67,6 +69,8 @@ def end_fact(end: Wire) -> str:
         first, other = SIDES[end.goodbye.side], SIDES[1 - end.goodbye.side]
         where = end.goodbye.packet & PACKET_MASK
         return f"{first} ended TLS first, with close_notify in packet {where}; {other} ended TCP with {what} in packet {number}"
+    if end.unseen:
+        return f"{SIDES[end.by or 0]} ended TCP first, with a FIN that was not captured: packet {number} tells of it"
     if end.by == BOTH:
         return f"both sides sent {what} without waiting for the other, first in packet {number}"
     return f"{SIDES[end.by or 0]} ended TCP first, with {what} in packet {number}"

@@ -102,8 +102,8 @@ class TlsFacts:
     does not speak TLS). `handshake_complete` in TLS 1.3 without keys is inferred: the server answered the client's encrypted
     records with more than an alert. `early_data` is what became of 0-RTT data, "accepted" or "rejected", None when none was
     offered or it cannot be told; `early_data_bytes` counts what was rejected (ciphertext where it cannot be opened): the
-    server's application never got it. `partial_record`: a side ended in the middle of a record. `flight`: encrypted records of
-    the server until both sides had finished the handshake, -1 before that or without keys.
+    server's application never got it. `begun`: the ClientHello was captured. `partial_record`: a side ended in the middle of a
+    record. `flight`: encrypted records of the server until both sides had finished the handshake, -1 before that or without keys.
     """
 
     version: str | None = None
@@ -118,6 +118,7 @@ class TlsFacts:
     early_data_bytes: int = 0
     alerts: list[Alert] = field(default_factory=list)
     close_notify: list[bool] = field(default_factory=lambda: [False, False])
+    begun: bool = True
     handshake_complete: bool = False
     handshake_failed: str | None = None
     failed_by: int | None = None

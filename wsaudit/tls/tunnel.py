@@ -681,6 +681,7 @@ class TlsTunnel:
     def _explain(self) -> None:
         """Say why the connection, or the rest of it, is closed."""
         session, facts = self._session, self.facts
+        facts.begun = session.client is not None
         waiting = any(direction.blocked for direction in self._directions)
         if self._reason is not None:
             facts.why_not = self._reason
