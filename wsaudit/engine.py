@@ -117,7 +117,7 @@ MAX_LIMIT_HITS = 100
 TOGETHER = 32  # connections that are judged together
 
 
-class Ended:
+class Completed:
     """A connection whose history is complete, and what is found out about it step by step. `given_up`: a bug in us showed."""
 
     __slots__ = ("end_time", "findings", "given_up", "session", "termination")
@@ -150,7 +150,7 @@ class Pass:
         self.unwrapper: Unwrapper | None = None
         self.readers: Sequence[CaptureReader] = ()
         self.secrets_taken: Counter[int] = Counter()
-        self.over: list[Ended] = []
+        self.over: list[Completed] = []
 
     # -- the kernel's listener -------------------------------------------------------------
 
@@ -270,7 +270,7 @@ class Pass:
 
     def session_over(self, session: Session) -> None:
         """A connection's history is complete."""
-        self.over.append(Ended(session))
+        self.over.append(Completed(session))
         if len(self.over) == TOGETHER:
             self.conclude()
 
@@ -289,13 +289,13 @@ class Pass:
             ended.session.let_go()
         self.over.clear()
 
-    def judge_ended(self, ended: Ended) -> None:
+    def judge_ended(self, ended: Completed) -> None:
         ended.findings = self.judge.session(ended.session)
 
-    def explain_ended(self, ended: Ended) -> None:
+    def explain_ended(self, ended: Completed) -> None:
         ended.termination, ended.end_time = self.explain.session(ended.session, ended.findings)
 
-    def keep_ended(self, ended: Ended) -> None:
+    def keep_ended(self, ended: Completed) -> None:
         from wsaudit.rows import row
 
         audit, session = self.audit, ended.session

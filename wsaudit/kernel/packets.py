@@ -580,8 +580,8 @@ class Decoder:
         cut_ties(flow)
 
     def sweep(self) -> None:
-        """Finish flows that ended long enough ago, many at a time, because their code is then
-        in the processor's caches. When it is called changes nothing in the result."""
+        """Finish flows that ended long enough ago, many at a time: what that needs stays in the processor's caches. When it is
+        called changes nothing in the result."""
         closing = self.closing
         if len(closing) < TOGETHER or self.now - closing[TOGETHER - 1].ended <= LINGER:
             return

@@ -165,12 +165,12 @@ def failed(session: Session, end: Wire) -> Verdict:
         alert = next(alert for alert in session.tls.alerts if alert.is_fatal)
         fact = f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}"
         return Verdict("tls-failure", 0.95, (fact, ended), (), CONFIRM["tls-failure"])
-    garbage = f"{server.bytes} bytes that are no HTTP response" if server.bytes else None
-    if session.in_tls:  # its records tell nothing of what is in them
-        garbage = next((notice for notice in session.notices if "not HTTP" in notice), None) and "bytes that are no HTTP response"
-    if garbage:
+    # Within TLS the number of bytes tells nothing of what is in the records.
+    answered = any("not HTTP" in notice for notice in session.notices) if session.in_tls else server.bytes > 0
+    if answered:
+        size = "" if session.in_tls else f"{server.bytes} "
         return decide(
-            [Cause("handshake-invalid", 0.8, (f"the server answered with {garbage}",)),
+            [Cause("handshake-invalid", 0.8, (f"the server answered with {size}bytes that are no HTTP response",)),
              Cause("tls-failure", 0.3)], (ended,),
         )  # fmt: skip
     if end.by == SERVER and end.how in ("fin", "rst"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsaudit.kernel.constants import AFTER_CLOSE
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, CloseFrame, Finding, Reported
 from wsaudit.registry import Library, deviation_note, is_sendable
 from wsaudit.termination.endpoints import Libraries
@@ -29,7 +30,6 @@ FAULTS = frozenset(
 )
 LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 UNREAD = SECOND * 9 // 10  # no endpoint that read a Close takes longer to react
-AFTER_CLOSE = 1 << 15  # bit of a frame's shape (kernel/frames.py)
 # Browsers: no script may send 1001 (WHATWG, close()), so it says that the page is gone and that nobody is left to be told. So
 # does leaving without waiting for the answer to its own Close (measured with pages, frames and workers that were destroyed).
 PAGES = ("Chromium",)

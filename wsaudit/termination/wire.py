@@ -123,8 +123,8 @@ def taken(session: Session, handshake: Handshake, end: Wire) -> bool:
 
 def fault_of_acceptance(session: Session, end: Wire, findings: list[Finding]) -> Finding | None:
     """The server's violation in its 101, where the client ended TCP at once and without a frame."""
-    handshake, frames = session.handshake, session.client.frames
-    if handshake is None or handshake.response is None or frames.headers or frames.lost:
+    handshake = session.handshake
+    if handshake is None or handshake.response is None or has_frames(session.client):
         return None
     start, stop = handshake.response.offset, handshake.response.end
     if end.time - handshake.response.end_time > CHANCE_TO_REFUSE:
