@@ -119,4 +119,5 @@ def with_legs(incident: Incident, origin: dict[int, Ended]) -> Incident:
     if not more:
         return incident
     detail = f"{incident.detail}; proxies passed it on to {len(more)} other legs of these"
-    return incident._replace(connections=tuple(sorted(members.union(more))), detail=detail, other_legs=len(more))
+    legs = incident.other_legs + len(more)
+    return incident._replace(connections=tuple(sorted(members.union(more))), detail=detail, other_legs=legs)
