@@ -9,7 +9,8 @@ import wire
 from wire import C, S
 
 import wsaudit
-from wsaudit.model import NO_HEARTBEAT, ApplicationBeat, Close, Connection, Detail, Heartbeat, unpack
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import NO_HEARTBEAT, ApplicationBeat, Close, Detail, Heartbeat, unpack_detail
 
 
 def rows(talk: wire.Conversation | bytes) -> list[dict[str, Any]]:
@@ -112,7 +113,7 @@ def test_what_is_packed_comes_back() -> None:
             assert isinstance(each.detail.heartbeat, Heartbeat)
             assert each.mask_keys == (0, 1 << 31, 0xFFFFFFFF)
         assert pickle.loads(pickle.dumps(made)) == made
-    assert unpack(Detail(7).pack()) == Detail(7)
+    assert unpack_detail(Detail(7).pack()) == Detail(7)
 
 
 def test_rows_that_say_the_same_share_it() -> None:

@@ -11,7 +11,7 @@ from wire import C, S
 from wsaudit.engine import Pass, run
 from wsaudit.kernel.constants import OUTSTANDING, RTTS
 from wsaudit.options import Options
-from wsaudit.session import Gap, Session, header_size
+from wsaudit.session import Session, header_size
 
 MS = 1_000_000
 History = Callable[[wire.Conversation], Session]
@@ -140,15 +140,6 @@ def test_how_long_each_clock_stood_still(history: History) -> None:
     anything, client, server, data = session.idle_at(last)
     assert (anything, client, server, data) == (2001 * MS, 3002 * MS, 2001 * MS, 3002 * MS)
     assert session.idle_at(session.started) == (None, None, None, None)
-
-
-def test_doubt_begins_at_the_first_gap(history: History) -> None:
-    party = history(opened().text(C, "x")).client
-    assert party.doubt(10**9) is None
-    party.gaps.append(Gap(100, None, 0, 0, "why"))
-    party.gaps.append(Gap(200, 7, 0, 0, "why"))
-    assert party.doubt(99) is None
-    assert party.doubt(100) == "an unknown number of bytes before it were not captured (why)"
 
 
 @pytest.mark.parametrize(("form", "size"), [(7, 2), (16, 4), (64, 10)])

@@ -16,20 +16,11 @@ from wsaudit.collector import patient
 from wsaudit.errors import InputError
 from wsaudit.guard import where
 from wsaudit.http.head import parse_head
+from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.packets import Decoder
+from wsaudit.kernel.party import CloseFrame
 from wsaudit.kernel.streams import Flow
-from wsaudit.model import (
-    NOT_EXPLAINED,
-    PACKET_BITS,
-    CloseFrame,
-    Connection,
-    FailedConnect,
-    Finding,
-    PlainGet,
-    address,
-    packet_input,
-    packet_number,
-)
+from wsaudit.model import NOT_EXPLAINED, PACKET_BITS, FailedConnect, Finding, PlainGet, address, packet_input, packet_number
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline, Sent
 from wsaudit.session import Session

@@ -6,13 +6,9 @@ their input as Wireshark counts them; 0 is "no packet". A side is an int: CLIENT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from pickle import HIGHEST_PROTOCOL, dumps, loads
-from struct import pack as pack_keys
-from struct import unpack as unpack_keys
 from typing import NamedTuple
+
+from wsaudit.kernel.packed import pack_numbers, unpack_numbers
 
 CLIENT = 0
 SERVER = 1
@@ -41,24 +37,6 @@ class Place(NamedTuple):
     packet: int
     time: int
     offset: int
-
-
-class CloseFrame(NamedTuple):
-    """One Close frame (RFC 6455 §5.5.1). `code` None: empty body or a body of one byte (`length` tells); `lost`: bytes of it
-    were lost.
-
-    `end` is the TCP stream offset behind its last byte, to compare with what the peer acknowledged; `acked` is how much of the
-    peer's stream this side had acknowledged when it sent it, which orders two Closes (capture order does not).
-    """
-
-    side: int
-    code: int | None
-    reason: bytes
-    length: int
-    lost: bool
-    place: Place
-    end: int
-    acked: int
 
 
 class Reported(NamedTuple):
@@ -162,8 +140,7 @@ class Close(NamedTuple):
 class Detail(NamedTuple):
     """What is only shown of a connection, while connections are not compared by it: packed in its row, unpacked when asked for.
 
-    As objects these numbers took 2.6 of a row's 3.8 KB, since an int takes 32 bytes and a tuple 56; packed they take 210 bytes,
-    and 3 µs to pack or to unpack.
+    As objects these numbers took 2.6 of a row's 3.8 KB, since an int takes 32 bytes and a tuple 56; packed they take 130 bytes.
     """
 
     last_packet: int
@@ -179,77 +156,62 @@ class Detail(NamedTuple):
     heartbeat: Heartbeat = NO_HEARTBEAT
 
     def pack(self) -> bytes:
-        """As plain tuples: of any other class pickle would write the name."""
+        """As numbers, -1 for None. The words of an application's heartbeat come behind them. kernel/ordinary.py writes the same
+        of ordinary connections."""
+        numbers = [self.last_packet, *self.frames[0], *self.frames[1], *self.messages[0], *self.messages[1]]
+        numbers += [*self.closes[0], *self.closes[1], self.silence, *map(known, self.idle), *self.network]
+        numbers += [self.gaps, self.truncated_packets, len(self.last_frames)]
+        for frame in self.last_frames:
+            numbers += frame
         beat = self.heartbeat
-        plain = None if beat is NO_HEARTBEAT else (*beat[:-1], beat.application and tuple(beat.application))
-        return dumps((*self[:-1], plain), HIGHEST_PROTOCOL)
+        if beat is NO_HEARTBEAT:
+            numbers.append(0)
+            return pack_numbers(numbers)
+        numbers += [1, *beat.pings, *beat.unanswered, *map(known, beat[2:5]), *beat.last_ping]
+        if beat.application is None:
+            return pack_numbers(numbers)
+        kind, side, count, interval, answered, *rest, keepalives = beat.application
+        numbers += [side, count, known(interval), known(answered), *rest]
+        words = "\0".join((kind, *keepalives)).encode()
+        return pack_numbers([*numbers, len(words), *words])
 
 
-def unpack(packed: bytes) -> Detail:
-    """What `Detail.pack` gave. Never bytes from elsewhere: pickle does what they say."""
-    *values, plain = loads(packed)
-    if plain is None:
-        return Detail._make((*values, NO_HEARTBEAT))
-    *numbers, application = plain
-    return Detail._make((*values, Heartbeat._make((*numbers, application and ApplicationBeat._make(application)))))
+def known(value: int | None) -> int:
+    """A number that is not negative, -1 for None."""
+    return -1 if value is None else int(value)
 
 
-@dataclass(slots=True)
-class Connection:
-    """One row of the report, compact: 50,000 of them must fit beside everything else. `report.rows` turns it into the
-    contract's JSON."""
-
-    first_packet: int
-    started: int
-    ended: int
-    client: tuple[bytes, int]
-    server: tuple[bytes, int]
-    packed: bytes  # Detail
-    probable: bool = False
-    transport: str = "tcp"
-    http: str | None = "1.1"
-    tls: tuple[object, ...] | None = None  # version, cipher, sni, alpn, decrypted, why_not
-    outcome: str = "not-captured"
-    status: int | None = None
-    target: str | None = None
-    host: str | None = None
-    origin: str | None = None
-    user_agent: str | None = None
-    server_header: str | None = None
-    key: str | None = None
-    subprotocols_offered: tuple[str, ...] = ()
-    subprotocol: str | None = None
-    extensions: tuple[str, ...] = ()
-    latency: int | None = None
-    auth: tuple[str, ...] = ()
-    close: tuple[Close | None, Close | None] = (None, None)
-    termination: Termination = NOT_EXPLAINED
-    end_time: int = 0  # of the first FIN or RST; of the last packet, or 0, when there was none
-    complete: bool = True
-    midstream: bool = False
-    packed_keys: bytes = b""  # mask_keys
-    notices: tuple[str, ...] = ()
-
-    @property
-    def detail(self) -> Detail:
-        """The rest, unpacked: ask once."""
-        return unpack(self.packed)
-
-    @property
-    def mask_keys(self) -> tuple[int, ...]:
-        """The first masking keys of the client's frames."""
-        return unpack_keys(f"<{len(self.packed_keys) // 4}I", self.packed_keys)
-
-    @mask_keys.setter
-    def mask_keys(self, keys: Sequence[int]) -> None:
-        self.packed_keys = pack_keys(f"<{len(keys)}I", *keys)
-
-    def __reduce__(self) -> tuple[type[Connection], tuple[object, ...]]:
-        """For worker processes: by position, which takes half the time that names take."""
-        return Connection, values_of(self)
+def maybe(number: int) -> int | None:
+    """What `known` was given."""
+    return None if number < 0 else number
 
 
-values_of = attrgetter(*(each.name for each in fields(Connection)))
+def unpack_detail(packed: bytes) -> Detail:
+    """What `Detail.pack` gave."""
+    numbers = unpack_numbers(packed)
+    messages = tuple(numbers[15:20]), tuple(numbers[20:25])
+    closes = (numbers[25], numbers[26]), (numbers[27], numbers[28])
+    idle = tuple(map(maybe, numbers[30:34]))
+    end = 42 + 5 * numbers[41]
+    last = tuple([(at[0], at[1], at[2], at[3], at[4]) for at in (numbers[i : i + 5] for i in range(42, end, 5))])
+    beat = unpack_heartbeat(numbers[end + 1 :]) if numbers[end] else NO_HEARTBEAT
+    return Detail(
+        numbers[0], (tuple(numbers[1:8]), tuple(numbers[8:15])), messages, closes, numbers[29], idle, tuple(numbers[34:39]),
+        numbers[39], numbers[40], last, beat,
+    )  # fmt: skip
+
+
+def unpack_heartbeat(numbers: list[int]) -> Heartbeat:
+    application = None
+    if len(numbers) > 9:
+        side, count, interval, answered, last, packet, offset, waiting, _, *words = numbers[9:]
+        kind, *keepalives = bytes(words).decode().split("\0")
+        application = ApplicationBeat(
+            kind, side, count, maybe(interval), None if answered < 0 else answered > 0, last, packet, offset, waiting,
+            tuple(keepalives),
+        )  # fmt: skip
+    a, b, c, d, interval, p50, p99, e, f = numbers[:9]
+    return Heartbeat((a, b), (c, d), maybe(interval), maybe(p50), maybe(p99), (e, f), application)
 
 
 # -- how places and times are written down ---------------------------------------------------------------------------------

@@ -17,10 +17,12 @@ from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request,
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
 from wsaudit.kernel.exchanges import Exchanges, HttpReader
+from wsaudit.kernel.frames import Scanner
+from wsaudit.kernel.party import Gap, Party
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SERVER, Place
 from wsaudit.options import Options
-from wsaudit.session import Gap, Session
+from wsaudit.session import Session
 from wsaudit.websocket.resync import Chunk, Resync, frames_begin, masked, masked_frame
 
 if TYPE_CHECKING:
@@ -560,7 +562,7 @@ class Pipeline:
 
     def new_session(self, head: Head) -> Session:
         c = self.client
-        session = self.session = Session(self.flow, self.streams[c], self.streams[1 - c])
+        session = self.session = Session(self.flow, *parties_of(self.streams[c], self.streams[1 - c]))
         session.http = "1.1"
         flow = self.flow
         session.started = flow.first_time
@@ -722,7 +724,7 @@ class Pipeline:
     def open_midstream(self, why: str) -> Session:
         """A connection whose opening handshake cannot be read: the frames of both sides are to be looked for."""
         flow = self.flow
-        session = self.session = Session(flow, self.streams[self.client], self.streams[1 - self.client])
+        session = self.session = Session(flow, *parties_of(self.streams[self.client], self.streams[1 - self.client]))
         session.midstream = True
         session.started = flow.first_time
         session.first_packet = flow.first_packet
@@ -785,6 +787,11 @@ class Pipeline:
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
         self.sink.session_over(session)
+
+
+def parties_of(client: Stream, server: Stream) -> tuple[Party, Party]:
+    """Both endpoints, before their first frame."""
+    return Party(CLIENT, client, Scanner(CLIENT, None)), Party(SERVER, server, Scanner(SERVER, None))
 
 
 def gap_offset(gap: Gap) -> int:

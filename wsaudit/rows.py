@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.http.upgrade import Handshake, auth_kinds
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import (
     CLIENT,
@@ -15,7 +17,6 @@ from wsaudit.model import (
     WHO,
     ApplicationBeat,
     Close,
-    Connection,
     Detail,
     PlainGet,
     Reported,
@@ -24,7 +25,7 @@ from wsaudit.model import (
     packet_number,
     timestamp,
 )
-from wsaudit.session import Party, Session
+from wsaudit.session import Session
 from wsaudit.termination.closing import closing_facts
 
 if TYPE_CHECKING:
@@ -93,10 +94,8 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
         found.tls = tls_facts(session.tls)
     if session.handshake is not None:
         add_handshake(found, session.handshake)
-    if client.closes:
-        found.close = said(*client.closes[0][1:3], *(server.closes[0][1:3] if server.closes else (None, None)))
-    elif server.closes:
-        found.close = said(None, None, *server.closes[0][1:3])
+    if client.closes or server.closes:
+        found.close = said(*words_of(client.close), *words_of(server.close))
     found.termination = termination
     found.end_time = end_time
     found.midstream = session.midstream
@@ -116,6 +115,10 @@ def said(code_c: int | None, reason_c: bytes | None, code_s: int | None, reason_
     """What the first Closes of client and server said. Reason None: there was no Close."""
     client = None if reason_c is None else Close(code_c, reason_c)
     return client, None if reason_s is None else Close(code_s, reason_s)
+
+
+def words_of(close: CloseFrame | None) -> tuple[int | None, bytes | None]:
+    return (None, None) if close is None else (close.code, close.reason)
 
 
 @lru_cache(4096)

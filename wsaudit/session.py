@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
+from wsaudit.kernel.endings import heartbeat_numbers, idle_at
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
-from wsaudit.kernel.pings import Pings
-from wsaudit.kernel.streams import GAPS_KEPT, Flow, Stream
-from wsaudit.model import CLIENT, NO_HEARTBEAT, SERVER, SIDES, ApplicationBeat, CloseFrame, Heartbeat, Place
+from wsaudit.kernel.party import Party, introduce, part
+from wsaudit.kernel.streams import GAPS_KEPT, Flow
+from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place, maybe
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
@@ -22,33 +23,6 @@ if TYPE_CHECKING:
     from wsaudit.websocket.extensions import DeflateAgreement
 
 CLOSE = 8
-CLOSES = 4  # of one side that are kept
-
-
-class Gap(NamedTuple):
-    """Bytes of one side that nobody can read. `length` None: unknown (after lost TLS records)."""
-
-    offset: int
-    length: int | None
-    time: int
-    packet: int
-    reason: str
-
-
-class Shape(NamedTuple):
-    """All frames of one side that look alike (kernel/frames.py has the bits of `shape`), with the place of the first."""
-
-    shape: int
-    count: int  # type: ignore[assignment]
-    packet: int
-    time: int
-    offset: int
-    length: int
-    last_packet: int
-
-    @property
-    def place(self) -> Place:
-        return Place(self.packet, self.time, self.offset)
 
 
 class InflateFault(NamedTuple):
@@ -84,40 +58,6 @@ class Inflation:
             self.faults[kind] = known._replace(count=known.count + 1, value=max(known.value, value))
 
 
-class Party(Pings):
-    """One endpoint: what it sent. Its Pings and Pongs are in kernel/pings.py."""
-
-    __slots__ = ("closes", "frames", "gaps", "inflation", "resyncs", "side", "skipped", "stream")
-
-    def __init__(self, side: int, stream: Stream, frames: Scanner) -> None:
-        super().__init__()
-        self.side = side
-        self.stream = stream  # TCP: offsets, FIN, RST, acknowledgements, retransmissions... (kernel/streams.py)
-        self.frames = frames  # frame counts, shapes, messages, UTF-8, mask keys (kernel/frames.py)
-        self.closes: list[CloseFrame] = []
-        self.gaps: list[Gap] = []  # in the stream that `frames` read: decrypted for wss
-        self.inflation: Inflation | None = None
-        self.resyncs = 0  # times its frames were found again after a gap
-        self.skipped = 0  # bytes that were skipped for that
-
-    @property
-    def close(self) -> CloseFrame | None:
-        """The first Close frame it sent."""
-        return self.closes[0] if self.closes else None
-
-    def shapes(self) -> list[Shape]:
-        """The frames it sent, folded by shape, in order of first appearance."""
-        return [Shape(*row) for row in self.frames.shape_rows()]
-
-    def doubt(self, offset: int) -> str | None:
-        """Why what was read at `offset` of this side is not certain, or None."""
-        for gap in self.gaps:
-            if gap.offset <= offset:
-                size = "an unknown number of" if gap.length is None else f"{gap.length}"
-                return f"{size} bytes before it were not captured ({gap.reason})"
-        return None
-
-
 class Session:
     """One connection from its first packet to its end."""
 
@@ -148,18 +88,17 @@ class Session:
         "tls",
     )
 
-    def __init__(self, flow: Flow, client: Stream, server: Stream) -> None:
+    def __init__(self, flow: Flow, client: Party, server: Party) -> None:
         self.flow = flow
         self.handshake: Handshake | None = None
         self.http: str | None = None
         self.tls: TlsFacts | None = None
         self.midstream = False  # the opening handshake was not captured
         self.ongoing = False  # the capture ended before the connection did
-        self.client = Party(CLIENT, client, Scanner(CLIENT, self))
-        self.server = Party(SERVER, server, Scanner(SERVER, self))
-        self.parties = (self.client, self.server)
-        self.client.frames.pair(self.client, self.server)
-        self.server.frames.pair(self.server, self.client)
+        self.client = client
+        self.server = server
+        self.parties = (client, server)
+        introduce(client, server, self)
         self.deflate: DeflateAgreement | None = None
         self.inflaters: list[Inflaters | None] = [None, None]
         self.early_client_bytes = 0  # client bytes sent before the server's answer can have been read (RFC 6455 §4.1)
@@ -182,19 +121,11 @@ class Session:
     def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
         """A Close, or a control frame with a reserved opcode, is complete (RFC 6455 §5.5). `payload` None: some of its bytes
         were lost."""
-        side = scanner.side
-        party = self.parties[side]
-        if opcode != CLOSE or len(party.closes) == CLOSES:
+        if opcode != CLOSE:
             return
-        place = Place(scanner.frame_packet, scanner.frame_time, scanner.frame_offset)
-        code = None
-        reason = b""
-        if payload and len(payload) >= 2:
-            code = payload[0] << 8 | payload[1]
-            reason = payload[2:]
+        side = scanner.side
         end = self.tcp_end[side] if self.in_tls else scanner.frame_offset + header_size(scanner.shape) + length
-        acked = self.parties[1 - side].stream.acked
-        party.closes.append(CloseFrame(side, code, reason, length, payload is None, place, end, acked))
+        self.parties[side].take_close(payload, length, end, self.parties[1 - side].stream.acked)
 
     @guarded
     def compressed(self, scanner: Scanner, data: bytes, last: bool) -> None:
@@ -221,18 +152,8 @@ class Session:
 
         None: there was nothing to measure from, or bytes came after `end` and took the place of those before it.
         """
-        c, d = self.client.frames.last_data_time, self.server.frames.last_data_time
-        if self.in_tls:  # the last records of TCP are TLS's own goodbye
-            a, b = self.client.frames.last_time, self.server.frames.last_time
-        else:
-            a, b = self.client.stream.last_data_time, self.server.stream.last_data_time
-        last, data = a if a > b else b, c if c > d else d
-        return (
-            end - last if 0 < last <= end else None,
-            end - a if 0 < a <= end else None,
-            end - b if 0 < b <= end else None,
-            end - data if 0 < data <= end else None,
-        )
+        any_byte, client, server, data = idle_at(self.client, self.server, self.in_tls, end)
+        return maybe(any_byte), maybe(client), maybe(server), maybe(data)
 
     @property
     def application(self) -> ApplicationBeat | None:
@@ -286,31 +207,15 @@ class Session:
 
     def let_go(self) -> None:
         """The history is told: cut the rings of references between its parts, so that memory is freed at once."""
-        for party in self.parties:
-            party.frames.listener = None
-            party.frames.pair(None, None)
+        part(self.client, self.server)
 
     def heartbeat(self) -> Heartbeat:
         """Pings, and the application's own beats, as the report tells them."""
         client, server = self.client, self.server
         if not client.pings and not server.pings:
             return NO_HEARTBEAT if self.application is None else Heartbeat(application=self.application)
-        asker = client if client.pings >= server.pings else server
-        p50 = p99 = None
-        ordered = sorted(self.rtts)
-        if ordered:
-            p50 = ordered[(len(ordered) - 1) // 2]
-            p99 = ordered[(len(ordered) * 99 + 99) // 100 - 1]
-        interval = asker.interval_sum // asker.intervals if asker.intervals else None
-        return Heartbeat(
-            (client.pings, server.pings),
-            (len(client.waiting) + client.overflow, len(server.waiting) + server.overflow),
-            interval,
-            p50,
-            p99,
-            (client.last_ping_time, server.last_ping_time),
-            self.application,
-        )
+        a, b, c, d, interval, p50, p99, e, f = heartbeat_numbers(client, server)
+        return Heartbeat((a, b), (c, d), maybe(interval), maybe(p50), maybe(p99), (e, f), self.application)
 
 
 class Inflaters(Protocol):

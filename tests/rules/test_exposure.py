@@ -15,7 +15,8 @@ from tests.rules.handshakes import handshake, judged
 from tests.rules.test_handshake_request import CHROME
 from wsaudit.http.head import parse_head
 from wsaudit.http.upgrade import build_handshake
-from wsaudit.model import Connection, Detail, Place
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import Detail, Place
 from wsaudit.rules.exposure import (
     cleartext_connection,
     cleartext_credential,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rules.talks import DEFLATE, C, S, Talk, history, judged, talk, told, wire
+from wsaudit.kernel.occasions import counts_up
 from wsaudit.options import Limits, Options
-from wsaudit.rules import occasions
 from wsaudit.rules.judge import Judge, make_plan, rules_of
 from wsaudit.rules.occasions import BIT, occasions_of
 from wsaudit.rules.rule import CATALOGUE
@@ -203,8 +203,8 @@ def test_every_rule_can_be_asked() -> None:
 
 def test_counting_keys() -> None:
     keys = random.Random(2).sample(range(1 << 32), 4)
-    assert not occasions.counts_up(keys)
-    assert not occasions.counts_up(keys[:2])
-    assert not occasions.counts_up(None)
-    assert not occasions.counts_up([7, 7, 7])
-    assert occasions.counts_up([0xFFFFFFFE, 0xFFFFFFFF, 0, 1])
+    assert not counts_up(keys)
+    assert not counts_up(keys[:2])
+    assert not counts_up(None)
+    assert not counts_up([7, 7, 7])
+    assert counts_up([0xFFFFFFFE, 0xFFFFFFFF, 0, 1])

@@ -10,7 +10,8 @@ import wire
 from wire import C, S
 
 import wsaudit
-from wsaudit.model import CLIENT, SECOND, Close, Connection, Detail, Fault, Termination
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SECOND, Close, Detail, Fault, Termination
 from wsaudit.rules.reconnect import (
     reconnect_after_fatal_code,
     reconnect_delay_constant,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from wsaudit.model import CLIENT, SECOND, SERVER, Close, Connection, Detail, Termination
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SECOND, SERVER, Close, Detail, Termination
 from wsaudit.termination.incidents import find_incidents
 
 START = 1_700_000_000 * SECOND

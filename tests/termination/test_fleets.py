@@ -6,7 +6,8 @@ from typing import Any
 
 from termination.crowds import connection, given_up, incidents
 
-from wsaudit.model import CLIENT, SERVER, Connection
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SERVER
 
 
 def kinds(rows: list[Connection]) -> list[str]:

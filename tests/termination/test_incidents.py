@@ -14,7 +14,8 @@ from termination.crowds import HOSTS, connection, dropped, given_up, goodbye, in
 from termination.endings import gone, report, talk
 from wire import C, S
 
-from wsaudit.model import CLIENT, SERVER, Connection, timestamp
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SERVER, timestamp
 
 Conversations = list[wire.Conversation]
 START = wire.START

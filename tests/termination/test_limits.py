@@ -7,7 +7,8 @@ from typing import Any
 
 from termination.crowds import connection, dropped, incidents
 
-from wsaudit.model import CLIENT, SERVER, Connection
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SERVER
 
 
 def kinds(rows: list[Connection]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from termination.crowds import connection, dropped, goodbye, incidents, vanished
 
-from wsaudit.model import CLIENT, Connection
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT
 
 
 def kinds(rows: list[Connection]) -> list[str]:

@@ -28,6 +28,24 @@ FIRST = 4  # the frame scanner too, but the owner is told if the first bytes are
 OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway
 RTTS = 512  # round trips kept for percentiles
 
+LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
+
+# On which occasions rules are asked about a whole connection, each with its bit (occasions.py, rules/occasions.py).
+WHENS = (
+    *("always", "handshake", "closed", "failed", "dropped", "cut", "lost", "keys", "silent", "fragmented"),
+    *("unanswered", "pongs", "heartbeat", "subprotocol", "text", "deflate", "compressed", "encrypted", "offended"),
+)
+BIT = {when: 1 << index for index, when in enumerate(WHENS)}
+
+# What makes an occasion, times in ns.
+GRACE = 1_000_000_000  # for a healthy endpoint beyond the round trips: real ones react within 10 ms, a loaded one within a second
+CLOSE_GRACE = 5_000_000_000  # for an answer that may wait for the rest of a message (RFC 6455 §5.5.1)
+PROMPT = 2_000_000_000  # an answer to a Close that is not late
+SLOW_PONG = 1_000_000_000
+QUIET = 60_000_000_000  # the shortest idle timeout in common use (nginx, AWS ALB): silence below it needs no heartbeat
+MANY_PINGS = 100
+TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
+
 AHEAD = 16  # packets whose flows are fetched into the cache at once
 
 SMALL_RECORD = 1024  # bytes of a TLS record that may be one message of a WebSocket

@@ -25,8 +25,9 @@ from wsaudit.rows import OPCODE_NAMES
 if TYPE_CHECKING:
     from wsaudit.engine import Frames
     from wsaudit.http.head import Head
+    from wsaudit.kernel.party import Party
     from wsaudit.kernel.streams import Stream
-    from wsaudit.session import Party, Session
+    from wsaudit.session import Session
 
 Record = dict[str, Any]
 

@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from wsaudit.collector import patient
 from wsaudit.engine import Audit, Input
-from wsaudit.model import (
-    CLIENT,
-    SERVER,
-    SIDES,
-    VERDICTS,
-    Connection,
-    Finding,
-    packet_input,
-    packet_number,
-    timestamp,
-)
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SERVER, SIDES, VERDICTS, Finding, packet_input, packet_number, timestamp
 from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
 from wsaudit.report.groups import RuleGroup

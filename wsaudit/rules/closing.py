@@ -5,23 +5,16 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from wsaudit.kernel.constants import CLOSE_GRACE, PROMPT
+from wsaudit.kernel.occasions import FAILING, end_of
+from wsaudit.kernel.party import Party
 from wsaudit.model import SECOND, SIDES, Fault, Place
 from wsaudit.registry.close_codes import close_code, dictionaries, is_sendable
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.occasions import PROMPT
 from wsaudit.rules.rule import INFO, MUST, SHOULD, CloseBody, Offences, rule
-from wsaudit.rules.timing import (
-    CLOSE_GRACE,
-    FAILING,
-    end_of,
-    ended_first,
-    patience,
-    round_trip,
-    seconds,
-    was_first_to_close,
-)
-from wsaudit.session import Party, Session
+from wsaudit.rules.timing import ended_first, patience, round_trip, seconds, was_first_to_close
+from wsaudit.session import Session
 
 API_ONLY = frozenset({1005, 1006, 1015})
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import CLOSE_GRACE, MANY_PINGS, QUIET, SLOW_PONG
+from wsaudit.kernel.occasions import end_of
+from wsaudit.kernel.party import Party
 from wsaudit.kernel.pings import Ping
-from wsaudit.model import SECOND, SIDES, Connection, Fault, Finding, Place
+from wsaudit.model import SECOND, SIDES, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.occasions import MANY_PINGS, QUIET, SLOW_PONG
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
-from wsaudit.rules.timing import CLOSE_GRACE, end_of, patience, round_trip, seconds
-from wsaudit.session import Party, Session
+from wsaudit.rules.timing import patience, round_trip, seconds
+from wsaudit.session import Session
 
 FLOOD = 10  # Pings a second: heartbeats come once in some seconds
 NEAR = 0.8  # of a path's idle limit: timers are late by some seconds, in background tabs by up to a minute

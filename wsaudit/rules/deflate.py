@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsaudit.kernel.occasions import FAILING
+from wsaudit.kernel.party import Party
 from wsaudit.model import SERVER, SIDES, Fault, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.fragmentation import last_frame_before, own_choice
 from wsaudit.rules.frame import Frame
 from wsaudit.rules.occasions import ENOUGH
 from wsaudit.rules.rule import INFO, MUST, SHOULD, Offences, rule
-from wsaudit.rules.timing import FAILING, was_first_to_close
-from wsaudit.session import InflateFault, Party, Session
+from wsaudit.rules.timing import was_first_to_close
+from wsaudit.session import InflateFault, Session
 from wsaudit.websocket.extensions import deflate_offer_faults, parse_extensions
 
 if TYPE_CHECKING:

@@ -13,12 +13,14 @@ from struct import Struct, unpack
 
 from wsaudit.http.credentials import HEADER_TOKENS, SCHEMES, is_token
 from wsaudit.http.upgrade import Handshake
-from wsaudit.model import CLIENT, SERVER, Connection, Fault, Finding
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.party import Party
+from wsaudit.model import CLIENT, SERVER, Fault, Finding
 from wsaudit.registry import browser
 from wsaudit.rules.handshake import host_name, is_address, place_of, query_tokens, quote
 from wsaudit.rules.handshake_request import Found, start_of
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule, together
-from wsaudit.session import Party, Session
+from wsaudit.session import Session
 
 WEAK_VERSIONS = frozenset({"SSL 3.0", "TLS 1.0", "TLS 1.1"})  # RFC 8996, RFC 7568
 WEAK_CIPHERS = ("_NULL_", "_RC4_", "_3DES_", "_DES_", "_DES40_", "_RC2_", "_EXPORT_", "_anon_", "_MD5")

@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from wsaudit.kernel.constants import IN_MESSAGE
-from wsaudit.model import CLIENT, SERVER, SIDES, CloseFrame, Connection, Fault, Finding, Place
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import IN_MESSAGE, TINY
+from wsaudit.kernel.party import CloseFrame, Party
+from wsaudit.model import CLIENT, SERVER, SIDES, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.occasions import TINY
 from wsaudit.rules.rule import INFO, MUST, Offences, rule
 from wsaudit.rules.timing import ended_first, patience, was_first_to_close
-from wsaudit.session import Party, Session
+from wsaudit.session import Session
 
 PROTOCOL_WORDS = re.compile(
     r"(?i)deflat|inflat|(de)?compress|zlib|\brsv|reserved bit|fragment|continuation|opcode|control frame|fin bit"

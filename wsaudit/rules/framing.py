@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsaudit.kernel.constants import MASKED
+from wsaudit.kernel.occasions import FAILING, counts_up, end_of
+from wsaudit.kernel.party import Party
 from wsaudit.model import SIDES, Fault, Finding, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.occasions import counts_up
 from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, Offences, rule
-from wsaudit.rules.timing import FAILING, end_of, ended_first, patience, seconds, was_first_to_close
-from wsaudit.session import Party, Session
+from wsaudit.rules.timing import ended_first, patience, seconds, was_first_to_close
+from wsaudit.session import Session
 
 SMALLEST_LIMIT = 1024  # bytes; who says 1009 to less means something else
 RSV_NAMES = ((4, "RSV1"), (2, "RSV2"), (1, "RSV3"))

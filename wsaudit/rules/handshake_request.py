@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from wsaudit.http.head import Head
 from wsaudit.http.upgrade import Handshake
-from wsaudit.model import CLIENT, SERVER, Connection, Fault, Finding, Place
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SERVER, Fault, Finding, Place
 from wsaudit.registry import browser, extension
 from wsaudit.rules.handshake import TOKEN, RequestBody, host_name, is_address, place_of, quote, request_rule
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule, together

@@ -9,13 +9,14 @@ from typing import Any
 from wsaudit.http.credentials import is_token
 from wsaudit.http.head import Head
 from wsaudit.http.upgrade import Handshake, accept_for
+from wsaudit.kernel.party import Party
 from wsaudit.model import SECOND, Fault
 from wsaudit.registry import browser
 from wsaudit.rules.deflate import agreed
 from wsaudit.rules.handshake import TOKEN, acceptance_rule, place_of, quote
 from wsaudit.rules.handshake_request import REFUSABLE, SAMPLE_KEYS, VERSION, told_grammar
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
-from wsaudit.session import Party, Session
+from wsaudit.session import Session
 from wsaudit.websocket.extensions import MAX_NAMES, parse_extensions
 
 NOT_HTTP = "bytes that are not HTTP"  # what the pipeline notes about a server that does so

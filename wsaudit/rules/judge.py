@@ -12,15 +12,18 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from wsaudit.model import CLIENT, SERVER, SIDES, Connection, Fault, Finding, Place
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import BIT
+from wsaudit.kernel.party import CloseFrame, Party, Shape
+from wsaudit.model import CLIENT, SERVER, SIDES, Fault, Finding, Place
 from wsaudit.options import Options
 from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
-from wsaudit.rules.occasions import BIT, occasions_of
+from wsaudit.rules.occasions import occasions_of
 from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Offences, Rule, Together
 from wsaudit.rules.signature import signature
-from wsaudit.session import Party, Session, Shape
+from wsaudit.session import Session
 from wsaudit.websocket.extensions import PERMESSAGE_DEFLATE, RSV1_EXTENSIONS
 
 VERDICTS = {MUST: "violation", SHOULD: "non-strict", INFO: "informational"}
@@ -142,10 +145,10 @@ class Judge:
             first = peer.closes[0] if peer.closes else None
             for close in party.closes:
                 echo = first is not None and first.code == close.code and close.acked >= first.end
-                said = (close[:5], echo, about)
-                hits = self.closes.get(said)
+                key = (close.side, close.code, close.reason, close.length, close.lost, echo, about)
+                hits = self.closes.get(key)
                 if hits is None:
-                    hits = self.closes[said] = self.close_hits(*said)
+                    hits = self.closes[key] = self.close_hits(close, echo, about)
                 for rule, detail, excused in hits:
                     doubt = None
                     if excused and any(session.in_tls or gap.offset < close.acked for gap in peer.gaps):
@@ -154,15 +157,15 @@ class Judge:
             if folded:
                 found += folded.values()
 
-    def close_hits(self, said: tuple[Any, ...], echo: bool, about: About) -> list[tuple[Rule, str, bool]]:
-        """The rules that a Close breaks, with what they say, and whether an echo would be excused. `said`: the first fields of
-        model.CloseFrame."""
+    def close_hits(self, close: CloseFrame, echo: bool, about: About) -> list[tuple[Rule, str, bool]]:
+        """The rules that a Close breaks, with what they say, and whether an echo would be excused."""
         if len(self.closes) >= REMEMBERED:
             self.closes.clear()
-        side, code, reason, length, lost = said
         user_agent, subprotocol, host = about
-        body = CloseBody(side, code, reason, length, lost, echo, is_browser(user_agent), subprotocol, host)
-        hits = [(rule, detail) for rule in self.close_rules[side] if (detail := rule.body(body)) is not None]
+        body = CloseBody(
+            close.side, close.code, close.reason, close.length, close.lost, echo, is_browser(user_agent), subprotocol, host
+        )
+        hits = [(rule, detail) for rule in self.close_rules[close.side] if (detail := rule.body(body)) is not None]
         return [(rule, detail, rule.body(body._replace(echo=True)) is None) for rule, detail in hits]
 
     def judge_reactions(self, session: Session, rules: tuple[Rule, ...], found: list[Finding]) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from wsaudit.model import CLIENT, SECOND, SERVER, Connection, Fault, Finding
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SECOND, SERVER, Fault, Finding
 from wsaudit.rules.handshake import quote
 from wsaudit.rules.handshake_request import Found, start_of
 from wsaudit.rules.rule import INFO, SHOULD, Together, rule, together

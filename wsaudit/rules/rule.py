@@ -26,18 +26,15 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
-from wsaudit.model import Connection, Finding
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import WHENS
+from wsaudit.model import Finding
 
 MUST, SHOULD, INFO = "MUST", "SHOULD", "INFO"
 LEVELS = (MUST, SHOULD, INFO)
 SEVERITIES = ("error", "warning", "info")
 AT_FAULT = ("sender", "receiver", "client", "server", "intermediary", "capture")
 KINDS = ("shape", "close", "handshake", "session", "reaction", "report")
-WHENS = (
-    *("always", "handshake", "closed", "failed", "dropped", "cut", "lost", "keys", "silent", "fragmented"),
-    *("unanswered", "pongs", "heartbeat", "subprotocol", "text", "deflate", "compressed", "encrypted", "offended"),
-)  # what each means: occasions.py
-
 # What a rule is about, by the letters of its id; the order is that of the catalogue.
 SECTIONS = {
     "HS-C": "Opening handshake, request",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 
+from wsaudit.kernel.party import Party
 from wsaudit.model import SIDES, Fault, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.framing import tolerated
 from wsaudit.rules.rule import INFO, MUST, CloseBody, Offences, rule
 from wsaudit.rules.timing import patience, seconds
-from wsaudit.session import Party, Session
+from wsaudit.session import Session
 
 # The kind of message that a subprotocol's specification demands.
 BINARY_ONLY = frozenset({"mqtt", "mqttv3.1", "amqp", "wamp.2.msgpack", "binary.ircv3.net", "opcua+uacp", "rfb"})

@@ -6,16 +6,14 @@ on its way before they arrived; only what comes later is an answer, or the lack 
 
 from __future__ import annotations
 
+from wsaudit.kernel.constants import GRACE
+from wsaudit.kernel.occasions import end_of
+from wsaudit.kernel.party import Party
 from wsaudit.model import SECOND
-from wsaudit.session import Party, Session
+from wsaudit.session import Session
 
-GRACE = SECOND  # what a healthy endpoint needs beyond the round trips: real ones react within 10 ms, a loaded one within a second
-CLOSE_GRACE = 5 * SECOND  # for an answer that may wait for the rest of a message (RFC 6455 §5.5.1)
 LONGEST_TRIP = 3 * SECOND
 USUAL_TRIP = SECOND // 5  # where nothing tells
-
-# Codes that end a connection for a fault. Whoever sends one has given up on the peer.
-FAILING = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011})
 
 
 def round_trip(session: Session) -> int:
@@ -34,12 +32,6 @@ def round_trip(session: Session) -> int:
 def patience(session: Session, grace: int = GRACE) -> int:
     """How long to wait for a reaction before its absence means something."""
     return 2 * round_trip(session) + grace
-
-
-def end_of(party: Party) -> int:
-    """When this side ended its half of TCP, by FIN or RST; 0: it did not."""
-    fin, rst = party.stream.fin_time, party.stream.rst_time
-    return min(fin, rst) if fin and rst else fin or rst
 
 
 def ended_first(party: Party, peer: Party) -> bool:

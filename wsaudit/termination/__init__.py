@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsaudit.kernel.party import code_of
 from wsaudit.model import Finding, Termination
 from wsaudit.registry import load_signatures
 from wsaudit.termination.cause import Verdict, evidence_lost, failed, ongoing, refused
@@ -46,7 +47,7 @@ class Explainer:
             return self.explain(session, end, known, findings), end.since or end.time
         c, s = end.closes
         captured = is_captured(session)
-        key = (c and c.code, s and s.code, end.initiator, end.by, captured, id(known[0]), id(known[1]))
+        key = (code_of(c), code_of(s), end.initiator, end.by, captured, id(known[0]), id(known[1]))
         found = self.ordinary.get(key)
         if found is None:
             if len(self.ordinary) >= REMEMBERED:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, CloseFrame, Connection, Finding, packet_number
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.party import CloseFrame
+from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, Finding, packet_number
 from wsaudit.registry import is_sendable
 from wsaudit.termination.beats import fitting, missed, regular, unanswered
 from wsaudit.termination.cause import Cause, Verdict, decide

@@ -9,7 +9,8 @@ from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from wsaudit.model import CLIENT, SECOND, SERVER, Connection, Termination, address
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SECOND, SERVER, Termination, address
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.closing import evidence_of
 from wsaudit.termination.edge import cloudflare

@@ -13,7 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wsaudit.model import Connection, timestamp
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import timestamp
 from wsaudit.registry import load_signatures
 from wsaudit.termination.clusters import Incident, Population, name_of
 from wsaudit.termination.fleets import bad_releases, heartbeat_storms

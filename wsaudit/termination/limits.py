@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from math import log
 
-from wsaudit.model import CLIENT, SECOND, SERVER, Connection
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SECOND, SERVER
 from wsaudit.registry import Signatures
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.clusters import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, Connection, Detail, Reported, Termination, packet_number
+from wsaudit.kernel.connection import Connection
+from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, Detail, Reported, Termination, packet_number
 from wsaudit.termination.wire import transport_end
 from wsaudit.termination.words import CONFIRM
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.kernel.constants import AFTER_CLOSE
-from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, CloseFrame, Finding, Reported
+from wsaudit.kernel.constants import AFTER_CLOSE, LONGEST
+from wsaudit.kernel.endings import FAILURES, undisturbed
+from wsaudit.kernel.party import CloseFrame, code_of
+from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, Reported
 from wsaudit.registry import Library, deviation_note, is_sendable
 from wsaudit.termination.endpoints import Libraries
 from wsaudit.termination.wire import Wire, close_acked, gave_up, may_hide_close
 
 if TYPE_CHECKING:
+    from wsaudit.kernel.party import Party
     from wsaudit.kernel.streams import Stream
-    from wsaudit.session import Party, Session
+    from wsaudit.session import Session
 
 GOING_AWAY, NO_CODE, ABNORMAL = 1001, 1005, 1006
-FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
 REACTION = 5 * SECOND  # a failure answers what came before it within this time
 # Breaches that a receiver notices and answers by failing the connection. Bad Closes are told apart by `acceptable`; what nobody
 # checks while he reads (masking keys that repeat, say) is not among them.
@@ -28,7 +30,6 @@ FAULTS = frozenset(
         *(f"PMD-{number:02}" for number in range(1, 10)),
     )
 )
-LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 UNREAD = SECOND * 9 // 10  # no endpoint that read a Close takes longer to react
 # Browsers: no script may send 1001 (WHATWG, close()), so it says that the page is gone and that nobody is left to be told. So
 # does leaving without waiting for the answer to its own Close (measured with pages, frames and workers that were destroyed).
@@ -43,7 +44,7 @@ def reported(session: Session, end: Wire, findings: list[Finding], known: Librar
     """(client's, server's) report."""
     if is_plain(session, end):
         c, s = end.closes
-        return clean((c and c.code, s and s.code), end.initiator, known)
+        return clean((code_of(c), code_of(s)), end.initiator, known)
     if end.kind == "ongoing":
         return NOTHING, NOTHING
     if end.kind in ("refused", "failed"):
@@ -56,23 +57,7 @@ def is_plain(session: Session, end: Wire) -> bool:
     c, s = end.closes
     if c is None or s is None or end.kind != "closed" or end.how != "fin":
         return False
-    a, b = session.client.stream, session.server.stream
-    return bool(
-        a.acked >= c.end
-        and b.acked >= s.end
-        and not a.rst_time
-        and not b.rst_time
-        and a.offset - a.fin_taken <= c.end
-        and b.offset - b.fin_taken <= s.end
-        and 1 != c.length <= LONGEST
-        and 1 != s.length <= LONGEST
-        and not c.lost
-        and not s.lost
-        and c.code not in FAILURES
-        and s.code not in FAILURES
-        and (not c.reason or c.reason.isascii())
-        and (not s.reason or s.reason.isascii())
-    )
+    return undisturbed(c, s, session.client.stream, session.server.stream)
 
 
 def clean(codes: tuple[int | None, int | None], initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
@@ -103,7 +88,7 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         conditions.add(part_in_close(side, end.initiator))
     if sent is not None and end.initiator != SERVER and is_page(side, library):
         if sent.code == GOING_AWAY:
-            return with_note(NOTHING, library, side, conditions, got and got.code, sent.code)
+            return with_note(NOTHING, library, side, conditions, code_of(got), sent.code)
         at_once = end.by == side and end.time - sent.place.time < SECOND
         if at_once and sent.code not in FAILURES and (got is None or got.place.time > end.time):
             return UNKNOWN
@@ -111,7 +96,7 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         conditions.add("failed-itself")
         if got is None:
             conditions.add("no-close")
-        return with_note(Reported(ABNORMAL, False, True), library, side, conditions, got and got.code, sent and sent.code)
+        return with_note(Reported(ABNORMAL, False, True), library, side, conditions, code_of(got), code_of(sent))
     if got is None:
         return nothing_received(session, side, end, conditions, library)
     if got.lost:
@@ -119,12 +104,12 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
     repeated = sent is not None and got.code is not None and sent.code == got.code
     if not repeated and not (acceptable(got) and (sent or well_framed(got, findings))):
         conditions.add("illegal-code")
-        return with_note(Reported(ABNORMAL, False, sent is not None), library, side, conditions, got.code, sent and sent.code)
+        return with_note(Reported(ABNORMAL, False, sent is not None), library, side, conditions, got.code, code_of(sent))
     if got.code is None:
         conditions.add("empty-close")
     if gone_before(party.stream, got) or left_unread(session, side, end, got, sent):
         conditions.add("no-close")
-        return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, sent and sent.code)
+        return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, code_of(sent))
     code = NO_CODE if got.code is None else got.code
     certain = close_acked(peer, got) and not overtaken(session, side, got, sent)
     if may_hide_close(party) or (sent is not None and sent.code in FAILURES and end.initiator == side and peer.gaps):
@@ -132,7 +117,7 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
     clean = was_clean(party, peer, end, got)
     if clean and end.how == "rst" and end.by == peer.side and library is not None and library.name in CLEAN_BY_FIN_ONLY:
         clean = False
-    return with_note(Reported(code, clean, certain), library, side, conditions, got.code, sent and sent.code)
+    return with_note(Reported(code, clean, certain), library, side, conditions, got.code, code_of(sent))
 
 
 def was_clean(party: Party, peer: Party, end: Wire, got: CloseFrame) -> bool | None:
@@ -161,7 +146,7 @@ def nothing_received(session: Session, side: int, end: Wire, conditions: set[str
     if sent is not None:
         conditions.add("unanswered")
     certain = end.how != "silent" and not party.frames.lost
-    return with_note(Reported(ABNORMAL, False, certain), library, side, conditions, None, sent and sent.code)
+    return with_note(Reported(ABNORMAL, False, certain), library, side, conditions, None, code_of(sent))
 
 
 def handshake_failed(session: Session, known: Libraries) -> tuple[Reported, Reported]:

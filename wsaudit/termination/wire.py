@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SECOND, SERVER
+from wsaudit.kernel.endings import fin_of, first_fin, first_to_close
+from wsaudit.model import BOTH, CLIENT, SECOND, SERVER
 from wsaudit.termination.endpoints import library_of
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
+    from wsaudit.kernel.party import CloseFrame, Party
     from wsaudit.kernel.streams import Stream
-    from wsaudit.model import CloseFrame, Finding
-    from wsaudit.session import Party, Session
+    from wsaudit.model import Finding
+    from wsaudit.session import Session
     from wsaudit.tls.facts import Alert
 
 GIVEN_UP = 3  # retransmissions without any answer, each later than the one before, after which nobody is taken to be there
@@ -62,7 +64,7 @@ class Wire:
         self.repelled = fault_of_acceptance(session, self, findings) if findings and self.by == CLIENT else None
         self.kind = kind_of(session, self)
         if c is not None and s is not None:
-            self.initiator: int | None = first_of(c, s)
+            self.initiator: int | None = first_to_close(c, s)
         elif (c is None and s is None) or may_hide_close(client if c is None else server):
             self.initiator = None
         else:
@@ -166,15 +168,11 @@ def transport_end(a: Stream, b: Stream) -> tuple[str | None, int | None, int, in
     what the endpoints knew.
     """
     if not a.rst_time and not b.rst_time:
-        if a.fin_time and b.fin_time:
-            by = first_to_end(a, b)
-            first = b if by == SERVER or (by == BOTH and (b.fin_time, b.fin_packet) < (a.fin_time, a.fin_packet)) else a
-            return "fin", by, first.fin_time, first.fin_packet
-        if a.fin_time:
-            return "fin", CLIENT, a.fin_time, a.fin_packet
-        if b.fin_time:
-            return "fin", SERVER, b.fin_time, b.fin_packet
-        return None, None, 0, 0
+        by = first_fin(a, b)
+        if by < 0:
+            return None, None, 0, 0
+        first = fin_of(by, a, b)
+        return "fin", by, first.fin_time, first.fin_packet
     events = []
     for side, stream in ((CLIENT, a), (SERVER, b)):
         if stream.fin_time:
@@ -186,18 +184,6 @@ def transport_end(a: Stream, b: Stream) -> tuple[str | None, int | None, int, in
     if how == "rst" and len(events) > 1 and events[1][3] == "rst" and events[1][0] - time < AT_ONCE:
         return "rst", BOTH, time, packet
     return how, side, time, packet
-
-
-def first_to_end(a: Stream, b: Stream) -> int:
-    """Who sent the first of two FINs, whatever the order of their packets. One that was not captured came first if the other
-    acknowledges it; if not, the other is all there is to go by."""
-    if b.answers_fin(a):
-        return CLIENT
-    if a.answers_fin(b):
-        return SERVER
-    if a.fin_seq < 0 or b.fin_seq < 0:
-        return CLIENT if b.fin_seq < 0 else SERVER
-    return BOTH
 
 
 def silenced(a: Stream, b: Stream) -> int | None:
@@ -238,20 +224,6 @@ def first_goodbye(session: Session, end: Wire) -> Alert | None:
     alerts = session.tls.alerts if session.tls is not None and end.how in ("fin", "rst") else ()
     first = next((alert for alert in alerts if alert.code == 0), None)
     return first if first is not None and first.side != end.by and first.time <= end.time else None
-
-
-def first_of(c: CloseFrame, s: CloseFrame) -> int:
-    """Who started the close handshake: a Close whose sender had not acknowledged the peer's was sent without knowing of it."""
-    client_knew = c.acked >= s.end
-    server_knew = s.acked >= c.end
-    if client_knew != server_knew:
-        return SERVER if client_knew else CLIENT
-    if not client_knew:
-        return BOTH
-    # Both knew: one is a repetition, or waited behind lost bytes until its sender knew. The order of packets is all that is left.
-    if c.place.packet >> PACKET_BITS == s.place.packet >> PACKET_BITS:
-        return CLIENT if c.place.packet < s.place.packet else SERVER
-    return CLIENT if c.place.time <= s.place.time else SERVER
 
 
 def close_acked(party: Party, close: CloseFrame) -> bool:

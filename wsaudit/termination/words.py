@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.model import BOTH, PACKET_MASK, SECOND, SIDES, Close, CloseFrame
+from wsaudit.kernel.party import CloseFrame
+from wsaudit.model import BOTH, PACKET_MASK, SECOND, SIDES, Close
 
 if TYPE_CHECKING:
     from wsaudit.termination.wire import Wire

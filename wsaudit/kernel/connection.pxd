@@ -1,0 +1,18 @@
+cdef bint COMPILED
+cdef long long UNKNOWN
+
+
+cdef class Connection:
+    cdef public long long first_packet
+    cdef public long long started
+    cdef public long long ended
+    cdef public long long end_time
+    cdef public long long latency_ns
+    cdef public bint probable
+    cdef public bint complete
+    cdef public bint midstream
+    cdef public object client, server, packed, transport, http, tls, outcome, status, target, host, origin, user_agent
+    cdef public object server_header, key, subprotocols_offered, subprotocol, extensions, auth, close, termination
+    cdef public object packed_keys, notices
+
+    cpdef Connection another(self)

@@ -1,0 +1,160 @@
+"""One connection as the report keeps it: a compact row, 50,000 of which must fit beside everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from struct import pack, unpack
+from typing import Any
+
+from wsaudit.model import NOT_EXPLAINED, Close, Detail, Termination, unpack_detail
+
+COMPILED = not __file__.endswith(".py")
+UNKNOWN = -1  # for a time that is not known
+
+FIELDS = (
+    "first_packet", "started", "ended", "client", "server", "packed", "probable", "transport", "http", "tls", "outcome", "status",
+    "target", "host", "origin", "user_agent", "server_header", "key", "subprotocols_offered", "subprotocol", "extensions",
+    "latency", "auth", "close", "termination", "end_time", "complete", "midstream", "packed_keys", "notices",
+)  # fmt: skip
+values_of = attrgetter(*FIELDS)
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+class Connection:
+    """One row of the report. `rows.connection_dict` turns it into the contract's JSON, and report.md says what the fields mean.
+
+    Times in ns; `end_time`: of the first FIN or RST; of the last packet, or 0, when there was none. `packed`: model.Detail.
+    `tls`: version, cipher, sni, alpn, decrypted, why_not. `packed_keys`: the first masking keys of the client's frames.
+    """
+
+    __slots__ = (
+        "auth", "client", "close", "complete", "end_time", "ended", "extensions", "first_packet", "host", "http", "key",
+        "latency_ns", "midstream", "notices", "origin", "outcome", "packed", "packed_keys", "probable", "server", "server_header",
+        "started", "status", "subprotocol", "subprotocols_offered", "target", "termination", "tls", "transport", "user_agent",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        first_packet: int,
+        started: int,
+        ended: int,
+        client: tuple[bytes, int],
+        server: tuple[bytes, int],
+        packed: bytes,
+        probable: bool = False,
+        transport: str = "tcp",
+        http: str | None = "1.1",
+        tls: tuple[object, ...] | None = None,
+        outcome: str = "not-captured",
+        status: int | None = None,
+        target: str | None = None,
+        host: str | None = None,
+        origin: str | None = None,
+        user_agent: str | None = None,
+        server_header: str | None = None,
+        key: str | None = None,
+        subprotocols_offered: tuple[str, ...] = (),
+        subprotocol: str | None = None,
+        extensions: tuple[str, ...] = (),
+        latency: int | None = None,
+        auth: tuple[str, ...] = (),
+        close: tuple[Close | None, Close | None] = (None, None),
+        termination: Termination = NOT_EXPLAINED,
+        end_time: int = 0,
+        complete: bool = True,
+        midstream: bool = False,
+        packed_keys: bytes = b"",
+        notices: tuple[str, ...] = (),
+    ) -> None:
+        self.first_packet = first_packet
+        self.started = started
+        self.ended = ended
+        self.client = client
+        self.server = server
+        self.packed = packed
+        self.probable = probable
+        self.transport = transport
+        self.http = http
+        self.tls = tls
+        self.outcome = outcome
+        self.status = status
+        self.target = target
+        self.host = host
+        self.origin = origin
+        self.user_agent = user_agent
+        self.server_header = server_header
+        self.key = key
+        self.subprotocols_offered = subprotocols_offered
+        self.subprotocol = subprotocol
+        self.extensions = extensions
+        self.latency_ns = UNKNOWN if latency is None else latency
+        self.auth = auth
+        self.close = close
+        self.termination = termination
+        self.end_time = end_time
+        self.complete = complete
+        self.midstream = midstream
+        self.packed_keys = packed_keys
+        self.notices = notices
+
+    def another(self) -> Connection:
+        """A row about which everything is the same that connections with the same opening handshake, but for its key and
+        target, have in common. The rest is still to be filled in."""
+        made: Connection = Connection.__new__(Connection)
+        made.probable = False
+        made.transport = self.transport
+        made.http = self.http
+        made.tls = self.tls
+        made.outcome = self.outcome
+        made.status = self.status
+        made.host = self.host
+        made.origin = self.origin
+        made.user_agent = self.user_agent
+        made.server = self.server
+        made.server_header = self.server_header
+        made.subprotocols_offered = self.subprotocols_offered
+        made.subprotocol = self.subprotocol
+        made.extensions = self.extensions
+        made.auth = self.auth
+        made.complete = True
+        made.midstream = False
+        made.notices = ()
+        return made
+
+    @property
+    def latency(self) -> int | None:
+        """From the request's last byte to the answer's first; None: not known."""
+        return None if self.latency_ns < 0 else self.latency_ns
+
+    @latency.setter
+    def latency(self, value: int | None) -> None:
+        self.latency_ns = UNKNOWN if value is None else value
+
+    @property
+    def detail(self) -> Detail:
+        """The rest, unpacked: ask once."""
+        return unpack_detail(self.packed)
+
+    @property
+    def mask_keys(self) -> tuple[int, ...]:
+        """The first masking keys of the client's frames."""
+        return unpack(f"<{len(self.packed_keys) // 4}I", self.packed_keys)
+
+    @mask_keys.setter
+    def mask_keys(self, keys: Sequence[int]) -> None:
+        self.packed_keys = pack(f"<{len(keys)}I", *keys)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Connection) and bool(values_of(self) == values_of(other))
+
+    def __repr__(self) -> str:
+        fields = zip(FIELDS, values_of(self), strict=True)
+        return f"Connection({', '.join([f'{name}={value!r}' for name, value in fields])})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For worker processes: by position, which takes half the time that names take."""
+        return Connection, values_of(self)

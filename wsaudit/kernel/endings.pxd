@@ -1,0 +1,27 @@
+cimport cython
+
+from wsaudit.kernel.party cimport CloseFrame, Party
+from wsaudit.kernel.streams cimport Stream
+
+cdef bint COMPILED
+cdef int BOTH, CLIENT, SERVER, PACKET_BITS
+cdef long long LONGEST
+
+
+cpdef int first_to_end(Stream a, Stream b) except -2
+cpdef int first_fin(Stream a, Stream b) except -2
+
+@cython.locals(earlier="bint")
+cpdef Stream fin_of(int by, Stream a, Stream b)
+
+@cython.locals(client_knew="bint", server_knew="bint")
+cpdef int first_to_close(CloseFrame c, CloseFrame s) except -2
+
+cpdef bint undisturbed(CloseFrame c, CloseFrame s, Stream a, Stream b) except *
+cdef bint is_readable(CloseFrame close) except *
+
+@cython.locals(a="long long", b="long long", c="long long", d="long long", last="long long", data="long long")
+cpdef tuple idle_at(Party client, Party server, bint in_tls, long long end)
+
+@cython.locals(asker=Party, ordered=list)
+cpdef tuple heartbeat_numbers(Party client, Party server)

@@ -1,0 +1,117 @@
+"""How connections end, as far as numbers tell: who was first, what had arrived, how long it had been quiet. Nothing is judged."""
+
+from __future__ import annotations
+
+from wsaudit.kernel.constants import LONGEST
+from wsaudit.kernel.party import CloseFrame, Party
+from wsaudit.kernel.streams import Stream
+from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER
+
+COMPILED = not __file__.endswith(".py")
+FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+def first_to_end(a: Stream, b: Stream) -> int:
+    """Who sent the first of two FINs, whatever the order of their packets; `a` is the client's stream. One that was not captured
+    came first if the other acknowledges it; if not, the other is all there is to go by."""
+    if b.answers_fin(a):
+        return CLIENT
+    if a.answers_fin(b):
+        return SERVER
+    if a.fin_seq < 0 or b.fin_seq < 0:
+        return CLIENT if b.fin_seq < 0 else SERVER
+    return BOTH
+
+
+def first_fin(a: Stream, b: Stream) -> int:
+    """Who ended TCP with the first FIN, of a connection without RST: CLIENT, SERVER, BOTH, or -1 when there is none."""
+    if a.fin_time and b.fin_time:
+        return first_to_end(a, b)
+    if a.fin_time:
+        return CLIENT
+    return SERVER if b.fin_time else -1
+
+
+def fin_of(by: int, a: Stream, b: Stream) -> Stream:
+    """The side whose FIN tells when the connection ended by FIN; of two that crossed the one that was captured first."""
+    if by == BOTH:
+        earlier = b.fin_time < a.fin_time or (b.fin_time == a.fin_time and b.fin_packet < a.fin_packet)
+        return b if earlier else a
+    return b if by == SERVER else a
+
+
+def first_to_close(c: CloseFrame, s: CloseFrame) -> int:
+    """Who started the close handshake: a Close whose sender had not acknowledged the peer's was sent without knowing of it."""
+    client_knew = c.acked >= s.end
+    server_knew = s.acked >= c.end
+    if client_knew != server_knew:
+        return SERVER if client_knew else CLIENT
+    if not client_knew:
+        return BOTH
+    # Both knew: one is a repetition, or waited behind lost bytes until its sender knew. The order of packets is all that is left.
+    if c.packet >> PACKET_BITS == s.packet >> PACKET_BITS:
+        return CLIENT if c.packet < s.packet else SERVER
+    return CLIENT if c.time <= s.time else SERVER
+
+
+def undisturbed(c: CloseFrame, s: CloseFrame, a: Stream, b: Stream) -> bool:
+    """Did both Closes arrive, with nothing that follows them and no RST, and does neither complain of the peer?"""
+    if a.rst_time or b.rst_time or a.acked < c.end or b.acked < s.end:
+        return False
+    if a.offset - a.fin_taken > c.end or b.offset - b.fin_taken > s.end:
+        return False
+    return is_readable(c) and is_readable(s)
+
+
+def is_readable(close: CloseFrame) -> bool:
+    """Is there nothing about a Close that anybody could refuse, and is it no complaint?"""
+    if close.lost or close.length == 1 or close.length > LONGEST or close.code in FAILURES:
+        return False
+    return not close.reason or close.reason.isascii()
+
+
+def idle_at(client: Party, server: Party, in_tls: bool, end: int) -> tuple[int, int, int, int]:
+    """How long each clock had stood still at `end`, in ns: any byte, client's, server's, data frames of either. -1: there was
+    nothing to measure from, or bytes came after `end` and took the place of those before it."""
+    c = client.frames.last_data_time
+    d = server.frames.last_data_time
+    if in_tls:  # the last records of TCP are TLS's own goodbye
+        a = client.frames.last_time
+        b = server.frames.last_time
+    else:
+        a = client.stream.last_data_time
+        b = server.stream.last_data_time
+    last = a if a > b else b
+    data = c if c > d else d
+    return (
+        end - last if 0 < last <= end else -1,
+        end - a if 0 < a <= end else -1,
+        end - b if 0 < b <= end else -1,
+        end - data if 0 < data <= end else -1,
+    )
+
+
+def heartbeat_numbers(client: Party, server: Party) -> tuple[int, ...]:
+    """Pings of client and server, how many of each wait for an answer, the mean interval of those of the side that sent more, the
+    median and the 99th percentile of all round trips (-1: none), the time of the last Ping of each. Times in ns."""
+    asker = client if client.pings >= server.pings else server
+    ordered = sorted(client.rtts + server.rtts)
+    p50 = p99 = -1
+    if ordered:
+        p50 = ordered[(len(ordered) - 1) // 2]
+        p99 = ordered[(len(ordered) * 99 + 99) // 100 - 1]
+    return (
+        client.pings,
+        server.pings,
+        len(client.waiting) + client.overflow,
+        len(server.waiting) + server.overflow,
+        asker.interval_sum // asker.intervals if asker.intervals else -1,
+        p50,
+        p99,
+        client.last_ping_time,
+        server.last_ping_time,
+    )

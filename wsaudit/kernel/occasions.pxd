@@ -1,0 +1,26 @@
+cimport cython
+
+from wsaudit.kernel.frames cimport Scanner
+from wsaudit.kernel.party cimport CloseFrame, Party
+
+cdef bint COMPILED
+cdef int CLOSED, FAILED, CUT, LOST, KEYS, FRAGMENTED, TEXT, UNANSWERED, PONGS, HEARTBEAT
+cdef long long GRACE, CLOSE_GRACE, PROMPT, SLOW_PONG, MANY_PINGS, TINY, M32
+
+
+@cython.locals(a=Scanner, b=Scanner, found="int")
+cpdef int occasions_of_frames(Party client, Party server) except -1
+
+@cython.locals(found="int", one=CloseFrame, other=CloseFrame, first="long long", last="long long", ended="long long", gone="long long")
+cpdef int occasions_of_closes(Party client, Party server) except -1
+
+@cython.locals(fin="long long", rst="long long")
+cpdef long long end_of(Party party) except -1
+
+cpdef int occasions_of_pings(Party client, Party server, long long ended) except -1
+
+@cython.locals(found="int")
+cdef int pings_of(Party party, long long ended) except -1
+
+@cython.locals(step="long long", i="int")
+cpdef bint counts_up(list keys) except *

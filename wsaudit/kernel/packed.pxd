@@ -1,0 +1,24 @@
+cimport cython
+
+cdef bint COMPILED
+cdef int WIDEST
+
+
+cdef class Packer:
+    cdef long long n
+    cdef long long room
+    cdef bytearray store
+    cdef unsigned char[::1] out
+
+    @cython.locals(left="unsigned long long", n="long long")
+    cpdef add(self, long long value)
+
+    cdef grow(self)
+    cpdef bytes taken(self)
+
+
+cpdef bytes pack_numbers(list values)
+
+
+@cython.locals(left="unsigned long long", part="unsigned long long", shift="int", octet="int", value="long long")
+cpdef list unpack_numbers(bytes packed)

@@ -1,0 +1,36 @@
+from wsaudit.kernel.frames cimport Scanner
+from wsaudit.kernel.pings cimport Pings
+from wsaudit.kernel.streams cimport Stream
+
+cdef bint COMPILED
+cdef Py_ssize_t CLOSES
+
+
+cdef class CloseFrame:
+    cdef readonly int side
+    cdef readonly bint lost
+    cdef readonly object code
+    cdef readonly bytes reason
+    cdef readonly long long length
+    cdef readonly long long packet
+    cdef readonly long long time
+    cdef readonly long long offset
+    cdef readonly long long end
+    cdef readonly long long acked
+
+
+cdef class Party(Pings):
+    cdef readonly int side
+    cdef readonly Stream stream
+    cdef readonly Scanner frames
+    cdef readonly list closes
+    cdef readonly list gaps
+    cdef public object inflation
+    cdef public long long resyncs
+    cdef public long long skipped
+
+    cpdef take_close(self, bytes payload, long long length, long long end, long long acked)
+
+
+cpdef introduce(Party client, Party server, listener)
+cpdef part(Party client, Party server)

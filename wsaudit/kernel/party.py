@@ -1,0 +1,133 @@
+"""One endpoint of a WebSocket connection: what it sent. Nothing is judged."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from wsaudit.kernel.frames import Scanner
+from wsaudit.kernel.pings import Pings
+from wsaudit.kernel.streams import Stream
+from wsaudit.model import Place
+
+COMPILED = not __file__.endswith(".py")
+CLOSES = 4  # Close frames of one side that are kept
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+class Gap(NamedTuple):
+    """Bytes of one side that nobody can read. `length` None: unknown (after lost TLS records)."""
+
+    offset: int
+    length: int | None
+    time: int
+    packet: int
+    reason: str
+
+
+class Shape(NamedTuple):
+    """All frames of one side that look alike (kernel/frames.py has the bits of `shape`), with the place of the first."""
+
+    shape: int
+    count: int  # type: ignore[assignment]
+    packet: int
+    time: int
+    offset: int
+    length: int
+    last_packet: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.packet, self.time, self.offset)
+
+
+class CloseFrame:
+    """One Close frame (RFC 6455 §5.5.1). `code` None: empty body or a body of one byte (`length` tells); `lost`: bytes of it
+    were lost.
+
+    `end` is the TCP stream offset behind its last byte, to compare with what the peer acknowledged; `acked` is how much of the
+    peer's stream this side had acknowledged when it sent it, which orders two Closes (capture order does not).
+    """
+
+    __slots__ = ("acked", "code", "end", "length", "lost", "offset", "packet", "reason", "side", "time")
+
+    def __init__(
+        self, side: int, payload: bytes | None, length: int, packet: int, time: int, offset: int, end: int, acked: int
+    ) -> None:
+        """`payload` None: some of its bytes were lost."""
+        self.side = side
+        self.code: int | None = None
+        self.reason = b""
+        self.length = length
+        self.lost = payload is None
+        self.packet = packet
+        self.time = time
+        self.offset = offset
+        self.end = end
+        self.acked = acked
+        if payload is not None and len(payload) >= 2:
+            self.code = payload[0] << 8 | payload[1]
+            self.reason = payload[2:]
+
+    @property
+    def place(self) -> Place:
+        return Place(self.packet, self.time, self.offset)
+
+
+def code_of(close: CloseFrame | None) -> int | None:
+    """The code of a Close, None if it has none or if there is no Close."""
+    return None if close is None else close.code
+
+
+class Party(Pings):
+    """One endpoint: what it sent. Its Pings and Pongs are in kernel/pings.py."""
+
+    __slots__ = ("closes", "frames", "gaps", "inflation", "resyncs", "side", "skipped", "stream")
+
+    def __init__(self, side: int, stream: Stream, frames: Scanner) -> None:
+        super().__init__()
+        self.side = side
+        self.stream = stream  # TCP: offsets, FIN, RST, acknowledgements, retransmissions... (kernel/streams.py)
+        self.frames = frames  # frame counts, shapes, messages, UTF-8, mask keys (kernel/frames.py)
+        self.closes: list[CloseFrame] = []  # the first of them
+        self.gaps: list[Gap] = []  # in the stream that `frames` read: decrypted for wss
+        self.inflation: Any = None  # session.Inflation, or None
+        self.resyncs = 0  # times its frames were found again after a gap
+        self.skipped = 0  # bytes that were skipped for that
+
+    @property
+    def close(self) -> CloseFrame | None:
+        """The first Close frame it sent."""
+        return self.closes[0] if self.closes else None
+
+    def take_close(self, payload: bytes | None, length: int, end: int, acked: int) -> None:
+        """The frame at hand is a Close. `end`, `acked`: as in CloseFrame."""
+        if len(self.closes) < CLOSES:
+            frames = self.frames
+            self.closes.append(
+                CloseFrame(
+                    self.side, payload, length, frames.frame_packet, frames.frame_time, frames.frame_offset, end, acked
+                )
+            )
+
+    def shapes(self) -> list[Shape]:
+        """The frames it sent, folded by shape, in order of first appearance."""
+        return [Shape(*row) for row in self.frames.shape_rows()]
+
+
+def introduce(client: Party, server: Party, listener: Any) -> None:
+    """Tell both scanners who keeps their Pings and Pongs, and who is told of what else they cannot keep."""
+    client.frames.pair(client, server)
+    server.frames.pair(server, client)
+    client.frames.listener = listener
+    server.frames.listener = listener
+
+
+def part(client: Party, server: Party) -> None:
+    """Cut the rings of references between them, so that memory is freed at once."""
+    client.frames.pair(None, None)
+    server.frames.pair(None, None)
+    client.frames.listener = None
+    server.frames.listener = None
