@@ -20,7 +20,7 @@ LAYERS = [
     ("session",),
     ("rules", "termination", "inflation"),
     ("rows",),
-    ("pipeline",),
+    ("pipeline", "alike"),
     DRIVERS,
     ("report",),
     ("gate",),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from wsaudit.alike import learn_ending, learn_opening
 from wsaudit.capture.reader import CaptureReader, merge_in_time_order, open_capture, prescan_secrets
 from wsaudit.capture.source import Named, expand, name_of
 from wsaudit.collector import patient
@@ -17,12 +18,15 @@ from wsaudit.errors import InputError
 from wsaudit.guard import where
 from wsaudit.http.head import parse_head
 from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.ordinary import Kinds, Ordinary
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.party import CloseFrame
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import NOT_EXPLAINED, PACKET_BITS, FailedConnect, Finding, PlainGet, address, packet_input, packet_number
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline, Sent
+from wsaudit.registry import home_targets
+from wsaudit.rows import closed_tls_row, row, server_at
 from wsaudit.session import Session
 from wsaudit.tls.keylog import KeyStore
 
@@ -142,11 +146,26 @@ class Pass:
         self.readers: Sequence[CaptureReader] = ()
         self.secrets_taken: Counter[int] = Counter()
         self.over: list[Completed] = []
+        self.kinds: Kinds | None = None  # None: every connection is followed by a Pipeline, which alone keeps frames
+        if not options.frames and options.keep is None:
+            homes = tuple(target.encode() for target in home_targets())
+            self.kinds = Kinds(self, self.audit.connections, self.audit.findings, limits.head, homes, server_at)
 
     # -- the kernel's listener -------------------------------------------------------------
 
-    def open(self, flow: Flow) -> Pipeline:
-        return Pipeline(flow, self)
+    def open(self, flow: Flow) -> Pipeline | Ordinary:
+        return Pipeline(flow, self) if self.kinds is None else Ordinary(flow, self.kinds)
+
+    def unusual(self, usual: Ordinary) -> Pipeline:
+        """A flow is no longer like others: who takes over."""
+        pipeline = Pipeline(usual.flow, self)
+        pipeline.take_over(usual)
+        return pipeline
+
+    def accepted(self, session: Session) -> None:
+        """A handshake was completed on a cleartext connection."""
+        if self.kinds is not None:
+            learn_opening(self.kinds, session, self.judge)
 
     def ignored_flow(self, port_a: int, port_b: int) -> None:
         port = min(port_a, port_b)
@@ -287,10 +306,10 @@ class Pass:
         ended.termination, ended.end_time = self.explain.session(ended.session, ended.findings)
 
     def keep_ended(self, ended: Completed) -> None:
-        from wsaudit.rows import row
-
         audit, session = self.audit, ended.session
-        audit.connections.append(row(session, ended.termination, ended.end_time))
+        kept = row(session, ended.termination, ended.end_time)
+        audit.connections.append(kept)
+        learn_ending(session, ended.findings, kept, self.judge)
         if ended.findings:
             audit.findings += ended.findings
         if session.log is not None:
@@ -300,8 +319,6 @@ class Pass:
 
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None:
         """A TLS connection in which no WebSocket was seen."""
-        from wsaudit.rows import closed_tls_row
-
         found = closed_tls_row(flow, client, tunnel, ongoing, self.explain)
         if found is not None:
             self.audit.connections.append(found)
@@ -362,6 +379,8 @@ class Pass:
         ):
             audit.packets[name] = value
         audit.seen["flows"] += decoder.flows
+        if self.kinds is not None:
+            self.count_requests(self.kinds.requests_seen)
         audit.notices += [Notice(0, 0, text) for text in self.overflows()]
         for reader in readers:
             for reference, text in reader.notices:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wsaudit.model import CLIENT, SECOND, SERVER, ApplicationBeat
+from wsaudit.kernel.constants import SLOWEST_TALK
+from wsaudit.model import CLIENT, SERVER, ApplicationBeat
 from wsaudit.registry import MessageBeat, compact, message_beats
 
 Row = tuple[bytes, int, int, int, int, int, int, int]  # kernel.beats.Beats.rows
 
 REPEATED = 3  # times from which a message that nobody knows may be a heartbeat
-SLOWEST_TALK = SECOND  # messages that come faster are talk
 STEADY = 1.25  # an unknown heartbeat's longest interval against its mean
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wsaudit.guard import guarded
-from wsaudit.http.head import Head, recognise_head
+from wsaudit.http.head import Head, parse_head, recognise_head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
 from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
 from wsaudit.kernel.buffer import Buffer
@@ -26,6 +26,7 @@ from wsaudit.session import Session
 from wsaudit.websocket.resync import Chunk, Resync, frames_begin, masked, masked_frame
 
 if TYPE_CHECKING:
+    from wsaudit.kernel.ordinary import Ordinary
     from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.keylog import KeyStore
     from wsaudit.tls.tunnel import TlsTunnel
@@ -52,6 +53,7 @@ class Sink(Protocol):
 
     def fresh_keys(self) -> KeyStore: ...
     def session_over(self, session: Session) -> None: ...
+    def accepted(self, session: Session) -> None: ...
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None: ...
     def forget(self, flow: Flow) -> None: ...
     def internal_error(self, flow: Flow, error: Exception) -> None: ...
@@ -108,6 +110,29 @@ class Pipeline:
         self.response_end = 0
         self.plain: Sent | None = None  # a GET that asks for no upgrade and waits for its answer
         self.exchanges: Exchanges | None = None  # what the kernel follows of HTTP
+
+    @guarded
+    def take_over(self, usual: Ordinary) -> None:
+        """Go on with a flow that was like others until now (kernel/ordinary.py)."""
+        if usual.kind is None:
+            return
+        self.state = HTTP
+        self.pending = [True]
+        head = self.request = parse_head(usual.request, 0, usual.request_time, usual.request_packet)
+        parties = None if usual.client_party is None else (usual.client_party, usual.server_party)
+        session = self.new_session(head, parties)
+        if parties is None:
+            return
+        answer = parse_head(usual.answer, 0, usual.answer_time, usual.answer_packet)
+        answer.method = head.method
+        session.handshake = build_handshake(head, answer)
+        if usual.alike is not None:
+            session.alike = usual.opening, usual.alike
+        self.request = None
+        self.pending = []
+        self.response_end = len(answer.raw)
+        self.check_early = self.streams[self.client].mode == FIRST
+        self.state = OPEN
 
     # -- what the kernel calls -------------------------------------------------------------
 
@@ -526,6 +551,8 @@ class Pipeline:
             if client is not None and client.stopped:
                 self.heads(self.client, client, client.resume())
             return
+        if self.tunnel is None and not self.informational and session.first_packet == self.flow.first_packet:
+            self.sink.accepted(session)
         self.response_end = head.offset + len(head.raw)
         self.check_early = self.tunnel is None and request is not None  # or the request itself may come next
         for size, acked, place in self.early:
@@ -560,9 +587,10 @@ class Pipeline:
             if self.session is not None:
                 self.session.notices.append(f"{length} bytes of the client, sent before the answer to its request, were not read")
 
-    def new_session(self, head: Head) -> Session:
+    def new_session(self, head: Head, parties: tuple[Party, Party] | None = None) -> Session:
         c = self.client
-        session = self.session = Session(self.flow, *parties_of(self.streams[c], self.streams[1 - c]))
+        client, server = parties or parties_of(self.streams[c], self.streams[1 - c])
+        session = self.session = Session(self.flow, client, server)
         session.http = "1.1"
         flow = self.flow
         session.started = flow.first_time

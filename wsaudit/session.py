@@ -6,7 +6,7 @@ termination read. Nothing here judges.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
@@ -18,6 +18,7 @@ from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
+    from wsaudit.kernel.ordinary import Opening
     from wsaudit.options import Limits
     from wsaudit.tls.facts import TlsFacts
     from wsaudit.websocket.extensions import DeflateAgreement
@@ -63,6 +64,7 @@ class Session:
 
     __slots__ = (
         "_application",
+        "alike",
         "client",
         "coalesced",
         "deflate",
@@ -113,6 +115,7 @@ class Session:
         self.ended = 0
         self.tcp_end = [0, 0]  # wss: TCP offset behind the record being fed, by side
         self.in_tls = False
+        self.alike: tuple[Opening, tuple[Any, ...]] | None = None  # the kind of its end, if it is the first (kernel/ordinary.py)
         self._application: ApplicationBeat | Literal[False] | None = False  # not looked for yet
 
     # -- what the frame scanner tells -------------------------------------------------------------

@@ -7,6 +7,7 @@ cdef int SLOTS
 cdef int SHORT
 cdef long long FASTEST
 cdef long long STALE
+cdef long long SLOWEST_TALK
 
 
 cdef class Beats:
@@ -34,6 +35,9 @@ cdef class Beats:
 
     @cython.locals(i="int", most="long long")
     cpdef long long most(self)
+
+    @cython.locals(i="int", again="long long")
+    cpdef bint is_slow(self) except *
 
     @cython.locals(i="int", j="int", at="int")
     cpdef list rows(self)

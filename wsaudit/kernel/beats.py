@@ -7,7 +7,7 @@ to what may become one: not what repeats faster than any heartbeat, and rather t
 from __future__ import annotations
 
 from wsaudit.kernel.buffer import Buffer, zeros
-from wsaudit.kernel.constants import SHORT
+from wsaudit.kernel.constants import SHORT, SLOWEST_TALK
 
 COMPILED = not __file__.endswith(".py")
 
@@ -92,6 +92,14 @@ class Beats:
             if self.count[i] > most:
                 most = self.count[i]
         return most
+
+    def is_slow(self) -> bool:
+        """Did any of them come again, and not faster than a heartbeat does?"""
+        for i in range(self.used):
+            again = self.count[i] - 1
+            if again > 0 and self.last[i] - self.first[i] >= again * SLOWEST_TALK:
+                return True
+        return False
 
     def rows(self) -> list[tuple[bytes, int, int, int, int, int, int, int]]:
         """(payload, opcode, count, first time, last time, longest interval, last packet, last offset) of each payload kept."""

@@ -15,6 +15,7 @@ AFTER_CLOSE = 1 << 15  # this side had sent a Close before
 OVERSIZE = 1 << 16  # a control frame of more than 125 bytes, whatever form its length had
 
 SHORT = 40  # bytes of payload that a heartbeat has at most; those of known protocols have up to 20
+SLOWEST_TALK = 1_000_000_000  # ns: messages that come faster are talk and no heartbeat
 RECENT = 8  # last frames of a side that are kept for the ladder of an abnormal end
 
 # Who takes a stream's bytes.
@@ -45,6 +46,9 @@ SLOW_PONG = 1_000_000_000
 QUIET = 60_000_000_000  # the shortest idle timeout in common use (nginx, AWS ALB): silence below it needs no heartbeat
 MANY_PINGS = 100
 TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
+
+# What a finding about a connection of a known kind is about (ordinary.py).
+AT_REQUEST, AT_ANSWER, AT_CLIENT_CLOSE, AT_SERVER_CLOSE = range(4)
 
 AHEAD = 16  # packets whose flows are fetched into the cache at once
 

@@ -34,6 +34,9 @@ cdef int HAND_OUT
 cpdef bytes unmask(data, unsigned long long key, long long phase)
 
 
+cpdef int header_size(int shape)
+
+
 cdef class FrameLog:
     cdef readonly object side, packet, time, end_packet, end_time, offset, shape, length, complete
     cdef public list payloads

@@ -4,7 +4,7 @@ Nothing is read before it is asked for, and each file only when a question needs
 
     close_codes   close codes and private dictionaries     close_code, is_sendable, describe
     names         opcodes, extensions, subprotocols        opcode, extension, subprotocol, browser, is_browser
-    heartbeats    applications' own heartbeats           message_beats, goodbye
+    heartbeats    applications' own heartbeats           message_beats, goodbye, home_targets
     signatures    timeouts, heartbeats, words              load_signatures
     libraries     libraries that report something else     recognise, deviations, deviation_note
     cloudflare    our endings in the edge's words          cloudflare_close
@@ -13,7 +13,7 @@ Nothing is read before it is asked for, and each file only when a question needs
 
 from wsaudit.registry.close_codes import CloseCode, PrivateCode, close_code, describe, is_sendable, private_meanings
 from wsaudit.registry.cloudflare import CloudflareClose, cloudflare_close
-from wsaudit.registry.heartbeats import MessageBeat, compact, goodbye, message_beats
+from wsaudit.registry.heartbeats import MessageBeat, compact, goodbye, home_targets, message_beats
 from wsaudit.registry.libraries import Deviation, Library, deviation_note, deviations, recognise
 from wsaudit.registry.names import Extension, Opcode, Subprotocol, browser, extension, is_browser, opcode, subprotocol
 from wsaudit.registry.signatures import KeepAlive, Limit, Signatures, Text, Wait, load_signatures
@@ -45,6 +45,7 @@ __all__ = [
     "is_browser",
     "is_sendable",
     "load_signatures",
+    "home_targets",
     "message_beats",
     "opcode",
     "private_meanings",

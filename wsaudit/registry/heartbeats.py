@@ -42,6 +42,12 @@ def goodbye(opcode: int, payload: bytes, subprotocol: str | None, target: str | 
     return next((each.name for each in known if each.is_at_home(subprotocol, target)), None)
 
 
+def home_targets() -> tuple[str, ...]:
+    """What is in the targets of protocols in which a message that comes once is a heartbeat for certain."""
+    known = [beat for beats in _known("heartbeat").values() for beat in beats]
+    return tuple(sorted({beat.target for beat in known if beat.target is not None}))
+
+
 def compact(payload: bytes) -> bytes:
     """JSON without blanks; anything else as it is."""
     return payload.replace(b" ", b"") if payload[:1] == b"{" else payload

@@ -1,0 +1,76 @@
+"""What is learned from a connection for those that will be like it (kernel/ordinary.py): how it opened, and what was said of its
+end."""
+
+from __future__ import annotations
+
+from wsaudit.http.upgrade import ACCEPT, KEY
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_REQUEST, AT_SERVER_CLOSE
+from wsaudit.kernel.ordinary import Ending, Kinds, Opening
+from wsaudit.model import CLIENT, SERVER, Finding, Place
+from wsaudit.rows import add_handshake
+from wsaudit.rules.agents import is_browser
+from wsaudit.rules.judge import Judge, extensions_of
+from wsaudit.rules.rule import CATALOGUE
+from wsaudit.session import Session
+
+
+def learn_opening(kinds: Kinds, session: Session, judge: Judge) -> None:
+    """The handshake of `session` was just accepted. The next one that is made so needs no closer look, if all that differs lies
+    in values that nobody reads, and nothing was agreed on of which more would have to be known."""
+    handshake = session.handshake
+    if handshake is None or handshake.outcome != "accepted" or handshake.extensions_lines or handshake.subprotocol is not None:
+        return
+    request, response = handshake.request, handshake.response
+    if request is None or response is None or request.form is None or response.form is None or handshake.target is None:
+        return
+    asked, answered = request.form, response.form
+    if not (asked.bodyless and answered.bodyless and KEY in asked.turn and ACCEPT in answered.turn):
+        return
+    row = Connection(0, 0, 0, (b"", 0), (b"", 0), b"")
+    add_handshake(row, handshake)
+    extensions = extensions_of(session)
+    clean = judge.clean_shapes[CLIENT, extensions], judge.clean_shapes[SERVER, extensions]
+    opening = Opening(answered.literals, answered.turn[ACCEPT], row, clean, is_browser(handshake.user_agent))
+    kinds.learn(asked.literals, asked.turn[KEY], handshake.target, opening)
+
+
+def learn_ending(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> None:
+    """All is said of `session`, whose end is the first of its kind."""
+    if session.alike is not None:
+        opening, key = session.alike
+        opening.learn(key, ending_of(session, findings, row, judge))
+
+
+def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> Ending | None:
+    """What was said of it without what is its own, numbers above all. None: more than the kind of its end decided."""
+    if row.termination.evidence is not None or row.notices:
+        return None
+    placed = []
+    for finding in findings:
+        where = anchor_of(session, finding, judge)
+        if where is None:
+            return None
+        placed.append(where)
+    return Ending(row.termination, row.close, tuple(placed))
+
+
+def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Finding] | None:
+    """A finding, with its place made relative to the head or the Close that it is about. None: it is about something else, or
+    somebody may have reacted to it."""
+    handshake, side, place = session.handshake, finding.side, finding.place
+    if CATALOGUE[finding.rule].kind == "handshake":
+        head = None if handshake is None else handshake.request if side == CLIENT else handshake.response
+        if head is None or head.packet != place.packet:
+            return None
+        return (AT_REQUEST if side == CLIENT else AT_ANSWER), relative(finding, Place(head.packet, head.time, head.offset))
+    close = session.parties[side].close
+    if CATALOGUE[finding.rule].kind != "close" or finding.rule in judge.offences or close is None or close.place != place:
+        return None
+    return (AT_CLIENT_CLOSE if side == CLIENT else AT_SERVER_CLOSE), relative(finding, close.place)
+
+
+def relative(finding: Finding, to: Place) -> Finding:
+    packet, time, offset = finding.place
+    place = Place(packet - to.packet, time - to.time, offset - to.offset)
+    return finding._replace(key=0, place=place, last_packet=finding.last_packet - to.packet)

@@ -1,0 +1,127 @@
+cimport cython
+
+from wsaudit.kernel.beats cimport Beats
+from wsaudit.kernel.connection cimport Connection
+from wsaudit.kernel.endings cimport fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, undisturbed
+from wsaudit.kernel.forms cimport values_between
+from wsaudit.kernel.frames cimport Scanner, header_size
+from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
+from wsaudit.kernel.packed cimport Packer
+from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
+from wsaudit.kernel.pings cimport Ping
+from wsaudit.kernel.streams cimport Flow, Stream
+
+cdef bint COMPILED
+cdef int DROP, FIRST, FRAMES, BOTH, CLIENT, SERVER
+cdef int AT_REQUEST, AT_ANSWER, AT_CLIENT_CLOSE
+cdef int START, ASKED, OPEN, OVER, CLOSE, SHORTEST, KEY_SIZE
+cdef long long QUIET, LONG
+
+
+cdef class Opening:
+    cdef readonly tuple literals
+    cdef readonly int accept_turn
+    cdef readonly Connection row
+    cdef readonly set clean
+    cdef readonly set clean_server
+    cdef readonly bint browser
+    cdef readonly dict endings
+
+    cpdef learn(self, tuple key, ending)
+
+
+cdef class Request:
+    cdef readonly tuple literals
+    cdef readonly int key_turn
+    cdef readonly bytes names
+    cdef readonly list answers
+
+
+cdef class Kinds:
+    cdef readonly object sink
+    cdef readonly list rows
+    cdef readonly list findings
+    cdef readonly long long max_head
+    cdef readonly tuple homes
+    cdef readonly object server_at
+    cdef readonly list requests
+    cdef readonly long long requests_seen
+    cdef readonly Packer packer
+    cdef readonly bytes key
+    cdef readonly long long target_end
+
+    @cython.locals(line="long long", i="int", request=Request, values=list)
+    cpdef Request find_request(self, bytes data)
+
+    @cython.locals(i="int", opening=Opening, values=list)
+    cpdef Opening find_answer(self, Request request, bytes key, bytes data)
+
+
+cdef class Ordinary:
+    cdef readonly Flow flow
+    cdef readonly Kinds kinds
+    cdef readonly int state
+    cdef readonly int client
+    cdef readonly Request kind
+    cdef readonly Opening opening
+    cdef readonly bytes request
+    cdef readonly long long request_time
+    cdef readonly long long request_packet
+    cdef readonly bytes key
+    cdef readonly long long target_end
+    cdef readonly bytes answer
+    cdef readonly long long answer_time
+    cdef readonly long long answer_packet
+    cdef readonly Party client_party
+    cdef readonly Party server_party
+    cdef readonly tuple alike
+
+    cpdef data(self, Stream stream, bytes data, long long offset, long long time, long long packet)
+    cpdef gap(self, Stream stream, long long offset, long long length, long long time, long long packet)
+    cpdef lost_step(self, Stream stream, long long time, long long packet)
+    cpdef early_frames(self, long long size, long long offset, long long time, long long packet)
+    cpdef icmp(self, long long time, long long packet, words)
+
+    @cython.locals(party=Party, peer=Party)
+    cpdef control(self, Scanner scanner, int opcode, bytes payload, long long length)
+
+    cpdef finish(self, Flow flow, bint ongoing)
+
+    @cython.locals(stream=Stream)
+    cdef crashed(self, error)
+    cdef hand_over(self)
+
+    @cython.locals(flow=Flow, from_client="bint", kind=Request, opening=Opening)
+    cdef bint take(self, Stream stream, bytes data, long long time, long long packet) except -1
+
+    @cython.locals(party=Party, stream=Stream)
+    cdef open_frames(self, Stream server, Stream client)
+
+    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", echo="int", opening=Opening)
+    cdef bint tell(self) except -1
+
+    @cython.locals(f=Scanner, g=Scanner, opening=Opening)
+    cdef bint is_quiet(self, Party client, Party server) except -1
+
+    cdef bint is_home(self) except -1
+
+    @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, where="int", time="long long", packet="long long", close=CloseFrame)
+    cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, long long end_time, ending)
+
+    @cython.locals(packer=Packer, flow=Flow, a=Stream, b=Stream)
+    cdef bytes pack(self, Party client, Party server, CloseFrame c, CloseFrame s, long long end_time)
+
+
+cdef pack_frames(Packer packer, Scanner frames)
+cdef pack_messages(Packer packer, Scanner frames)
+
+@cython.locals(ping=Ping)
+cdef bint is_overdue(Party party, Party peer, CloseFrame close) except -1
+
+cdef bint may_beat(Scanner frames) except -1
+
+@cython.locals(octet="int")
+cpdef bint is_key(bytes key) except -1
+
+@cython.locals(i="long long", at="long long", size="long long", value="bint", octet="int")
+cpdef bint has_names(bytes data, long long start, long long end, bytes names) except -1

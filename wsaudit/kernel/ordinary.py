@@ -1,0 +1,566 @@
+"""Connections as most are: opened by heads made like others before them, closed by the book.
+
+An `Ordinary` is the first owner of every flow. It holds the two heads against those that it knows (`Request`, `Opening`), lets
+the frames be counted, and asks at the end whether all that rules and explanations look at is as it was at a connection before
+(`Ending`). Then the same is to be said of this one, with other numbers: a row, without a Python object for the handshake, the
+history or the end. 50,000 such connections take a fifth of the time.
+
+Nothing is decided here that is not decided elsewhere first: whatever is unusual, a `Pipeline` takes over, with all that is known
+of the connection so far; and what is said of the first connection of each kind is what the judge and the explainer say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from binascii import b2a_base64
+from struct import Struct
+from typing import Any, NamedTuple
+
+from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_REQUEST, DROP, FIRST, FRAMES, QUIET
+from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, undisturbed
+from wsaudit.kernel.forms import values_between
+from wsaudit.kernel.frames import Scanner, header_size
+from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, occasions_of_pings
+from wsaudit.kernel.packed import Packer
+from wsaudit.kernel.party import CloseFrame, Party, introduce, part
+from wsaudit.kernel.streams import Flow, Stream
+from wsaudit.model import CLIENT, SERVER, Close, Finding, Place, Termination
+
+COMPILED = not __file__.endswith(".py")
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+SHORTEST = len(b"GET / HTTP/1.1")
+KEY_SIZE = 24  # characters of a Sec-WebSocket-Key (RFC 6455 §4.1)
+ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+LAST = frozenset(b"AQgw")  # of sixteen bytes in base64, when nothing is left over
+MAX_REQUESTS = 64  # kinds of requests that are known at a time
+MAX_ANSWERS = 8  # kinds of answers known to one of them
+MAX_ENDINGS = 256  # kinds of endings known to one opening handshake
+LONG = 10_000_000_000  # ns: no hop that closes politely at a limit of its own waits less
+POLITE = (None, 1000, 1001)  # the codes with which one does
+
+# What an Ordinary waits for.
+START = 0  # the first bytes
+ASKED = 1  # the answer to an upgrade request
+OPEN = 2  # the end
+OVER = 3  # nothing: it is told, or somebody else's
+
+CLOSE = 8
+MASK_KEYS = tuple(Struct(f"<{n}I").pack for n in range(5))
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+class Ending(NamedTuple):
+    """What connections that opened and ended alike have in common. `findings`: each with what it is about (AT_REQUEST...), its
+    place and last packet relative to that."""
+
+    termination: Termination
+    close: tuple[Close | None, Close | None]
+    findings: tuple[tuple[int, Finding], ...]
+
+
+class Opening:
+    """A kind of opening handshake: a `Request`, and an answer that accepts it. `row`: what the report says of all of them;
+    `clean`: shapes of frames, of client and server, that break no rule here; `browser`: does the client say that it is one."""
+
+    __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "literals", "row")
+
+    def __init__(
+        self,
+        literals: tuple[bytes, ...],
+        accept_turn: int,
+        row: Connection,
+        clean: tuple[set[int], set[int]],
+        browser: bool,
+    ) -> None:
+        self.literals = literals
+        self.accept_turn = accept_turn
+        self.row = row
+        self.clean = clean[CLIENT]
+        self.clean_server = clean[SERVER]
+        self.browser = browser
+        self.endings: dict[tuple[Any, ...], Ending | None] = {}  # None: such ends must be looked at one by one
+
+    def learn(self, key: tuple[Any, ...], ending: Ending | None) -> None:
+        if len(self.endings) >= MAX_ENDINGS:
+            self.endings.clear()
+        self.endings[key] = ending
+
+
+class Request:
+    """A kind of request: the literals between its changing values (http/form.py), which of these is the key, the names in the
+    target's query, and the answers it got."""
+
+    __slots__ = ("answers", "key_turn", "literals", "names")
+
+    def __init__(self, literals: tuple[bytes, ...], key_turn: int, names: bytes) -> None:
+        self.literals = literals
+        self.key_turn = key_turn
+        self.names = names
+        self.answers: list[Opening] = []
+
+
+class Kinds:
+    """What is known of ordinary connections, and where they are written down.
+
+    `sink` gets `unusual(ordinary)`, which returns who takes over, and `internal_error(flow, error)`. `rows` and `findings` get
+    what is said of connections of known kinds; `requests_seen` counts the upgrade requests that were taken here. `homes`: what is
+    in the targets of protocols in which a message that comes once is a heartbeat.
+    """
+
+    __slots__ = (
+        "findings", "homes", "key", "max_head", "packer", "requests", "requests_seen", "rows", "server_at", "sink", "target_end",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sink: Any,
+        rows: list[Connection],
+        findings: list[Finding],
+        max_head: int,
+        homes: tuple[bytes, ...],
+        server_at: Any,
+    ) -> None:
+        self.sink = sink
+        self.rows = rows
+        self.findings = findings
+        self.max_head = max_head
+        self.homes = homes
+        self.server_at = server_at  # one object for equal servers
+        self.requests: list[Request] = []
+        self.requests_seen = 0
+        self.packer = Packer()
+        self.key = b""  # of the request that was found last, and where its target ends
+        self.target_end = 0
+
+    def learn(self, literals: tuple[bytes, ...], key_turn: int, target: str, opening: Opening) -> None:
+        """From now on connections that open in this way need nobody else until they end. `target` is one of them."""
+        data = target.encode("latin-1")
+        names = names_in(data)
+        if names is None:
+            return
+        for request in self.requests:
+            if request.literals == literals and request.names == names:
+                break
+        else:
+            request = Request(literals, key_turn, names)
+            self.requests.insert(0, request)
+            del self.requests[MAX_REQUESTS:]
+        if all(known.literals != opening.literals for known in request.answers):
+            request.answers.insert(0, opening)
+            del request.answers[MAX_ANSWERS:]
+
+    def find_request(self, data: bytes) -> Request | None:
+        """The kind of the upgrade request that `data` is, no more and no less."""
+        line = data.find(b"\r\n")
+        if line < SHORTEST or len(data) > self.max_head:
+            return None
+        if not data.startswith(b"GET /") or not data.startswith(b" HTTP/1.1", line - 9):
+            return None
+        for i in range(len(self.requests)):
+            request: Request = self.requests[i]
+            if not has_names(data, 4, line - 9, request.names):
+                continue
+            values = values_between(request.literals, data, line, len(data))
+            if values is None:
+                continue
+            self.key = values[request.key_turn]
+            self.target_end = line - 9
+            if i:
+                del self.requests[i]
+                self.requests.insert(0, request)
+            return request if is_key(self.key) else None
+        return None
+
+    def find_answer(self, request: Request, key: bytes, data: bytes) -> Opening | None:
+        """The kind of the handshake that `data`, no more and no less, completes."""
+        if len(data) > self.max_head or data.find(b"\r\n\r\n") != len(data) - 4:
+            return None
+        for i in range(len(request.answers)):
+            opening: Opening = request.answers[i]
+            values = values_between(opening.literals, data, 0, len(data))
+            if values is not None:
+                digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
+                return opening if values[opening.accept_turn] == b2a_base64(digest, newline=False) else None
+        return None
+
+
+class Ordinary:
+    """One flow, for as long as it is like others before it: the owner whom the kernel calls, as it calls a `Pipeline`.
+
+    `request`, `answer`: the heads; `asked`, `answered`: their times and packets. `client`: 0 if that is the flow's side a, 1 for
+    b, -1: it cannot be told. `alike`: when it ends as one that may be told of many, the kind of its end.
+    """
+
+    __slots__ = (
+        "alike", "answer", "answer_packet", "answer_time", "client", "client_party", "flow", "key", "kind", "kinds", "opening",
+        "request", "request_packet", "request_time", "server_party", "state", "target_end",
+    )  # fmt: skip
+
+    def __init__(self, flow: Flow, kinds: Kinds) -> None:
+        self.flow = flow
+        self.kinds = kinds
+        self.state = START
+        self.client = -1
+        if flow.a.syn_seen and flow.b.syn_seen:  # one alone may be a SYN-ACK whose SYN was not captured
+            self.client = 0 if flow.a.syn_packet < flow.b.syn_packet else 1
+        self.kind: Any = None  # a Request
+        self.opening: Any = None  # an Opening
+        self.request = b""
+        self.request_time = 0
+        self.request_packet = 0
+        self.key = b""
+        self.target_end = 0
+        self.answer = b""
+        self.answer_time = 0
+        self.answer_packet = 0
+        self.client_party: Any = None  # a Party
+        self.server_party: Any = None
+        self.alike: tuple[Any, ...] | None = None
+
+    # -- what the kernel calls -------------------------------------------------------------
+
+    def data(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> None:
+        """The next bytes of one side, in order."""
+        try:
+            if offset == 0 and self.take(stream, data, time, packet):
+                return
+        except Exception as error:
+            self.crashed(error)
+            return
+        self.hand_over().data(stream, data, offset, time, packet)
+
+    def gap(self, stream: Stream, offset: int, length: int, time: int, packet: int) -> None:
+        """Bytes of one side were lost while nobody scans its frames."""
+        self.hand_over().gap(stream, offset, length, time, packet)
+
+    def lost_step(self, stream: Stream, time: int, packet: int) -> None:
+        """A gap hit a frame header."""
+        self.hand_over().lost_step(stream, time, packet)
+
+    def early_frames(self, size: int, offset: int, time: int, packet: int) -> None:
+        """The client sent its first frames before it had acknowledged the whole answer."""
+        self.hand_over().early_frames(size, offset, time, packet)
+
+    def icmp(self, time: int, packet: int, words: str) -> None:
+        """A router or host said something about this flow."""
+        if self.state != START:
+            self.hand_over().icmp(time, packet, words)
+
+    def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
+        """A control frame that is no Ping or Pong."""
+        if opcode != CLOSE:
+            return
+        party, peer = self.client_party, self.server_party
+        if scanner.side == SERVER:
+            party, peer = peer, party
+        party.take_close(payload, length, scanner.frame_offset + header_size(scanner.shape) + length, peer.stream.acked)
+
+    def finish(self, flow: Flow, ongoing: bool) -> None:
+        """The flow is over; `ongoing`: because the capture is."""
+        if self.state == START:
+            return
+        try:
+            if self.state == OPEN and not ongoing and self.tell():
+                self.state = OVER
+                part(self.client_party, self.server_party)
+                return
+        except Exception as error:
+            self.crashed(error)
+            return
+        self.hand_over().finish(flow, ongoing)
+
+    def crashed(self, error: Exception) -> None:
+        """A bug in us: this connection is given up, as pipeline.py does."""
+        self.state = OVER
+        for stream in (self.flow.a, self.flow.b):
+            stream.mode = DROP
+            stream.skip = -1
+        self.kinds.sink.internal_error(self.flow, error)
+
+    def hand_over(self) -> Any:
+        """Something is not as usual: who looks at this connection from now on."""
+        owner = self.kinds.sink.unusual(self)
+        self.flow.owner = owner
+        self.state = OVER
+        return owner
+
+    # -- the opening handshake -------------------------------------------------------------
+
+    def take(self, stream: Stream, data: bytes, time: int, packet: int) -> bool:
+        """The first bytes of a side, if they are a head of a known kind where it belongs."""
+        flow = self.flow
+        from_client = stream is (flow.a if self.client == 0 else flow.b)
+        if self.state == START:
+            if self.client < 0 or not from_client:
+                return False
+            kind = self.kinds.find_request(data)
+            if kind is None:
+                return False
+            self.kinds.requests_seen += 1
+            self.kind = kind
+            self.request = data
+            self.request_time = time
+            self.request_packet = packet
+            self.key = self.kinds.key
+            self.target_end = self.kinds.target_end
+            self.state = ASKED
+            return True
+        if self.state != ASKED or from_client:
+            return False
+        opening = self.kinds.find_answer(self.kind, self.key, data)
+        if opening is None:
+            return False
+        self.opening = opening
+        self.answer = data
+        self.answer_time = time
+        self.answer_packet = packet
+        self.open_frames(stream, stream.peer)
+        return True
+
+    def open_frames(self, server: Stream, client: Stream) -> None:
+        """From here on both sides send frames."""
+        self.client_party = Party(CLIENT, client, Scanner(CLIENT, None))
+        self.server_party = Party(SERVER, server, Scanner(SERVER, None))
+        introduce(self.client_party, self.server_party, self)
+        for party in (self.client_party, self.server_party):
+            stream = party.stream
+            party.frames.offset = stream.offset
+            stream.scanner = party.frames
+            stream.silence = 0  # the wait for the answer belongs to another timeout than those of the open connection
+            stream.answer_end = len(self.answer)
+        client.mode = FIRST
+        server.mode = FRAMES
+        self.state = OPEN
+
+    # -- the end -------------------------------------------------------------
+
+    def tell(self) -> bool:
+        """Write down what is to be said of this connection, if the same was to be said of one before it.
+
+        Asked for here is no more than that nothing is there for a rule to look at (rules/occasions.py), that the end is one of
+        which the codes say everything (termination.closing.is_ordinary), and which of the kinds it is.
+        """
+        flow = self.flow
+        client: Party = self.client_party
+        server: Party = self.server_party
+        a = client.stream
+        b = server.stream
+        flow.settle()
+        if flow.silence >= QUIET or flow.limit_hits or a.gaps is not None or b.gaps is not None or a.truncated or b.truncated:
+            return False
+        if occasions_of_closes(client, server) or not self.is_quiet(client, server):
+            return False
+        c: CloseFrame = client.closes[0]
+        s: CloseFrame = server.closes[0]
+        if not undisturbed(c, s, a, b):
+            return False
+        by = first_fin(a, b)
+        initiator = first_to_close(c, s)
+        if (initiator != SERVER and is_overdue(client, server, c)) or (initiator != CLIENT and is_overdue(server, client, s)):
+            return False
+        if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG:
+            return False
+        echo = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
+        key = (c.code, c.reason, s.reason, (initiator * 4 + echo) * 4 + by)
+        opening: Opening = self.opening
+        ending = opening.endings.get(key, opening)
+        if ending is None:
+            return False
+        if ending is opening:  # the first of its kind
+            self.alike = key
+            return False
+        self.write(client, server, c, s, fin_of(by, a, b).fin_time, ending)
+        return True
+
+    def is_quiet(self, client: Party, server: Party) -> bool:
+        """Is there nothing about the frames of both sides that a rule would be asked about?"""
+        f = client.frames
+        g = server.frames
+        opening: Opening = self.opening
+        if f.lost or g.lost or occasions_of_frames(client, server):
+            return False
+        if client.pings or server.pings or client.pongs or server.pongs:
+            if client.pings and opening.browser:
+                return False
+            if occasions_of_pings(client, server, self.flow.last_time):
+                return False
+        if may_beat(f) or may_beat(g) or self.is_home():
+            return False
+        return opening.clean.issuperset(f.shape_ids()) and opening.clean_server.issuperset(g.shape_ids())
+
+    def is_home(self) -> bool:
+        """Does the target name a protocol in which a message that comes once is a heartbeat?"""
+        for part_of_target in self.kinds.homes:  # noqa: SIM110 - no generator when compiled
+            if self.request.find(part_of_target, 0, self.target_end) >= 0:
+                return True
+        return False
+
+    def write(self, client: Party, server: Party, c: CloseFrame, s: CloseFrame, end_time: int, ending: Any) -> None:
+        """The row of this connection, and the findings about it."""
+        flow = self.flow
+        kinds = self.kinds
+        opening: Opening = self.opening
+        row: Connection = opening.row.another()
+        row.first_packet = flow.first_packet
+        row.started = flow.first_time
+        row.ended = flow.last_time
+        if self.client == 0:
+            row.client = (flow.address_a, flow.port_a)
+            row.server = kinds.server_at(flow.address_b, flow.port_b)
+        else:
+            row.client = (flow.address_b, flow.port_b)
+            row.server = kinds.server_at(flow.address_a, flow.port_a)
+        row.packed = self.pack(client, server, c, s, end_time)
+        row.target = self.request[4 : self.target_end].decode("latin-1")
+        row.key = self.key.decode("latin-1")
+        row.latency_ns = self.answer_time - self.request_time if self.answer_time >= self.request_time else -1
+        row.close = ending[1]
+        row.termination = ending[0]
+        row.end_time = end_time
+        keys = client.frames.first_keys
+        row.packed_keys = b"" if keys is None else MASK_KEYS[len(keys)](*keys)
+        kinds.rows.append(row)
+        for where, told in ending[2]:
+            rule, verdict, at_fault, side, _, (later, after, offset), last, count, detail = told
+            if where == AT_REQUEST:
+                packet = self.request_packet
+                time = self.request_time
+            elif where == AT_ANSWER:
+                packet = self.answer_packet
+                time = self.answer_time
+            else:
+                close = c if where == AT_CLIENT_CLOSE else s
+                packet = close.packet
+                time = close.time
+                offset += close.offset
+            place = Place(packet + later, time + after, offset)
+            kinds.findings.append(
+                Finding(rule, verdict, at_fault, side, flow.first_packet, place, packet + last, count, detail)
+            )
+
+    def pack(self, client: Party, server: Party, c: CloseFrame, s: CloseFrame, end_time: int) -> bytes:
+        """model.Detail, packed, of a connection of which nothing is missing."""
+        packer = self.kinds.packer
+        flow = self.flow
+        a = client.stream
+        b = server.stream
+        packer.add(flow.last_packet)
+        pack_frames(packer, client.frames)
+        pack_frames(packer, server.frames)
+        pack_messages(packer, client.frames)
+        pack_messages(packer, server.frames)
+        packer.add(c.packet)
+        packer.add(c.time)
+        packer.add(s.packet)
+        packer.add(s.time)
+        packer.add(flow.silence)
+        for number in idle_at(client, server, False, end_time):
+            packer.add(number)
+        packer.add(a.retransmissions + b.retransmissions)
+        packer.add(a.out_of_order + b.out_of_order)
+        packer.add(a.zero_windows + b.zero_windows)
+        packer.add(a.conflicts + b.conflicts)
+        packer.add(a.duplicates + b.duplicates)
+        packer.add(0)  # gaps
+        packer.add(0)  # packets cut short
+        packer.add(0)  # last frames
+        if client.pings or server.pings:
+            packer.add(1)
+            for number in heartbeat_numbers(client, server):
+                packer.add(number)
+        else:
+            packer.add(0)
+        return packer.taken()
+
+
+def pack_frames(packer: Packer, frames: Scanner) -> None:
+    """Complete frames: text, binary, continuation, close, ping, pong; reserved ones are no clean shape."""
+    packer.add(frames.counts[1])
+    packer.add(frames.counts[2])
+    packer.add(frames.counts[0])
+    packer.add(frames.counts[8])
+    packer.add(frames.counts[9])
+    packer.add(frames.counts[10])
+    packer.add(0)
+
+
+def pack_messages(packer: Packer, frames: Scanner) -> None:
+    """As rows.message_counts tells of a side without compression."""
+    packer.add(frames.text_messages)
+    packer.add(frames.binary_messages)
+    packer.add(frames.message_bytes)
+    packer.add(frames.message_bytes)
+    packer.add(frames.largest)
+
+
+def is_overdue(party: Party, peer: Party, close: CloseFrame) -> bool:
+    """May a Ping of `party` have waited for its answer when it sent its Close?"""
+    if not party.pings:
+        return False
+    for ping in party.waiting:
+        if ping.time <= close.time:
+            return True
+    return party.last_ping_time <= close.time < peer.last_pong_time
+
+
+def may_beat(frames: Scanner) -> bool:
+    """May one of its short messages be a heartbeat (heartbeats.py)?"""
+    return frames.beats is not None and frames.beats.is_slow()
+
+
+def is_key(key: bytes) -> bool:
+    """Are these sixteen bytes in canonical base64?"""
+    if len(key) != KEY_SIZE or not key.endswith(b"==") or key[21] not in LAST:
+        return False
+    for i in range(21):  # noqa: SIM110 - no generator when compiled
+        if key[i] not in ALPHABET:
+            return False
+    return True
+
+
+def has_names(data: bytes, start: int, end: int, names: bytes) -> bool:
+    """Is data[start:end] a target, of a path and perhaps a query, with these names in its query: "?a=1&b=" stands for any value
+    of `a` and an empty `b`? Nothing in it may need a closer look."""
+    i = start
+    while i < end and data[i] != 63:  # up to the "?"
+        octet = data[i]
+        if octet <= 32 or octet >= 127 or octet == 35 or octet == 58:  # "#", ":"
+            return False
+        i += 1
+    at = 0
+    size = len(names)
+    value = False
+    while i < end:
+        octet = data[i]
+        if octet <= 32 or octet >= 127 or octet == 35:
+            return False
+        i += 1
+        if octet == 38:  # "&"
+            value = False
+        elif value:
+            continue
+        if at == size or names[at] != octet:
+            return False
+        at += 1
+        if octet == 61 and i < end and data[i] != 38:  # "=" and a value
+            value = True
+            if at == size or names[at] != 49:
+                return False
+            at += 1
+    return at == size
+
+
+def names_in(target: bytes) -> bytes | None:
+    """The names in the query of a target, as `has_names` takes them; None: it is no such target."""
+    query = target.partition(b"?")
+    names = query[1] + b"&".join([name_in(each) for each in query[2].split(b"&")]) if query[1] else b""
+    return names if target.startswith(b"/") and has_names(target, 0, len(target), names) else None
+
+
+def name_in(parameter: bytes) -> bytes:
+    name, equals, value = parameter.partition(b"=")
+    return name + equals + (b"1" if value else b"")
