@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from wsaudit.http.upgrade import ACCEPT, KEY
 from wsaudit.kernel.connection import Connection
-from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_REQUEST, AT_SERVER_CLOSE
+from wsaudit.kernel.constants import (
+    AT_ANSWER,
+    AT_CLIENT_CLOSE,
+    AT_FIRST_FRAME,
+    AT_FIRST_PING,
+    AT_REQUEST,
+    AT_SERVER_CLOSE,
+)
 from wsaudit.kernel.ordinary import Ending, Kinds, Opening
 from wsaudit.model import CLIENT, SERVER, Finding, Place
 from wsaudit.rows import add_handshake
@@ -56,9 +63,13 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
 
 
 def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Finding] | None:
-    """A finding, with its place made relative to the head or the Close that it is about. None: it is about something else, or
-    somebody may have reacted to it."""
+    """A finding with what it is about, and its place made relative to that. None: it is about something else, or somebody may
+    have reacted to it."""
     handshake, side, place = session.handshake, finding.side, finding.place
+    if finding.rule == "PP-11":  # its count is that of the Pings
+        return AT_FIRST_PING, relative(finding, place)
+    if place == session.coalesced:  # HS-S25
+        return AT_FIRST_FRAME, relative(finding, place)
     if CATALOGUE[finding.rule].kind == "handshake":
         head = None if handshake is None else handshake.request if side == CLIENT else handshake.response
         if head is None or head.packet != place.packet:

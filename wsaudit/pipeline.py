@@ -126,6 +126,8 @@ class Pipeline:
         answer = parse_head(usual.answer, 0, usual.answer_time, usual.answer_packet)
         answer.method = head.method
         session.handshake = build_handshake(head, answer)
+        if usual.coalesced:
+            session.coalesced = Place(answer.packet, answer.time, answer.end)
         if usual.alike is not None:
             session.alike = usual.opening, usual.alike
         self.request = None

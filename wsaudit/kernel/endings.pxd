@@ -1,11 +1,12 @@
 cimport cython
 
 from wsaudit.kernel.party cimport CloseFrame, Party
+from wsaudit.kernel.pings cimport Ping
 from wsaudit.kernel.streams cimport Stream
 
 cdef bint COMPILED
 cdef int BOTH, CLIENT, SERVER, PACKET_BITS
-cdef long long LONGEST
+cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT
 
 
 cpdef int first_to_end(Stream a, Stream b) except -2
@@ -19,6 +20,9 @@ cpdef int first_to_close(CloseFrame c, CloseFrame s) except -2
 
 cpdef bint undisturbed(CloseFrame c, CloseFrame s, Stream a, Stream b) except *
 cdef bint is_readable(CloseFrame close) except *
+
+@cython.locals(ping=Ping, sent="long long", packet="long long", offset="long long", age="long long", quick="long long")
+cpdef tuple overdue_ping(Party party, Party peer, long long time)
 
 @cython.locals(a="long long", b="long long", c="long long", d="long long", last="long long", data="long long")
 cpdef tuple idle_at(Party client, Party server, bint in_tls, long long end)

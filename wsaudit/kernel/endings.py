@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsaudit.kernel.constants import LONGEST
+from wsaudit.kernel.constants import LONGEST, SHORTEST_WAIT, TIMES_RTT
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Stream
 from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER
@@ -72,6 +72,28 @@ def is_readable(close: CloseFrame) -> bool:
     if close.lost or close.length == 1 or close.length > LONGEST or close.code in FAILURES:
         return False
     return not close.reason or close.reason.isascii()
+
+
+def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] | None:
+    """The Ping of `party` whose answer was overdue at `time`: its age in ns, packet and offset (zeros: it was answered after
+    that, and where it was sent is not known any more). None: every one had its answer or could still expect it (RFC 6455
+    §5.5.2)."""
+    sent = packet = offset = 0
+    for ping in party.waiting:
+        if ping.time <= time:
+            sent = ping.time
+            packet = ping.packet
+            offset = ping.offset
+            break
+    if not sent and party.last_ping_time <= time < peer.last_pong_time:
+        sent = party.last_ping_time
+    if not sent:
+        return None
+    age = time - sent
+    quick = min(party.rtts + peer.rtts, default=0)
+    if age < SHORTEST_WAIT or (quick < age < TIMES_RTT * quick):
+        return None
+    return age, packet, offset
 
 
 def idle_at(client: Party, server: Party, in_tls: bool, end: int) -> tuple[int, int, int, int]:

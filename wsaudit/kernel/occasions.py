@@ -19,6 +19,7 @@ M32 = 0xFFFFFFFF
 
 # Codes that end a connection for a fault. Whoever sends one has given up on the peer.
 FAILING = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011})
+COMPLAINTS = (1002, 1007, 1009)  # those that say what was wrong with frames
 
 
 def is_compiled() -> bool:
@@ -50,7 +51,7 @@ def occasions_of_closes(client: Party, server: Party) -> int:
         return CLOSED | FAILED
     one: CloseFrame = client.closes[0]
     other: CloseFrame = server.closes[0]
-    found = FAILED if one.code in FAILING or other.code in FAILING else 0
+    found = FAILED if one.code in COMPLAINTS or other.code in COMPLAINTS else 0
     if one.code != other.code:
         return found | CLOSED
     first = one.time

@@ -1,19 +1,19 @@
 cimport cython
 
 from wsaudit.kernel.beats cimport Beats
+from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.connection cimport Connection
-from wsaudit.kernel.endings cimport fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, undisturbed
+from wsaudit.kernel.endings cimport fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, overdue_ping, undisturbed
 from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
-from wsaudit.kernel.pings cimport Ping
 from wsaudit.kernel.streams cimport Flow, Stream
 
 cdef bint COMPILED
 cdef int DROP, FIRST, FRAMES, BOTH, CLIENT, SERVER
-cdef int AT_REQUEST, AT_ANSWER, AT_CLIENT_CLOSE
+cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE
 cdef int START, ASKED, OPEN, OVER, CLOSE, SHORTEST, KEY_SIZE
 cdef long long QUIET, LONG
 
@@ -49,11 +49,12 @@ cdef class Kinds:
     cdef readonly Packer packer
     cdef readonly bytes key
     cdef readonly long long target_end
+    cdef readonly long long answer_end
 
     @cython.locals(line="long long", i="int", request=Request, values=list)
     cpdef Request find_request(self, bytes data)
 
-    @cython.locals(i="int", opening=Opening, values=list)
+    @cython.locals(end="long long", i="int", opening=Opening, values=list)
     cpdef Opening find_answer(self, Request request, bytes key, bytes data)
 
 
@@ -74,6 +75,7 @@ cdef class Ordinary:
     cdef readonly long long answer_packet
     cdef readonly Party client_party
     cdef readonly Party server_party
+    cdef readonly bint coalesced
     cdef readonly tuple alike
 
     cpdef data(self, Stream stream, bytes data, long long offset, long long time, long long packet)
@@ -91,13 +93,13 @@ cdef class Ordinary:
     cdef crashed(self, error)
     cdef hand_over(self)
 
-    @cython.locals(flow=Flow, from_client="bint", kind=Request, opening=Opening)
+    @cython.locals(flow=Flow, from_client="bint", kind=Request, opening=Opening, end="long long")
     cdef bint take(self, Stream stream, bytes data, long long time, long long packet) except -1
 
     @cython.locals(party=Party, stream=Stream)
     cdef open_frames(self, Stream server, Stream client)
 
-    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", echo="int", opening=Opening)
+    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", flags="int", opening=Opening)
     cdef bint tell(self) except -1
 
     @cython.locals(f=Scanner, g=Scanner, opening=Opening)
@@ -115,7 +117,6 @@ cdef class Ordinary:
 cdef pack_frames(Packer packer, Scanner frames)
 cdef pack_messages(Packer packer, Scanner frames)
 
-@cython.locals(ping=Ping)
 cdef bint is_overdue(Party party, Party peer, CloseFrame close) except -1
 
 cdef bint may_beat(Scanner frames) except -1

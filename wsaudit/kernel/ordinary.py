@@ -16,9 +16,20 @@ from binascii import b2a_base64
 from struct import Struct
 from typing import Any, NamedTuple
 
+from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.connection import Connection
-from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_REQUEST, DROP, FIRST, FRAMES, QUIET
-from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, undisturbed
+from wsaudit.kernel.constants import (
+    AT_ANSWER,
+    AT_CLIENT_CLOSE,
+    AT_FIRST_FRAME,
+    AT_FIRST_PING,
+    AT_REQUEST,
+    DROP,
+    FIRST,
+    FRAMES,
+    QUIET,
+)
+from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, overdue_ping, undisturbed
 from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.frames import Scanner, header_size
 from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, occasions_of_pings
@@ -112,7 +123,8 @@ class Kinds:
     """
 
     __slots__ = (
-        "findings", "homes", "key", "max_head", "packer", "requests", "requests_seen", "rows", "server_at", "sink", "target_end",
+        "answer_end", "findings", "homes", "key", "max_head", "packer", "requests", "requests_seen", "rows", "server_at", "sink",
+        "target_end",
     )  # fmt: skip
 
     def __init__(
@@ -135,6 +147,7 @@ class Kinds:
         self.packer = Packer()
         self.key = b""  # of the request that was found last, and where its target ends
         self.target_end = 0
+        self.answer_end = 0  # of the answer that was found last
 
     def learn(self, literals: tuple[bytes, ...], key_turn: int, target: str, opening: Opening) -> None:
         """From now on connections that open in this way need nobody else until they end. `target` is one of them."""
@@ -176,12 +189,14 @@ class Kinds:
         return None
 
     def find_answer(self, request: Request, key: bytes, data: bytes) -> Opening | None:
-        """The kind of the handshake that `data`, no more and no less, completes."""
-        if len(data) > self.max_head or data.find(b"\r\n\r\n") != len(data) - 4:
+        """The kind of the handshake that the head at the beginning of `data` completes."""
+        end = data.find(b"\r\n\r\n") + 4
+        if not 4 <= end <= self.max_head:
             return None
+        self.answer_end = end
         for i in range(len(request.answers)):
             opening: Opening = request.answers[i]
-            values = values_between(opening.literals, data, 0, len(data))
+            values = values_between(opening.literals, data, 0, end)
             if values is not None:
                 digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
                 return opening if values[opening.accept_turn] == b2a_base64(digest, newline=False) else None
@@ -191,13 +206,14 @@ class Kinds:
 class Ordinary:
     """One flow, for as long as it is like others before it: the owner whom the kernel calls, as it calls a `Pipeline`.
 
-    `request`, `answer`: the heads; `asked`, `answered`: their times and packets. `client`: 0 if that is the flow's side a, 1 for
-    b, -1: it cannot be told. `alike`: when it ends as one that may be told of many, the kind of its end.
+    `request`, `answer`: the two heads. `client`: 0 if that is the flow's side a, 1 for
+    b, -1: it cannot be told. `coalesced`: frames came with the answer. `alike`: when it ends as one that may be told of many, the
+    kind of its end.
     """
 
     __slots__ = (
-        "alike", "answer", "answer_packet", "answer_time", "client", "client_party", "flow", "key", "kind", "kinds", "opening",
-        "request", "request_packet", "request_time", "server_party", "state", "target_end",
+        "alike", "answer", "answer_packet", "answer_time", "client", "client_party", "coalesced", "flow", "key", "kind", "kinds",
+        "opening", "request", "request_packet", "request_time", "server_party", "state", "target_end",
     )  # fmt: skip
 
     def __init__(self, flow: Flow, kinds: Kinds) -> None:
@@ -219,6 +235,7 @@ class Ordinary:
         self.answer_packet = 0
         self.client_party: Any = None  # a Party
         self.server_party: Any = None
+        self.coalesced = False
         self.alike: tuple[Any, ...] | None = None
 
     # -- what the kernel calls -------------------------------------------------------------
@@ -314,11 +331,15 @@ class Ordinary:
         opening = self.kinds.find_answer(self.kind, self.key, data)
         if opening is None:
             return False
+        end = self.kinds.answer_end
         self.opening = opening
-        self.answer = data
+        self.answer = data[:end]
         self.answer_time = time
         self.answer_packet = packet
         self.open_frames(stream, stream.peer)
+        if end < len(data):
+            self.coalesced = True
+            self.server_party.frames.feed(Buffer(data), end, len(data), time, packet)
         return True
 
     def open_frames(self, server: Stream, client: Stream) -> None:
@@ -332,6 +353,7 @@ class Ordinary:
             stream.scanner = party.frames
             stream.silence = 0  # the wait for the answer belongs to another timeout than those of the open connection
             stream.answer_end = len(self.answer)
+        self.server_party.frames.offset = len(self.answer)
         client.mode = FIRST
         server.mode = FRAMES
         self.state = OPEN
@@ -345,6 +367,7 @@ class Ordinary:
         which the codes say everything (termination.closing.is_ordinary), and which of the kinds it is.
         """
         flow = self.flow
+        opening: Opening = self.opening
         client: Party = self.client_party
         server: Party = self.server_party
         a = client.stream
@@ -364,9 +387,9 @@ class Ordinary:
             return False
         if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG:
             return False
-        echo = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
-        key = (c.code, c.reason, s.reason, (initiator * 4 + echo) * 4 + by)
-        opening: Opening = self.opening
+        flags = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
+        flags += (4 if self.coalesced else 0) + (8 if client.pings and opening.browser else 0)
+        key = (c.code, c.reason, s.reason, (initiator * 4 + by) * 16 + flags)
         ending = opening.endings.get(key, opening)
         if ending is None:
             return False
@@ -383,9 +406,7 @@ class Ordinary:
         opening: Opening = self.opening
         if f.lost or g.lost or occasions_of_frames(client, server):
             return False
-        if client.pings or server.pings or client.pongs or server.pongs:
-            if client.pings and opening.browser:
-                return False
+        if client.pings or server.pings or client.pongs or server.pongs:  # noqa: SIM102
             if occasions_of_pings(client, server, self.flow.last_time):
                 return False
         if may_beat(f) or may_beat(g) or self.is_home():
@@ -432,6 +453,13 @@ class Ordinary:
             elif where == AT_ANSWER:
                 packet = self.answer_packet
                 time = self.answer_time
+            elif where == AT_FIRST_FRAME:
+                packet = self.answer_packet
+                time = self.answer_time
+                offset = len(self.answer)
+            elif where == AT_FIRST_PING and client.first_ping is not None:
+                packet, time, offset = client.first_ping
+                count = client.pings
             else:
                 close = c if where == AT_CLIENT_CLOSE else s
                 packet = close.packet
@@ -498,13 +526,8 @@ def pack_messages(packer: Packer, frames: Scanner) -> None:
 
 
 def is_overdue(party: Party, peer: Party, close: CloseFrame) -> bool:
-    """May a Ping of `party` have waited for its answer when it sent its Close?"""
-    if not party.pings:
-        return False
-    for ping in party.waiting:
-        if ping.time <= close.time:
-            return True
-    return party.last_ping_time <= close.time < peer.last_pong_time
+    """Had a Ping of `party` waited too long for its answer when it sent its Close?"""
+    return party.pings > 0 and overdue_ping(party, peer, close.time) is not None
 
 
 def may_beat(frames: Scanner) -> bool:

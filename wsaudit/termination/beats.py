@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from wsaudit.kernel.constants import SHORTEST_WAIT
+from wsaudit.kernel.endings import overdue_ping
 from wsaudit.model import SECOND, SIDES
 from wsaudit.termination.words import seconds
 
@@ -11,8 +13,6 @@ if TYPE_CHECKING:
     from wsaudit.registry import KeepAlive, Signatures
     from wsaudit.session import Session
 
-SHORTEST = SECOND // 5  # no keep-alive is less patient, and no delayed answer is longer on a healthy network
-TIMES_RTT = 4
 REGULAR = 3  # beats from which a next one may be expected
 MISSED = 1.4  # intervals without a sign of life after which somebody may give up
 LONG_GONE = 4  # intervals after which it would have been before
@@ -45,7 +45,7 @@ def unanswered_message(session: Session, side: int, time: int) -> Beat | None:
     if beat is None or beat.side != side or not beat.waiting_since or beat.last > time:
         return None
     age = time - beat.waiting_since
-    if age < max(SHORTEST, (beat.interval or SECOND) // 10):  # nobody measured how long an answer takes
+    if age < max(SHORTEST_WAIT, (beat.interval or SECOND) // 10):  # nobody measured how long an answer takes
         return None
     acked = session.parties[side].stream.acked > beat.offset
     packet = beat.packet if beat.waiting_since == beat.last else 0
@@ -55,19 +55,10 @@ def unanswered_message(session: Session, side: int, time: int) -> Beat | None:
 def unanswered_ping(session: Session, side: int, time: int) -> Beat | None:
     """The same for Pings."""
     party, peer = session.parties[side], session.parties[1 - side]
-    sent, packet, offset = 0, 0, 0
-    for ping in party.waiting:
-        if ping.time <= time:
-            sent, packet, offset = ping.time, ping.packet, ping.offset
-            break
-    if not sent and party.last_ping_time <= time < peer.last_pong_time:
-        sent = party.last_ping_time
-    if not sent:
+    overdue = overdue_ping(party, peer, time)
+    if overdue is None:
         return None
-    age = time - sent
-    quick = min(session.rtts) if session.rtts else 0
-    if age < max(SHORTEST, TIMES_RTT * quick if quick < age else 0):
-        return None
+    age, packet, offset = overdue
     acked = not packet or party.stream.acked > offset
     return Beat(side, age, packet, acked, party.interval_sum // party.intervals if party.intervals else None)
 
