@@ -52,7 +52,7 @@ TINY = 64  # fragments of at most one byte: some happen to every sender that flu
 # What a finding about a connection of a known kind is about (ordinary.py).
 AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE, AT_SERVER_CLOSE = range(6)
 
-AHEAD = 16  # packets whose flows are fetched into the cache at once
+AHEAD = 16  # packets whose flows are on their way into the cache
 
 SMALL_RECORD = 1024  # bytes of a TLS record that may be one message of a WebSocket
 

@@ -11,6 +11,7 @@ cdef unsigned long long MIX
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long LINGER
 cdef Py_ssize_t TOGETHER
+cdef int RING, TO_ENTRY, TO_STREAM, TO_SCANNER
 cdef int KEY, PROBES, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
@@ -53,8 +54,11 @@ cdef class Decoder:
     cdef list keys
     cdef unsigned int word[9]
     cdef object closing
-    cdef long long places[16]  # AHEAD
+    cdef long long places[32]  # RING
     cdef long long last_place
+    cdef readonly long long told
+    cdef readonly long long at
+    cdef long long guess
 
     @cython.locals(end="long long", p="long long", kind="int", tags="int")
     cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
@@ -62,11 +66,13 @@ cdef class Decoder:
     @cython.locals(first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
     cpdef network(self, Buffer buffer, long long pos, long long end, long long cut, long long time, long long packet)
 
-    @cython.locals(p="long long", kind="int", words="int", place="long long")
-    cdef expect(self, int i, Buffer buffer, long long pos, long long caplen, int linktype)
+    cdef begin(self)
 
-    @cython.locals(i="int")
-    cdef fetch(self, int n)
+    @cython.locals(i="long long", p="long long", kind="int", words="int", place="long long")
+    cdef expect(self, Buffer buffer, long long pos, long long caplen, int linktype)
+
+    @cython.locals(i="long long")
+    cdef fetch(self)
 
     cdef unusual(self, Buffer buffer, long long pos, long long end, int protocol, int version, long long time, long long packet)
 
@@ -94,6 +100,10 @@ cdef class Decoder:
 
     @cython.locals(e="long long")
     cdef long long find(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+
+    @cython.locals(base="long long", i="int")
+    cdef bint is_key(self, long long e, int n) except -1
+
     cdef long long find_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
     cdef bytes reverse_key(self, Buffer buffer, long long addresses, int words, long long pos)
     cdef long long insert(self, Buffer buffer, long long addresses, int words, long long pos) except -2

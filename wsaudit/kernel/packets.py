@@ -26,6 +26,8 @@ MIX = 0x9E3779B97F4A7C15
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TOGETHER = 32  # flows that ended are finished so many at a time, or more
 LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
+RING = 2 * AHEAD  # a power of two
+TO_ENTRY, TO_STREAM, TO_SCANNER = 12, 8, 4  # packets before it comes, a packet's entry, stream and scanner are fetched
 KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses three
 SAMPLE = 4096  # entries looked at to find which flows were silent longest
 BATCH = 64  # of so many followed flows one is ended when the table is full of them
@@ -108,16 +110,27 @@ class Decoder:
         self.keys: list[bytes] = []
         if not COMPILED:
             self.word = zeros(KEY)  # the key being looked up
-            self.places = zeros(AHEAD)  # of the next packets: slots, then entries; -1: none, or that of the packet before
+            self.places = zeros(RING)  # of the next packets: slots, then entries; -1: none, or that of the packet before
         self.last_place = EMPTY
+        self.told = 0  # packets announced, and how many of them came
+        self.at = 0
+        self.guess = EMPTY  # the entry of the packet at hand, most likely
         self.closing: deque[Any] = deque()
 
     # -- ahead of the packets -------------------------------------------------------------
 
-    def expect(self, i: int, buffer: Buffer, pos: int, caplen: int, linktype: int) -> None:
-        """Packet `i` (below AHEAD) of those that `fetch` is for is at buffer[pos:pos+caplen]."""
-        self.places[i] = -1
-        if linktype != 1 or caplen < 54:
+    def begin(self) -> None:
+        """Nothing is known of the next packets."""
+        self.told = 0
+        self.at = 0
+        self.last_place = EMPTY
+
+    def expect(self, buffer: Buffer, pos: int, caplen: int, linktype: int) -> None:
+        """The packet behind those that were told of is at buffer[pos:pos+caplen]. At most AHEAD are told of at a time."""
+        i = self.told & (RING - 1)
+        self.told += 1
+        self.places[i] = EMPTY
+        if linktype != 1 or caplen < 54 or self.told - self.at <= TO_ENTRY:
             return
         p = pos + 14
         kind = numbers.be16(buffer, pos + 12)
@@ -138,18 +151,29 @@ class Decoder:
             self.places[i] = place
             prefetch.slot(self.slots, place)
 
-    def fetch(self, n: int) -> None:
-        """Get what the next `n` packets will need into the cache, all at once instead of one after the other: with thousands of
-        connections taking turns most of a packet's time went by waiting for memory. Nothing but time depends on it, so the first
-        entry of a chain is taken for the right one."""
-        for i in range(n):
+    def fetch(self) -> None:
+        """The next packet comes. Get what those behind it will need into the cache, each of them a step further than before: with
+        thousands of connections taking turns most of a packet's time went by waiting for memory, one thing after the other.
+
+        The first entry of a chain is taken for the right one: `find` looks there first, and nothing else but time depends on it.
+        """
+        i = self.at + TO_ENTRY
+        if i < self.told:
+            i &= RING - 1
             if self.places[i] >= 0:
                 self.places[i] = self.slots[self.places[i]]
                 prefetch.entry(self.words, self.streams, self.places[i], KEY)
-        for i in range(n):
-            prefetch.stream(self.streams, self.places[i])
-        for i in range(n):
-            prefetch.scanner(self.streams, self.places[i])
+        i = self.at + TO_STREAM
+        if i < self.told:
+            prefetch.stream(self.streams, self.places[i & (RING - 1)])
+        i = self.at + TO_SCANNER
+        if i < self.told:
+            prefetch.scanner(self.streams, self.places[i & (RING - 1)])
+        if self.at < self.told:
+            i = self.at & (RING - 1)
+            if self.places[i] >= 0:
+                self.guess = self.places[i]
+            self.at += 1
 
     # -- link layer -------------------------------------------------------------
 
@@ -659,7 +683,19 @@ class Decoder:
         if self.shards > 1 and self.foreign(buffer, addresses, words, pos):
             self.stopped = 1
             return -1
+        if self.guess >= 0 and self.is_key(self.guess, words + 1):
+            return self.guess
         return self.probe(words + 1)
+
+    def is_key(self, e: int, n: int) -> bool:
+        """Is the key in `self.word` that of entry `e`?"""
+        if e >= self.top or self.state[e] == FREE or self.size[e] != n:
+            return False
+        base = e * KEY
+        for i in range(n):  # noqa: SIM110 - a C loop when compiled
+            if self.words[base + i] != self.word[i]:
+                return False
+        return True
 
     def find_reverse(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
         if not COMPILED:

@@ -29,11 +29,11 @@ cdef class PcapWalker:
         decoder=Decoder,
         big=bint, scale="long long", header_size="long long", linktype="long long", base="long long", number="long long",
         total="long long", clipped="long long", first="long long", last="long long", limit="long long", seconds="long long",
-        fraction="long long", caplen="long long", wirelen="long long", data="long long", after="long long", time="long long", seen="long long",
+        fraction="long long", caplen="long long", wirelen="long long", data="long long", after="long long", time="long long", ahead="long long",
     )
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
 
-    @cython.locals(n="int", caplen="long long", after="long long")
+    @cython.locals(caplen="long long", after="long long")
     cdef long long look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
 
 
@@ -76,11 +76,11 @@ cdef class PcapngWalker:
         big=bint, interfaces=list, interface=Interface, count="long long", base="long long", number="long long",
         total="long long", clipped="long long", now="long long", first="long long", last="long long", limit="long long",
         kind="long long", length="long long", after="long long", again="long long", index="long long", high="long long",
-        low="long long", caplen="long long", wirelen="long long", data="long long", time="long long", seen="long long",
+        low="long long", caplen="long long", wirelen="long long", data="long long", time="long long", ahead="long long",
     )
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
 
-    @cython.locals(big=bint, n="int", interface=Interface, length="long long", index="long long", caplen="long long")
+    @cython.locals(big=bint, interface=Interface, length="long long", index="long long", caplen="long long")
     cdef long long look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
 
     @cython.locals(caplen="long long")

@@ -104,10 +104,12 @@ class PcapWalker:
         decoder = sink if COMPILED and isinstance(sink, Decoder) else None
         unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
-        seen = pos
+        ahead = pos  # behind the packets that the decoder was told of
+        if decoder is not None:
+            decoder.begin()
         while pos + header_size <= end:
-            if decoder is not None and pos >= seen:
-                seen = self.look_ahead(buffer, pos, end, decoder)
+            if decoder is not None:
+                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
             if PLAIN:
                 seconds, fraction, caplen, wirelen = unpack(raw, pos)
             else:
@@ -157,17 +159,15 @@ class PcapWalker:
         return pos
 
     def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
-        """Tell `decoder` of the next packets in buffer[pos:end]; returns the position behind them."""
-        n = 0
-        while n < AHEAD and pos + self.header_size <= end:
+        """Tell `decoder` of packets to come, from buffer[pos:end] on; returns the position behind them."""
+        while decoder.told - decoder.at < AHEAD and pos + self.header_size <= end:
             caplen = number_at(buffer, pos + 8, self.big_endian)
             after = pos + self.header_size + caplen
             if after > end:
                 break
-            decoder.expect(n, buffer, pos + self.header_size, caplen, self.linktype)
+            decoder.expect(buffer, pos + self.header_size, caplen, self.linktype)
             pos = after
-            n += 1
-        decoder.fetch(n)
+        decoder.fetch()
         return pos
 
 
@@ -264,10 +264,12 @@ class PcapngWalker:
         unpack = SEVEN_BIG if big else SEVEN_LITTLE
         unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
-        seen = pos
+        ahead = pos  # behind the packets that the decoder was told of
+        if decoder is not None:
+            decoder.begin()
         while pos + 12 <= end:
-            if decoder is not None and pos >= seen:
-                seen = self.look_ahead(buffer, pos, end, decoder)
+            if decoder is not None:
+                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
             if PLAIN:
                 kind, length, index, high, low, caplen, wirelen = unpack(raw, pos)
             else:
@@ -353,20 +355,18 @@ class PcapngWalker:
         return pos
 
     def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
-        """Tell `decoder` of the next packets in buffer[pos:end] (enhanced blocks only); returns the position behind them."""
+        """Tell `decoder` of packets to come, from buffer[pos:end] on (enhanced blocks only); returns the position behind them."""
         big = self.big_endian
-        n = 0
-        while n < AHEAD and pos + 28 <= end:
+        while decoder.told - decoder.at < AHEAD and pos + 28 <= end:
             length = number_at(buffer, pos + 4, big)
             index = number_at(buffer, pos + 8, big)
             caplen = number_at(buffer, pos + 20, big)
             if number_at(buffer, pos, big) != 6 or caplen + 32 > length or pos + length > end or index >= len(self.interfaces):
                 break
             interface = self.interfaces[index]
-            decoder.expect(n, buffer, pos + 28, caplen, interface.linktype)
+            decoder.expect(buffer, pos + 28, caplen, interface.linktype)
             pos += length
-            n += 1
-        decoder.fetch(n)
+        decoder.fetch()
         return pos
 
     def simple_length(self, wirelen: int, room: int) -> int:
