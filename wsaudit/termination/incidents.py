@@ -2,7 +2,8 @@
 
 chance.py     what stands out from what happens by chance
 clusters.py   runs of ends that belong together
-masses.py     everything one host held ends at once; its clients come back
+masses.py     everything one host held ends at once, or a crowd of clients; they come back
+aftermath.py  what a server did next: killed, or reloaded
 limits.py     the same silence or the same age again and again
 legs.py       both sides of a proxy
 fleets.py     heartbeats that fail together, one release that misbehaves
@@ -17,7 +18,7 @@ from wsaudit.model import Connection, timestamp
 from wsaudit.registry import load_signatures
 from wsaudit.termination.clusters import Incident, Population, name_of
 from wsaudit.termination.fleets import bad_releases, heartbeat_storms
-from wsaudit.termination.legs import explain_legs, find_legs, passed_on, with_legs
+from wsaudit.termination.legs import explain_legs, find_legs, one_limit, passed_on, with_legs
 from wsaudit.termination.limits import find_limits
 from wsaudit.termination.masses import find_masses
 
@@ -36,7 +37,7 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
     origin = passed_on(legs)
     found = find_masses(population.without(origin) if origin else population, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
-    found += find_limits(population, taken.union(origin), known)
+    found += one_limit(find_limits(population, taken.union(origin), known), legs)
     explain_legs(legs, origin, taken)
     found += heartbeat_storms(population)
     found += bad_releases(population)
