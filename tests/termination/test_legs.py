@@ -133,6 +133,25 @@ def test_limits_of_two_servers_that_no_proxy_joins_are_two() -> None:
     assert [each["kind"] for each in report([*fronts, *others])["incidents"]] == ["idle-limit", "idle-limit"]
 
 
+def test_a_killed_backend_after_whole_seconds_is_no_limit() -> None:
+    """Three tunnels, used at the same time, then the upstream is killed: recorded with HAProxy."""
+    conversations = []
+    for number in range(3):
+        front, back = legs(number)
+        for leg, later in ((front, 0), (back, wire.SECOND // 5000)):
+            leg.step = wire.SECOND // 5000
+            leg.time = wire.START + 5 * wire.SECOND + number * wire.SECOND // 800 + later
+        used(front, back)
+        back.time = wire.START + 8 * wire.SECOND + number * wire.SECOND // 10_000
+        front.time = back.time + wire.SECOND // 5000
+        conversations += [gone(front, S), gone(back, S)]
+    found = report(conversations)
+    (incident,) = found["incidents"]
+    assert (incident["kind"], incident["server"]) == ("mass-abrupt-end", f"{BACKEND}:9000")
+    assert (len(incident["connections"]), incident["other_legs"]) == (6, 3)
+    assert {each["termination"]["cause"] for each in found["connections"]} == {"endpoint-killed"}
+
+
 def test_an_end_of_both_legs_at_any_time_is_not() -> None:
     front, back = legs()
     used(front, back)

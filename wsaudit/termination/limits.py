@@ -16,6 +16,7 @@ from wsaudit.termination.clusters import (
     Incident,
     Numbered,
     Population,
+    apart,
     end_time,
     explain,
     lasts,
@@ -133,7 +134,7 @@ def shared_idle(run: list[Value], outlived: int, signatures: Signatures) -> list
     members = ends_of(run)
     together = lasts(members) < ONE_INSTANT
     known = [limit for limit in signatures.limits_at(value / SECOND, "idle") if limit.clock == "any"]
-    if together and not is_round(value) and not known:
+    if together and ((not is_round(value) and not known) or (apart(members) or 0) <= -INSTANT):
         return []  # one event that hit all of them
     confidence = 0.92 if len(run) >= SHARED else 0.78
     if together:
