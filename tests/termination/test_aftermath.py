@@ -92,3 +92,4 @@ def test_of_a_proxy_both_legs(young: bool, cause: str) -> None:
     later = [answered(GONE - 3 + i / 10, 0.002, host=i) for i in range(4)] if young else [refused(GONE + 0.1)]
     found = end_of([*front, *back, *later])
     assert (found["cause"], found["other_legs"], len(found["connections"])) == (cause, 6, 12)
+    assert ("4 others stayed open, all of them younger" in found["detail"]) == young

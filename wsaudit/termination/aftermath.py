@@ -37,7 +37,7 @@ def aftermath(server: Endpoint, burst: list[Ended], opened: int, population: Pop
         stayed = neighbours.oldest_open(burst[0].time, {each.row.first_packet for each in burst})
         if stayed is None or stayed <= last or opened - len(burst) < FEW:
             return None  # one of several processes ended, killed or not: the others serve what comes
-        fact = ", all of them younger: it had been serving new connections elsewhere"
+        fact = f"; {opened - len(burst)} others stayed open, all of them younger: it had been serving new connections elsewhere"
         return Aftermath(fact, "restart", 0.75, (("endpoint-killed", 0.25),))
     times = population.refused.get(server, [])
     refused = times[place] if (place := bisect_right(times, end)) < len(times) else None

@@ -213,8 +213,9 @@ def server_gone(server: Endpoint, burst: list[Ended], opened: int, population: P
         wait, where, confirm = reload
         detail += f", {wait:g} s after an instant that separates them from all that stayed: {where}"
         return settle("proxy-reload", server, burst, detail, "restart", 0.88, (("endpoint-killed", 0.2),), confirm)
-    detail += others_of(count, opened)
     after = aftermath(server, burst, opened, population)
+    if after is None or count >= opened:
+        detail += others_of(count, opened)
     if after is not None:
         detail += after.fact
         return settle("mass-abrupt-end", server, burst, detail, after.cause, after.confidence, after.others)
