@@ -91,6 +91,17 @@ def test_a_crowd_whose_hosts_had_several_each_is_one_incident() -> None:
     assert "40 connections of 10 hosts" in found["detail"]
 
 
+def test_a_proxy_that_passes_a_crowds_end_on_did_not_die() -> None:
+    """Without the keys of the handshakes, as where the capture starts in the middle."""
+    front = crowd()
+    back = [dropped(i, 40.0002 + i * 0.001 / 12, server=1, by=CLIENT) for i in range(12)]
+    for row in back:
+        row.client = (front[0].server[0], row.client[1])
+    found = the([*front, *back])
+    assert (found["server"], len(found["connections"]), found["other_legs"]) == ("10.9.0.0:8080", 24, 12)
+    assert "10.9.0.0 passed it on to 12 other legs" in found["detail"]
+
+
 def test_a_crowd_within_minutes_is_none() -> None:
     assert kinds(crowd(over=80)) == []
 

@@ -141,7 +141,8 @@ def crowd_ends(left: list[Ended], used: set[int], population: Population) -> lis
     """Clients of many hosts that leave one server at once. Nobody knows what they have in common, but chance it is not. `used`
     takes their ids: a host that had several of them is no incident of its own."""
     found = []
-    groups = group([each for each in left if each.id not in used], by_server)
+    free = [each for each in left if each.id not in used]
+    groups, from_hosts = group(free, by_server), group(free, by_client_host)
     looks = looks_at(groups, MANY)
     for server, members in sorted(groups.items()):
         for burst in bursts(members, population.around_servers[server], TOGETHER, MANY, looks):
@@ -149,8 +150,9 @@ def crowd_ends(left: list[Ended], used: set[int], population: Population) -> lis
             opened = population.servers[server].open_at(burst[0].time)
             is_crowd = len(hosts) >= MANY and max(hosts.values()) * 2 <= len(burst)
             if is_crowd and lasts(burst) <= CROWD and enough(len(burst), opened) and not same_limit(burst):
-                used.update(each.id for each in burst)
-                found.append(crowd_left(server, burst, len(hosts), opened))
+                legs = other_legs(from_hosts.get(server[0], []), burst)
+                used.update(each.id for each in (*burst, *legs))
+                found.append(crowd_left(server, burst, legs, len(hosts), opened))
     return found
 
 
@@ -265,8 +267,9 @@ def client_host_gone(host: bytes, burst: list[Ended], opened: int) -> Incident:
     return settle("mass-abrupt-end", server, burst, detail, "endpoint-killed", 0.75, (("network-loss", 0.2),))
 
 
-def crowd_left(server: Endpoint, burst: list[Ended], hosts: int, opened: int) -> Incident:
-    """What ended them is none of the two ends as far as a capture tells: every explanation is a modest one."""
+def crowd_left(server: Endpoint, burst: list[Ended], legs: list[Ended], hosts: int, opened: int) -> Incident:
+    """What ended them is none of the two ends as far as a capture tells: every explanation is a modest one. `legs`: to which a
+    proxy passed it on."""
     rst = all(each.row.termination.how == "rst" for each in burst)
     detail = (
         f"{len(burst)} connections of {hosts} hosts to {name_of(server)} dropped from the clients' side within "
@@ -281,10 +284,13 @@ def crowd_left(server: Endpoint, burst: list[Ended], hosts: int, opened: int) ->
         cause, confidence, others = "abrupt-exit", 0.45, (("restart", 0.35), ("middlebox-reset", 0.25))
     else:
         cause, confidence, others = "restart", 0.45, (("middlebox-reset", 0.35), ("abrupt-exit", 0.3))
-    found = settle("mass-abrupt-end", server, burst, detail, cause, confidence, others, COMMON)
-    for each in burst:
+    if legs:
+        detail += f"; {address(server[0])} passed it on to {len(legs)} other legs of these"
+    every = sorted([*burst, *legs], key=time_and_id)
+    found = settle("mass-abrupt-end", server, every, detail, cause, confidence, others, COMMON)
+    for each in every:
         each.row.termination = each.row.termination._replace(confirm=COMMON)
-    return found
+    return found._replace(other_legs=len(legs))
 
 
 def others_of(count: int, opened: int) -> str:
@@ -297,8 +303,8 @@ def settle(
 ) -> Incident:  # fmt: skip
     """Make the incident, and tell its rows."""
     if kind == "mass-abrupt-end" and may_be_limit(burst) and (apart(burst) or 0) > -INSTANT:
-        alternatives = (("idle-timeout", UNSURE - 0.05), *alternatives)
         confidence = min(confidence, UNSURE)
+        alternatives = (("idle-timeout", round(confidence - 0.05, 2)), *alternatives)
     tell(burst, cause, confidence, alternatives)
     return make(kind, server, burst, detail, cause, confidence, alternatives, confirm)
 
