@@ -32,7 +32,9 @@ def test_nothing_followed() -> None:
 
 def test_a_connect_that_is_refused_meets_no_reload() -> None:
     assert told(refused(GONE + 0.3)) == ("endpoint-killed", 0.86)
-    assert "next connect, 299 ms later, was refused" in end_of([*ended(), refused(GONE + 0.3)])["detail"]
+    found = end_of([*ended(), refused(GONE + 0.3)])
+    assert "next connect, 299 ms later, was refused" in found["detail"]
+    assert all("299 ms later, was refused" in row.termination.evidence[-1] for row in found["rows"])
 
 
 def test_a_connect_that_was_refused_before_tells_nothing_of_what_followed() -> None:

@@ -131,6 +131,14 @@ def test_resets_from_between_at_once() -> None:
     assert "on the way" in found["detail"]
 
 
+def test_resets_from_between_after_the_same_silence_are_a_limits() -> None:
+    """Some load balancers reset both sides of what was idle."""
+    rows = [dropped(i, 300 + i / 50, host=i, how="rst", by=BOTH, idle=240 + i / 1000) for i in range(8)]
+    for row in rows:
+        row.termination = row.termination._replace(cause="middlebox-reset", confidence=0.8)
+    assert kinds(rows) == ["idle-limit"]
+
+
 def test_resets_from_between_now_and_then() -> None:
     rows = [dropped(i, 40 + 9 * i, host=i, how="rst", by=BOTH) for i in range(8)]
     for row in rows:

@@ -53,7 +53,7 @@ ROLLING = 900 * SECOND  # from one server to the next in a deploy
 STORM = 10
 JITTER = 0.25  # a spread of less than this part of the delay is none
 INDIVIDUAL = (
-    "keepalive-timeout", "message-too-big", "protocol-error", "invalid-data", "slow-consumer", "middlebox-reset", "normal",
+    "keepalive-timeout", "message-too-big", "protocol-error", "invalid-data", "slow-consumer", "normal",
 )  # fmt: skip
 
 COMMON = (
@@ -164,11 +164,9 @@ def cut_ends(cut: list[Ended], population: Population) -> list[Incident]:
     for server, members in sorted(groups.items()):
         for burst in bursts(members, population.around_servers[server], TOGETHER, FEW, looks):
             opened = population.servers[server].open_at(burst[0].time)
-            if lasts(burst) <= AT_MOST and enough(len(burst), opened):
-                detail = (
-                    f"{len(burst)} connections to {name_of(server)} reset by something on the way within {seconds(lasts(burst))}"
-                )
-                detail += others_of(len(burst), opened)
+            if lasts(burst) <= AT_MOST and enough(len(burst), opened) and not same_limit(burst):
+                span, others = seconds(lasts(burst)), others_of(len(burst), opened)
+                detail = f"{len(burst)} connections to {name_of(server)} reset by something on the way within {span}{others}"
                 found.append(settle("mass-abrupt-end", server, burst, detail, "middlebox-reset", 0.85, (("restart", 0.2),)))
     return found
 
@@ -220,7 +218,7 @@ def server_gone(server: Endpoint, burst: list[Ended], opened: int, population: P
         detail += others_of(count, opened)
     if after is not None:
         detail += after.fact
-        return settle("mass-abrupt-end", server, burst, detail, after.cause, after.confidence, after.others)
+        return settle("mass-abrupt-end", server, burst, detail, after.cause, after.confidence, after.others, more=after.fact)
     if count >= opened:
         confidence = 0.86 if count >= MANY else 0.75
         return settle("mass-abrupt-end", server, burst, detail, "endpoint-killed", confidence, (("restart", 0.31),))
@@ -253,7 +251,8 @@ def proxy_gone(server: Endpoint, burst: list[Ended], legs: list[Ended], after: A
     )
     if after is None:
         after = Aftermath("", "endpoint-killed", 0.75, (("restart", 0.45),))
-    found = settle("mass-abrupt-end", server, every, detail + after.fact, after.cause, after.confidence, after.others)
+    detail += after.fact
+    found = settle("mass-abrupt-end", server, every, detail, after.cause, after.confidence, after.others, more=after.fact)
     return found._replace(other_legs=len(legs))
 
 
@@ -287,7 +286,7 @@ def crowd_left(server: Endpoint, burst: list[Ended], legs: list[Ended], hosts: i
     if legs:
         detail += f"; {address(server[0])} passed it on to {len(legs)} other legs of these"
     every = sorted([*burst, *legs], key=time_and_id)
-    found = settle("mass-abrupt-end", server, every, detail, cause, confidence, others, COMMON)
+    found = settle("mass-abrupt-end", server, every, detail, cause, confidence, others, COMMON, f", of {hosts} hosts")
     for each in every:
         each.row.termination = each.row.termination._replace(confirm=COMMON)
     return found._replace(other_legs=len(legs))
@@ -299,18 +298,18 @@ def others_of(count: int, opened: int) -> str:
 
 def settle(
     kind: str, server: Endpoint | None, burst: list[Ended], detail: str, cause: str, confidence: float,
-    alternatives: tuple[tuple[str, float], ...], confirm: str | None = None,
+    alternatives: tuple[tuple[str, float], ...], confirm: str | None = None, more: str = "",
 ) -> Incident:  # fmt: skip
-    """Make the incident, and tell its rows."""
+    """Make the incident, and tell its rows. `more`: what else speaks for the cause."""
     if kind == "mass-abrupt-end" and may_be_limit(burst) and (apart(burst) or 0) > -INSTANT:
         confidence = min(confidence, UNSURE)
         alternatives = (("idle-timeout", round(confidence - 0.05, 2)), *alternatives)
-    tell(burst, cause, confidence, alternatives)
+    tell(burst, cause, confidence, alternatives, more)
     return make(kind, server, burst, detail, cause, confidence, alternatives, confirm)
 
 
-def tell(burst: list[Ended], cause: str, confidence: float, alternatives: tuple[tuple[str, float], ...]) -> None:
-    fact = f"one of {len(burst)} connections that ended within {seconds(lasts(burst))}"
+def tell(burst: list[Ended], cause: str, confidence: float, alternatives: tuple[tuple[str, float], ...], more: str = "") -> None:
+    fact = f"one of {len(burst)} connections that ended within {seconds(lasts(burst))}{more}"
     for each in burst:
         explain(each, cause, confidence, fact, alternatives)
 
