@@ -100,15 +100,38 @@ def test_many_that_fall_silent_together_are_an_incident() -> None:
     cut = [beating(10, 2, 40000 + i, start=wire.START + i * SECOND // 7) for i in range(8)]
     found = report([*cut, witness(80)])
     (incident,) = found["incidents"]
-    assert (incident["kind"], incident["cause"], incident["confidence"]) == ("mass-silent-end", "network-loss", 0.6)
+    assert (incident["kind"], incident["cause"], incident["confidence"]) == ("mass-silent-end", "network-loss", 0.55)
     assert len(incident["connections"]) == 8
     told = [found["connections"][number - 1]["termination"] for number in incident["connections"]]
     assert {(each["class"], each["cause"]) for each in told} == {("ongoing", "none")}
     assert found["summary"]["abnormal"]["count"] == 0
 
 
+def test_where_others_of_the_two_hosts_go_on_the_network_is_there() -> None:
+    """A server process that hangs beside one that does not."""
+    stuck = [beating(10, 2, 40000 + i, start=wire.START + i * SECOND // 7) for i in range(8)]
+    other = wire.Conversation(("10.0.0.1", 41000), ("10.0.0.2", 81)).open().upgrade()
+    for number in range(40):
+        other.wait(2).ping(S, b"%d" % number).pong(C, b"%d" % number).ack(S)
+    found = report([*stuck, other])
+    (incident,) = found["incidents"]
+    assert (incident["cause"], incident["confidence"]) == ("endpoint-killed", 0.5)
+    assert "went on" in incident["detail"]
+    first = read(found["connections"][0])
+    assert (first.cause, first.confidence, first.others) == ("none", 0.5, {"endpoint-killed": 0.45})
+    assert "the network is there" in first.evidence
+
+
+def test_who_comes_back_later_does_not_tell_that_the_network_was_there() -> None:
+    stuck = [beating(10, 2, 40000 + i, start=wire.START + i * SECOND // 7) for i in range(8)]
+    again = beating(10, 2, 41000, start=wire.START + 60 * SECOND)
+    found = report([*stuck, again])
+    assert [each["cause"] for each in found["incidents"]] == ["network-loss"]
+    assert read(found["connections"][0]).others == {"network-loss": 0.45}
+
+
 def test_those_that_fall_silent_one_by_one_are_none() -> None:
-    apart = [beating(10 + 6 * i, 2, 40000 + i) for i in range(8)]
+    apart = [beating(10 + 6 * i, 2, 40000 + i, address=f"10.0.1.{i}") for i in range(8)]
     assert report([*apart, witness(200)])["incidents"] == []
 
 

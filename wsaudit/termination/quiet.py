@@ -7,12 +7,18 @@ or bytes that had come all the time. What nobody expected to go on tells nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import accumulate
+from typing import TypeVar
 
 from wsaudit.model import SECOND, Connection, Detail, packet_input
 from wsaudit.termination.chance import runs
 from wsaudit.termination.clusters import Ended, Incident, Population, by_server, group, lasts, looks_at, make, name_of
 from wsaudit.termination.words import CONFIRM, seconds
+
+K = TypeVar("K", bound=Hashable)
 
 REGULAR = 3  # beats are a rhythm
 BEATS = 4  # of them that did not come
@@ -21,10 +27,12 @@ STEADY = 20  # frames, and longest pauses that fit into the time they took: what
 LONGER = 10  # times the longest pause before
 LONG = 10 * SECOND  # shorter ones show no rhythm but of a start
 NOTICED = 5 * SECOND  # any silence may last so long
-STOPPED, SLOWED = (0.5, 0.45), (0.7, 0.3)  # that it is still open, that the network is gone: without heartbeats, without data
+STOPPED, SLOWED = (0.5, 0.45), (0.7, 0.3)  # that it is still open, that it is cut off: without heartbeats, without data
 NETWORK = 10 * SECOND  # between two that notice nothing of one cut
 CROWD = 5
-OUTAGE = 0.6  # that many fell silent together and no end was captured of any
+OUTAGE, HUNG = 0.55, 0.5  # that many of a server fell silent together and no end was captured of any
+CUT_OFF = "the network to the peer may be gone, or the peer asleep: who only receives has nothing to repeat"
+STUCK = "other connections of these two hosts went on: the network is there, and the peer may have hung"
 
 
 def doubt_open(rows: Iterable[Connection], last_times: Sequence[int] = ()) -> list[Connection]:
@@ -43,18 +51,50 @@ def doubt_open(rows: Iterable[Connection], last_times: Sequence[int] = ()) -> li
         number = packet_input(detail.last_packet)
         silence = (ends[number] if number < len(ends) else 0) - row.ended
         found = None if silence < NOTICED or detail.gaps else rhythm(row, detail, silence)
-        if found is None:
-            continue
-        fact, (still, gone) = found
-        why = "the network to the peer may be gone, or the peer asleep: who only receives has nothing to repeat"
+        if found is not None:
+            doubtful.append((row, *found))
+    others = others_of(rows, two_hosts) if doubtful else {}
+    for row, fact, (still, gone) in doubtful:
+        hung = others[two_hosts(row)].went_on(row.ended)
+        cause = "endpoint-killed" if hung else "network-loss"
+        end = row.termination
         row.termination = end._replace(
             confidence=min(end.confidence, still),
-            evidence=(*(end.evidence or ()), fact, why),
-            alternatives=(("network-loss", gone),),
-            confirm=CONFIRM["network-loss"],
+            evidence=(*(end.evidence or ()), fact, STUCK if hung else CUT_OFF),
+            alternatives=((cause, gone),),
+            confirm=CONFIRM[cause],
         )
-        doubtful.append(row)
-    return doubtful
+    return [row for row, _, _ in doubtful]
+
+
+class Others:
+    """The connections of two hosts, or of one server's host: was any of them open before a time and heard of long after it?"""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, int]] = []
+        self.latest: list[int] = []  # when the last packet came of any that began up to each
+
+    def went_on(self, time: int) -> bool:
+        if not self.latest:
+            self.rows.sort()
+            self.latest = list(accumulate([ended for _, ended in self.rows], max))
+        before = bisect_left(self.rows, (time, 0))
+        return before > 0 and self.latest[before - 1] - time >= NOTICED
+
+
+def others_of(rows: Iterable[Connection], key: Callable[[Connection], K]) -> dict[K, Others]:
+    found: dict[K, Others] = defaultdict(Others)
+    for row in rows:
+        found[key(row)].rows.append((row.started, row.ended))
+    return found
+
+
+def two_hosts(row: Connection) -> tuple[bytes, bytes]:
+    return row.client[0], row.server[0]
+
+
+def server_host(row: Connection) -> bytes:
+    return row.server[0]
 
 
 def last_seen(rows: list[Connection]) -> list[int]:
@@ -91,14 +131,21 @@ def fell_silent(doubtful: list[Connection], population: Population) -> list[Inci
     known = {id(row) for row in doubtful}
     members = [Ended(number, row, row.ended) for number, row in population if id(row) in known] if doubtful else []
     groups = group(members, by_server)
+    others = others_of((row for _, row in population), server_host) if groups else {}
     found = []
     for server, each in sorted(groups.items()):
         times, background = [one.time for one in each], population.around_servers[server].background(each)
         for start, stop in runs(times, background, NETWORK, CROWD, looks_at(groups, CROWD)):
             quiet = each[start:stop]
+            hung = others[server[0]].went_on(quiet[-1].time)
+            cause, sure, other = (
+                ("endpoint-killed", HUNG, "network-loss") if hung else ("network-loss", OUTAGE, "endpoint-killed")
+            )
             detail = (
                 f"{len(quiet)} open connections to {name_of(server)} fell silent within {seconds(lasts(quiet))}, against their "
                 "rhythm, and no end of them was captured"
             )
-            found.append(make("mass-silent-end", server, quiet, detail, "network-loss", OUTAGE, (("none", 0.35),)))
+            if hung:
+                detail += "; other connections to that host went on"
+            found.append(make("mass-silent-end", server, quiet, detail, cause, sure, ((other, 0.3), ("none", 0.3))))
     return found
