@@ -117,6 +117,7 @@ def test_where_others_of_the_two_hosts_go_on_the_network_is_there() -> None:
     (incident,) = found["incidents"]
     assert (incident["cause"], incident["confidence"]) == ("endpoint-killed", 0.5)
     assert "went on" in incident["detail"]
+    assert "hang" in incident["confirm"]
     first = read(found["connections"][0])
     assert (first.cause, first.confidence, first.others) == ("none", 0.5, {"endpoint-killed": 0.45})
     assert "the network is there" in first.evidence

@@ -33,6 +33,7 @@ CROWD = 5
 OUTAGE, HUNG = 0.55, 0.5  # that many of a server fell silent together and no end was captured of any
 CUT_OFF = "the network to the peer may be gone, or the peer asleep: who only receives has nothing to repeat"
 STUCK = "other connections of these two hosts went on: the network is there, and the peer may have hung"
+HANGS = "does the process at the other end hang, or was it stopped: its state, its CPU and its event loop at that time"
 
 
 def doubt_open(rows: Iterable[Connection], last_times: Sequence[int] = ()) -> list[Connection]:
@@ -62,7 +63,7 @@ def doubt_open(rows: Iterable[Connection], last_times: Sequence[int] = ()) -> li
             confidence=min(end.confidence, still),
             evidence=(*(end.evidence or ()), fact, STUCK if hung else CUT_OFF),
             alternatives=((cause, gone),),
-            confirm=CONFIRM[cause],
+            confirm=HANGS if hung else CONFIRM[cause],
         )
     return [row for row, _, _ in doubtful]
 
@@ -147,5 +148,9 @@ def fell_silent(doubtful: list[Connection], population: Population) -> list[Inci
             )
             if hung:
                 detail += "; other connections to that host went on"
-            found.append(make("mass-silent-end", server, quiet, detail, cause, sure, ((other, 0.3), ("none", 0.3))))
+            found.append(
+                make(
+                    "mass-silent-end", server, quiet, detail, cause, sure, ((other, 0.3), ("none", 0.3)), HANGS if hung else None
+                )
+            )
     return found
