@@ -1,7 +1,7 @@
 import pytest
 
 from wsaudit.errors import UsageError
-from wsaudit.registry.libraries import _deviation, deviation_note, deviations, libraries, recognise
+from wsaudit.registry.libraries import TRAITS, _deviation, _trait, deviation_note, deviations, libraries, recognise
 from wsaudit.registry.loader import Entry
 
 CLIENT, SERVER = 0, 1
@@ -130,3 +130,25 @@ def test_every_library_can_be_recognised_and_is_there_once_per_role() -> None:
 def test_the_vocabulary_is_closed(table: dict[str, object], complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         _deviation(Entry(table, "deviations.toml: deviation[1]"))
+
+
+def test_traits_are_known_by_name_and_each_is_used() -> None:
+    traits = {library.name: library.traits for library in libraries() if library.traits}
+    assert traits == {
+        "Chromium": {"page", "strict-after-close", "clean-by-fin-only"},
+        "undici": {"refuses-in-silence"},
+    }
+    assert set().union(*traits.values()) == set(TRAITS)
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ({"name": "fast", "source": "x", "date": "2026-11-22"}, "name: must be one of"),
+        ({"name": "page", "date": "2026-11-22"}, "source: is missing"),
+        ({"name": "page", "source": "x"}, "date: is missing"),
+    ],
+)
+def test_a_trait_says_where_it_is_from_and_when(table: dict[str, object], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        _trait(Entry(table, "deviations.toml: trait[1]"))

@@ -18,9 +18,10 @@ def connection(started: float, ended: float, server: int = 0, host: int = 0, **e
     """A connection from `started` to `ended`, in seconds, that ended normally unless `end` (of a Termination) says otherwise."""
     first, last = START + round(started * SECOND), START + round(ended * SECOND)
     idle = round(end.pop("idle", 0.1) * SECOND)
+    told = end.pop("told", None)  # seconds since the server's last bytes
     code, agent = end.pop("code", None), end.pop("agent", None)
     sent = last - SECOND // 500
-    detail = Detail(first, closes=((first, sent), (first, sent)), idle=(idle, None, None, None))
+    detail = Detail(first, closes=((first, sent), (first, sent)), idle=(idle, None, told and round(told * SECOND), None))
     row = Connection(first, first, last, (HOSTS[host], 40000), SERVERS[server], detail.pack(), outcome="accepted", target="/")
     row.user_agent = agent
     row.end_time = last
@@ -40,6 +41,21 @@ def dropped(started: float, ended: float, server: int = 0, host: int = 0, by: in
 
 def vanished(started: float, ended: float, server: int = 0, host: int = 0) -> Connection:
     return connection(started, ended, server, host, kind="dropped", how="silent", by=None, cause="network-loss")
+
+
+def refused(at: float, server: int = 0, host: int = 0) -> Connection:
+    """A connect that was answered with an RST."""
+    row = connection(at, at, server, host, kind="failed", how="rst", cause="connect-failed")
+    row.probable = True
+    return row
+
+
+def answered(at: float, after: float, server: int = 0, host: int = 0, status: int = 101, until: float = 100.0) -> Connection:
+    """A connect whose handshake was answered `after` so many seconds."""
+    row = connection(at, until, server, host, initiator=CLIENT, code=1000)
+    row.latency, row.status = round(after * SECOND), status
+    row.outcome = "accepted" if status == 101 else "refused"
+    return row
 
 
 def given_up(started: float, ended: float, server: int = 0, host: int = 0) -> Connection:

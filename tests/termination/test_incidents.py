@@ -277,6 +277,10 @@ def kill(dice: random.Random) -> list[Connection]:
     return [dropped(dice.uniform(0, 40), 50 + dice.uniform(0, 0.002), 1, dice.randrange(40)) for _ in range(30)]
 
 
+def crowd(dice: random.Random) -> list[Connection]:
+    return [dropped(dice.uniform(0, 40), 50 + dice.uniform(0, 0.001), 1, host, by=CLIENT) for host in range(40)]
+
+
 def stall(dice: random.Random) -> list[Connection]:
     return [given_up(dice.uniform(0, 40), 50 + dice.uniform(0, 3), 1, dice.randrange(40)) for _ in range(30)]
 
@@ -306,6 +310,7 @@ def kill_and_return(dice: random.Random) -> list[Connection]:
     [
         (deploy, ["deploy"]),
         (kill, ["mass-abrupt-end"]),
+        (crowd, ["mass-abrupt-end"]),
         (stall, ["heartbeat-storm"]),
         (cut, ["mass-silent-end"]),
         (cap, ["lifetime-cap"]),

@@ -101,6 +101,57 @@ def test_an_end_of_both_legs_after_whole_seconds_is_a_limit_of_the_proxy() -> No
     assert "ended both legs" in first["evidence"][-1]
 
 
+def limited(count: int, apart: float) -> Any:
+    """Tunnels that a proxy ended after three seconds of silence."""
+    conversations = []
+    for number in range(count):
+        front, back = legs(number)
+        for leg in (front, back):
+            leg.time += round(number * apart * wire.SECOND)
+        used(front, back)
+        for leg, side in ((front, S), (back, C)):
+            gone(leg.wait(3), side)
+        conversations += [front, back]
+    return report(conversations)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.7])
+def test_a_limit_of_a_proxy_is_one_incident(apart: float) -> None:
+    """Alone the legs to the backend look like a program that sleeps and leaves, if they grew equally old."""
+    found = limited(5, apart)
+    (incident,) = found["incidents"]
+    assert (incident["kind"], incident["server"]) == ("idle-limit", f"{PROXY}:80")
+    assert (len(incident["connections"]), incident["other_legs"]) == (10, 5)
+    assert "the proxy ended 5 other legs" in incident["detail"]
+    told = {(each["termination"]["cause"], each["termination"]["confidence"]) for each in found["connections"]}
+    assert told == {("idle-timeout", incident["confidence"])}
+
+
+def test_limits_of_two_servers_that_no_proxy_joins_are_two() -> None:
+    fronts = [gone(legs(number)[0].wait(3), S) for number in range(4)]
+    others = [gone(legs(number + 20)[1].wait(3), C) for number in range(4)]
+    assert [each["kind"] for each in report([*fronts, *others])["incidents"]] == ["idle-limit", "idle-limit"]
+
+
+def test_a_killed_backend_after_whole_seconds_is_no_limit() -> None:
+    """Three tunnels, used at the same time, then the upstream is killed: recorded with HAProxy."""
+    conversations = []
+    for number in range(3):
+        front, back = legs(number)
+        for leg, later in ((front, 0), (back, wire.SECOND // 5000)):
+            leg.step = wire.SECOND // 5000
+            leg.time = wire.START + 5 * wire.SECOND + number * wire.SECOND // 800 + later
+        used(front, back)
+        back.time = wire.START + 8 * wire.SECOND + number * wire.SECOND // 10_000
+        front.time = back.time + wire.SECOND // 5000
+        conversations += [gone(front, S), gone(back, S)]
+    found = report(conversations)
+    (incident,) = found["incidents"]
+    assert (incident["kind"], incident["server"]) == ("mass-abrupt-end", f"{BACKEND}:9000")
+    assert (len(incident["connections"]), incident["other_legs"]) == (6, 3)
+    assert {each["termination"]["cause"] for each in found["connections"]} == {"endpoint-killed"}
+
+
 def test_an_end_of_both_legs_at_any_time_is_not() -> None:
     front, back = legs()
     used(front, back)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from termination.crowds import connection, dropped, incidents
 
 from wsaudit.kernel.connection import Connection
@@ -47,6 +48,13 @@ def test_silences_that_are_near_each_other_by_chance() -> None:
     for seed in range(20):
         dice = random.Random(seed)
         assert kinds([idle(dice.lognormvariate(2, 0.5), i) for i in range(60)]) == []
+
+
+@pytest.mark.parametrize(("off", "expected"), [(0.0, ["idle-limit"]), (0.4, [])])
+def test_a_few_silences_beside_another_need_a_value_like_a_setting(off: float, expected: list[str]) -> None:
+    """As recorded with nginx, whose timer is not moved by bytes that would move it by less than 0.3 s."""
+    silences = (3.0055, 3.0182, 2.9997, 2.7029, 3.0025)
+    assert kinds([dropped(20.0 * i, 20.0 * i + 7 + i, idle=value + off) for i, value in enumerate(silences)]) == expected
 
 
 def test_a_pair_is_explained_and_no_incident() -> None:

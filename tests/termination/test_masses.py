@@ -9,7 +9,7 @@ import pytest
 from termination.crowds import connection, dropped, goodbye, incidents, vanished
 
 from wsaudit.kernel.connection import Connection
-from wsaudit.model import CLIENT
+from wsaudit.model import BOTH, CLIENT
 
 
 def kinds(rows: list[Connection]) -> list[str]:
@@ -59,8 +59,117 @@ def test_clients_of_one_host() -> None:
     assert "from 10.0.0.7" in found["detail"]
 
 
-def test_clients_of_many_hosts_have_nothing_in_common() -> None:
-    assert kinds([dropped(i, 40 + i / 10_000, host=i, by=CLIENT) for i in range(12)]) == []
+def crowd(count: int = 12, over: float = 0.001, **end: Any) -> list[Connection]:
+    """Clients of as many hosts that leave one server."""
+    return [dropped(i, 40 + i * over / count, host=i, by=CLIENT, **end) for i in range(count)]
+
+
+def test_clients_of_many_hosts_that_leave_at_once_have_something_in_common() -> None:
+    found = the(crowd())
+    assert (found["kind"], found["server"], len(found["connections"])) == ("mass-abrupt-end", "10.9.0.0:8080", 12)
+    assert "12 connections of 12 hosts" in found["detail"]
+    assert "something in common" in found["detail"]
+    assert found["confidence"] < 0.5  # nobody knows what
+    assert {row.termination.cause for row in found["rows"]} == {found["cause"]}
+    assert {row.termination.confirm for row in found["rows"]} == {found["confirm"]}
+    assert "load balancer" in found["confirm"]
+
+
+def test_what_the_server_had_just_sent_may_be_why_they_left() -> None:
+    found = the(crowd(told=0.02))
+    assert found["cause"] == "abrupt-exit"
+    assert "had just sent" in found["detail"]
+    assert "had just sent" not in the(crowd(told=5))["detail"]
+
+
+def test_a_crowd_that_is_reset_points_to_the_way() -> None:
+    found = the(crowd(how="rst"))
+    assert (found["cause"], found["confidence"]) == ("middlebox-reset", 0.5)
+
+
+def test_a_crowd_whose_hosts_had_several_each_is_one_incident() -> None:
+    found = the([dropped(i, 40 + i / 40_000, host=i % 10, by=CLIENT) for i in range(40)])
+    assert "40 connections of 10 hosts" in found["detail"]
+
+
+def test_a_proxy_that_passes_a_crowds_end_on_did_not_die() -> None:
+    """Without the keys of the handshakes, as where the capture starts in the middle."""
+    front = crowd()
+    back = [dropped(i, 40.0002 + i * 0.001 / 12, server=1, by=CLIENT) for i in range(12)]
+    for row in back:
+        row.client = (front[0].server[0], row.client[1])
+    found = the([*front, *back])
+    assert (found["server"], len(found["connections"]), found["other_legs"]) == ("10.9.0.0:8080", 24, 12)
+    assert "10.9.0.0 passed it on to 12 other legs" in found["detail"]
+
+
+def test_a_crowd_within_minutes_is_none() -> None:
+    assert kinds(crowd(over=80)) == []
+
+
+def test_a_crowd_within_seconds_may_be_people() -> None:
+    assert kinds([*crowd(30, over=5), connection(0, 600)]) == []
+
+
+def test_a_few_of_many_clients_are_no_crowd() -> None:
+    stayed = [connection(i / 10, 60 + i, host=i % 40) for i in range(150)]
+    assert kinds([*stayed, *crowd(10)]) == []
+
+
+def test_one_host_among_others_is_told_of_that_host() -> None:
+    of_one = [dropped(i, 40 + i / 100_000, host=39, by=CLIENT) for i in range(20)]
+    found = the([*of_one, *crowd(6)])
+    assert "from 10.0.39.7" in found["detail"]
+    assert len(found["connections"]) == 20
+
+
+def test_resets_from_between_at_once() -> None:
+    rows = [dropped(i, 40 + i / 10_000, host=i, how="rst", by=BOTH) for i in range(8)]
+    for row in rows:
+        row.termination = row.termination._replace(cause="middlebox-reset", confidence=0.8)
+    found = the(rows)
+    assert (found["kind"], found["cause"], found["confidence"]) == ("mass-abrupt-end", "middlebox-reset", 0.85)
+    assert "on the way" in found["detail"]
+
+
+def test_resets_from_between_after_the_same_silence_are_a_limits() -> None:
+    """Some load balancers reset both sides of what was idle."""
+    rows = [dropped(i, 300 + i / 50, host=i, how="rst", by=BOTH, idle=240 + i / 1000) for i in range(8)]
+    for row in rows:
+        row.termination = row.termination._replace(cause="middlebox-reset", confidence=0.8)
+    assert kinds(rows) == ["idle-limit"]
+
+
+def test_resets_from_between_now_and_then() -> None:
+    rows = [dropped(i, 40 + 9 * i, host=i, how="rst", by=BOTH) for i in range(8)]
+    for row in rows:
+        row.termination = row.termination._replace(cause="middlebox-reset", confidence=0.8)
+    assert kinds(rows) == []
+
+
+def silent(silences: list[float], ends: list[float]) -> list[Connection]:
+    """Connections whose silences look as those of a limit do."""
+    rows = [dropped(i, end, idle=idle) for i, (idle, end) in enumerate(zip(silences, ends, strict=True))]
+    for row in rows:
+        row.termination = row.termination._replace(cause="idle-timeout", confidence=0.6)
+    return rows
+
+
+def test_ends_that_are_nearer_than_the_silences_before_them_are_one_event() -> None:
+    """Connections that were used at the same time and killed whole seconds later."""
+    found = the(silent([3.001, 3.0025, 3.004, 3.0005], [40 + i / 10_000 for i in range(4)]))
+    assert (found["kind"], found["cause"], found["confidence"]) == ("mass-abrupt-end", "endpoint-killed", 0.75)
+
+
+def test_ends_that_are_farther_apart_than_the_silences_before_them_are_a_limits() -> None:
+    found = the(silent([3.001, 3.0012, 3.001, 3.0013], [40 + i / 500 for i in range(4)]))
+    assert (found["kind"], found["cause"]) == ("idle-limit", "idle-timeout")
+
+
+def test_where_both_fit_neither_is_sure() -> None:
+    found = the(silent([3.001, 3.0012, 3.0014, 3.0016], [40 + i / 10_000 for i in range(4)]))
+    assert (found["cause"], found["confidence"]) == ("endpoint-killed", 0.5)
+    assert found["alternatives"][0] == {"cause": "idle-timeout", "confidence": 0.45}
 
 
 def test_silence_at_once() -> None:

@@ -1,4 +1,5 @@
-"""Real libraries that report something else than RFC 6455 and the WHATWG standard say, and how to recognise them.
+"""Real libraries that report something else than RFC 6455 and the WHATWG standard say, or act in a way that decides what an end
+means, and how to recognise them.
 
 `recognise` names the library behind a handshake head, when the head says enough; `deviation_note` is the sentence for a
 connection: what that library's log will say instead of the standard's code.
@@ -29,6 +30,13 @@ CONDITIONS = (
     "refused",  # the handshake was answered with something else than 101
     "tls-failed",  # TLS did not come up
 )
+#: What decides how a connection of this library is read, beyond what its API says. Each was seen on the wire; most have none.
+TRAITS = (
+    "page",  # a page's script: it may not send 1001, so that code says that the page is gone; nobody is left to be told
+    "strict-after-close",  # fails the connection when frames follow the Close that it answered
+    "clean-by-fin-only",  # an RST after both Closes makes the end not clean
+    "refuses-in-silence",  # reports a faulty 101 and leaves it to the server to end TCP
+)
 _CODED_CONDITION = re.compile(r"(?:code|sent)=\d{1,5}")
 #: What an API may say instead: a code in digits, no code at all, the code of its own Close, or now this and now that.
 _SAYS = re.compile(r"\d{1,5}|nothing|sent|varies")
@@ -48,7 +56,7 @@ class Library:
     """An implementation in one role (0 client, 1 server), `versions` in which all this was seen, and how its heads look.
 
     `headers` is a run of header names, in this order and spelling, that its head contains. `habits` are remarks on what it does
-    on the wire that surprises a reader.
+    on the wire that surprises a reader; `traits`, of TRAITS, are those that decide.
     """
 
     name: str
@@ -59,6 +67,7 @@ class Library:
     headers: tuple[str, ...]
     deviations: tuple[Deviation, ...]
     habits: tuple[str, ...]
+    traits: frozenset[str]
     source: str
 
 
@@ -139,10 +148,19 @@ def _library(entry: Entry) -> Library:
         headers=entry.texts("headers", ()),
         deviations=tuple(_deviation(each) for each in entry.entries("deviation")),
         habits=entry.texts("habits", ()),
+        traits=frozenset(_trait(each) for each in entry.entries("trait")),
         source=entry.text("source"),
     )
     entry.done()
     return library
+
+
+def _trait(entry: Entry) -> str:
+    name = entry.choice("name", TRAITS)
+    entry.text("source")
+    entry.text("date")
+    entry.done()
+    return name
 
 
 def _deviation(entry: Entry) -> Deviation:

@@ -51,7 +51,8 @@ class Records:
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         findings = audit.findings + Judge(options).report(self.rows, audit.findings)
         self.judged: list[Finding] = sorted(findings, key=ORDER)
-        self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures)
+        last_times = [entry.last_time or 0 for entry in audit.inputs]
+        self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures, last_times)
 
     # -- parts of the contract -------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsaudit.model import SERVER, SIDES, packet_number
-from wsaudit.termination.wire import Wire, deaf
+from wsaudit.termination.wire import Wire, deaf, gave_up
 from wsaudit.termination.words import CONFIRM, close_fact, end_fact, seconds
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 0.05, 0.98
 BLIND = 0.6  # still open, as far as one side tells
+HALF_OPEN = 0.5  # still open, as far as its own TCP knows
 RUNNERS_UP = 3
 
 
@@ -86,6 +87,13 @@ def ongoing(session: Session, end: Wire) -> Verdict:
         )
         lost = f"what the {peer} sends may not get through"
         return Verdict("none", BLIND, (end_fact(end), fact, lost, *facts), (("network-loss", 0.5),), CONFIRM["network-loss"])
+    for party in session.parties:
+        if gave_up(party.stream):
+            probes = (
+                f"{party.stream.keepalives_unanswered} TCP keep-alive probes of the {SIDES[party.side]} in a row had no answer"
+            )
+            gone = (("network-loss", 0.5),)
+            return Verdict("none", HALF_OPEN, (end_fact(end), probes, *facts), gone, CONFIRM["network-loss"])
     return Verdict("none", MOST, (end_fact(end), *facts), (), None)
 
 

@@ -71,12 +71,13 @@ class Background:
 
 
 def runs(
-    values: Sequence[float], background: Background, gap: float, least: int, looks: int = 1, total: int | None = None
+    values: Sequence[float], background: Background, gap: float, least: int, looks: float = 1, total: int | None = None
 ) -> Iterator[Part]:
     """Parts of sorted `values` that stand out: at least `least` of them, each within `gap` of the one before.
 
-    `looks`: how many groups of values are asked about, this one included. `total`: how many values there are, when only those
-    are given among which a run would matter.
+    `looks`: how many groups of values are asked about, this one included; fewer where something else has to be true of a run as
+    well, which chance seldom makes so. `total`: how many values there are, when only those are given among which a run would
+    matter.
     """
     if len(values) < least:
         return
@@ -129,7 +130,7 @@ class Scan:
         share = self.background.share(self.values[part[0]], self.values[part[1] - 1])
         return log_expected(part[1] - part[0], self.total, share)
 
-    def stands_out(self, part: Part, looks: int) -> bool:
+    def stands_out(self, part: Part, looks: float) -> bool:
         first, last, count = self.values[part[0]], self.values[part[1] - 1], part[1] - part[0]
         reach = AROUND * (last - first + self.background.grain)
         around = bisect_right(self.values, last + reach) - bisect_left(self.values, first - reach) - count
@@ -137,7 +138,7 @@ class Scan:
         return is_rare(count, self.total, share, looks)
 
 
-def is_rare(count: int, total: int, share: float, looks: int = 1) -> bool:
+def is_rare(count: int, total: int, share: float, looks: float = 1) -> bool:
     """Are `count` of `total` values within a `share` of the background too many for chance?"""
     if count < DENSER * share * total:
         return False

@@ -23,6 +23,7 @@ Numbered = tuple[int, Connection]  # with its id
 WITH_CLOSE = ("closed", "close-unanswered")
 GOODBYES = (1001, 1012)
 NEVER_OPEN = ("refused", "failed")
+FEW = 3  # ends are a mass when they were all that was open
 SAMPLE = 10_000
 FEWER = 2000  # are enough to know how long connections last
 INSTANT = SECOND // 1000  # kernels and captures handle packets in batches: less than this between two ends means nothing
@@ -79,14 +80,17 @@ class Population:
     they are still open.
 
     `alike` are the same by how they ended, before anything was found by comparison: of thousands that ended alike, most share one
-    object (termination.Explainer).
+    object (termination.Explainer). `refused`: when connects to each server were answered with an RST, in order.
     """
 
     def __init__(self, rows: Iterable[Numbered]) -> None:
+        self.refused: dict[Endpoint, list[int]] = defaultdict(list)
         groups: dict[int, tuple[Termination, list[Numbered]]] = {}
         for each in rows:
             end = each[1].termination
             if each[1].probable and end.kind != "ongoing":
+                if end.cause == "connect-failed" and end.how == "rst":
+                    self.refused[each[1].server].append(end_time(each[1]))
                 continue
             known = groups.get(id(end))
             if known is None:
@@ -94,12 +98,16 @@ class Population:
             else:
                 known[1].append(each)
         self.alike = list(groups.values())
+        for times in self.refused.values():
+            times.sort()
 
     def __iter__(self) -> Iterator[Numbered]:
         return (each for _, rows in self.alike for each in rows)
 
     def without(self, ids: Container[int]) -> Population:
-        return Population([each for each in self if each[0] not in ids])
+        rest = Population([each for each in self if each[0] not in ids])
+        rest.refused = self.refused
+        return rest
 
     @cached_property
     def sample(self) -> list[tuple[Termination, Connection]]:
@@ -192,6 +200,15 @@ class Neighbours:
     def open_at(self, time: int) -> int:
         return bisect_right(self.starts, time) - bisect_left(self.ends, time)
 
+    def next_answer(self, time: int) -> tuple[int, int | None] | None:
+        """When the first client that connected after `time` was answered, and with which status; None: nobody was."""
+        rows = self.by_start
+        for i in range(bisect_right(self.starts, time), len(rows)):
+            row = rows[i]
+            if row.latency is not None and row.outcome in ("accepted", "refused"):
+                return row.started + row.latency, row.status
+        return None
+
     def oldest_open(self, time: int, besides: Container[int]) -> int | None:
         """When the oldest connection began that is still open after `time`, but for those whose first packet is in `besides`.
 
@@ -246,6 +263,17 @@ def grew_equally_old(burst: list[Ended]) -> bool:
 
 def lasts(burst: list[Ended]) -> int:
     return burst[-1].time - burst[0].time
+
+
+def apart(burst: list[Ended]) -> int | None:
+    """How much farther the ends lie from one another than the silences before them do, in ns; None when a silence is unknown.
+
+    A limit's timers start with the last bytes: the silences are equal, and the ends as far apart as the last bytes were. One
+    event that ends all of them is the other way round (measured: killed backends, and HAProxy's timeout tunnel).
+    """
+    idle = [each.row.detail.idle[0] for each in burst]
+    known = [value for value in idle if value is not None]
+    return lasts(burst) - (max(known) - min(known)) if len(known) == len(burst) else None
 
 
 def looks_at(groups: Mapping[K, Sized], least: int) -> int:

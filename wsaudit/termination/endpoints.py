@@ -35,6 +35,11 @@ def library_of(head: Head | None, role: int) -> Library | None:
     return form.library[0]
 
 
+def has_trait(library: Library | None, trait: str) -> bool:
+    """Is this known of the library (registry/libraries.py)? Of an unknown one nothing is."""
+    return library is not None and trait in library.traits
+
+
 def recognised(head: Head, role: int) -> Library | None:
     if role == CLIENT:
         return known_library(head.get("user-agent"), None, spelling(head), role)

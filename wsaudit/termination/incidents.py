@@ -2,14 +2,17 @@
 
 chance.py     what stands out from what happens by chance
 clusters.py   runs of ends that belong together
-masses.py     everything one host held ends at once; its clients come back
+masses.py     everything one host held ends at once, or a crowd of clients; they come back
+aftermath.py  what a server did next: killed, or reloaded
 limits.py     the same silence or the same age again and again
 legs.py       both sides of a proxy
+quiet.py      open connections whose rhythm has stopped
 fleets.py     heartbeats that fail together, one release that misbehaves
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +21,20 @@ from wsaudit.model import timestamp
 from wsaudit.registry import load_signatures
 from wsaudit.termination.clusters import Incident, Population, name_of
 from wsaudit.termination.fleets import bad_releases, heartbeat_storms
-from wsaudit.termination.legs import explain_legs, find_legs, passed_on, with_legs
+from wsaudit.termination.legs import explain_legs, find_legs, one_limit, passed_on, with_legs
 from wsaudit.termination.limits import find_limits
 from wsaudit.termination.masses import find_masses
+from wsaudit.termination.quiet import doubt_open, fell_silent
 
 
-def find_incidents(rows: list[Connection], signatures: Path | None = None) -> list[dict[str, Any]]:
+def find_incidents(
+    rows: list[Connection], signatures: Path | None = None, last_times: Sequence[int] = ()
+) -> list[dict[str, Any]]:
     """The incidents among `rows`, the report's connections in their final order (ids from 1), by time.
 
     Also gives rows the cause that only the comparison tells: their terminations are changed in place. `signatures`: a file of the
-    user's own limits. Shape of an incident: report.md, with cause, confidence, alternatives and confirm.
+    user's own limits. `last_times`: of the last packet of each input, by its index; without them the connections tell how long
+    each went on. Shape of an incident: report.md, with cause, confidence, alternatives and confirm.
     """
     if all(row.ended == row.started for row in rows):
         return []  # a clock that stood still: all ends would be one event
@@ -37,8 +44,9 @@ def find_incidents(rows: list[Connection], signatures: Path | None = None) -> li
     origin = passed_on(legs)
     found = find_masses(population.without(origin) if origin else population, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
-    found += find_limits(population, taken.union(origin), known)
+    found += one_limit(find_limits(population, taken.union(origin), known), legs)
     explain_legs(legs, origin, taken)
+    found += fell_silent(doubt_open(rows, last_times), population)
     found += heartbeat_storms(population)
     found += bad_releases(population)
     found = [with_legs(each, origin) for each in found]

@@ -89,6 +89,36 @@ def explain_legs(pairs: list[tuple[Ended, Ended]], origin: dict[int, Ended], tak
             elif sure.row.termination.cause in UNEXPLAINED:  # neither endpoint left
                 for each, twin in ((front, back), (back, front)):
                     share(twin, each, f"the proxy ended the other leg of this connection ({ends(twin)}) as well")
+            elif sure.row.termination.confidence > other.row.termination.confidence:
+                share(sure, other, f"the proxy ended the other leg of this connection ({ends(sure)}) as well")
+
+
+def one_limit(found: list[Incident], pairs: list[tuple[Ended, Ended]]) -> list[Incident]:
+    """Limits, the idle limit of a proxy once: it ends both legs of its tunnels, and both show the same silence. It is told of
+    the clients' legs; those to the backends are `other_legs`."""
+    other = {
+        front.id: back.id for front, back in pairs if (front.row.termination.by, back.row.termination.by) == (SERVER, CLIENT)
+    }
+    limits = [each for each in found if each.kind == "idle-limit"]
+    limit_of = {i: number for number, each in enumerate(limits) for i in each.connections}
+    backs_of, merged = [], set()
+    for each in limits:
+        backs = {other[i] for i in each.connections if i in other}
+        for number, count in Counter([limit_of[i] for i in backs if i in limit_of]).items():
+            if count * 2 > len(limits[number].connections):
+                merged.add(number)
+                backs.update(limits[number].connections)
+        backs_of.append(backs)
+    told = [with_backs(each, backs_of[number]) for number, each in enumerate(limits) if number not in merged]
+    return told + [each for each in found if each.kind != "idle-limit"]
+
+
+def with_backs(limit: Incident, backs: set[int]) -> Incident:
+    """An idle limit together with the backends' legs that it ended too."""
+    if not backs:
+        return limit
+    detail = f"{limit.detail}; the proxy ended {len(backs)} other legs of these as well"
+    return limit._replace(connections=tuple(sorted(backs.union(limit.connections))), detail=detail, other_legs=len(backs))
 
 
 def limited(each: Ended) -> int | None:

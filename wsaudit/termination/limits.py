@@ -17,6 +17,7 @@ from wsaudit.termination.clusters import (
     Incident,
     Numbered,
     Population,
+    apart,
     end_time,
     explain,
     lasts,
@@ -35,6 +36,7 @@ AGE_FRACTION = 0.005
 AGE_SLACK = SECOND // 5
 WIDEST = 0.03  # between the logarithms of two values that may be one
 GRAIN = 0.001  # of a value: timers are no better
+ROUND_ODDS = 15  # to one against a value that is like a setting by chance (dropping.is_round)
 SHORTEST = SECOND * 98 // 100
 SHORTEST_AGE = 10 * SECOND
 SCRIPTED = 0.55  # a limit, where a client's program would show the same
@@ -98,7 +100,10 @@ def idle_limits(free: list[Numbered], population: Population, signatures: Signat
     background = background_of([row.detail.idle[0] or 0 for row in population.closed_by_clients], looked_at)
     found = []
     for each in looked_at:
-        for run in equal_values(each, background, PAIR, len(looked_at), FRACTION, SLACK):
+        rare = list(equal_values(each, background, PAIR, len(looked_at), FRACTION, SLACK))
+        for run in equal_values(each, background, PAIR, len(looked_at) / ROUND_ODDS, FRACTION, SLACK):
+            if run not in rare and (len(run) < SHARED or not is_round(run[len(run) // 2][0])):
+                continue
             found += shared_idle(run, population.servers[run[0][2].server].longest_silence, signatures)
     return found
 
@@ -113,7 +118,7 @@ def background_of(natural: Iterable[int], groups: Iterable[Durations]) -> Backgr
 
 
 def equal_values(
-    group: Durations, background: Background, least: int, looks: int, fraction: float, slack: int
+    group: Durations, background: Background, least: int, looks: float, fraction: float, slack: int
 ) -> Iterator[list[Value]]:
     """Runs of at least `least` values that are all within `fraction` or `slack` ns of the first, by no chance."""
     members = sorted(group.values, key=value_and_id)
@@ -134,7 +139,7 @@ def shared_idle(run: list[Value], outlived: int, signatures: Signatures) -> list
     members = ends_of(run)
     together = lasts(members) < ONE_INSTANT
     known = [limit for limit in signatures.limits_at(value / SECOND, "idle") if limit.clock == "any"]
-    if together and not is_round(value) and not known:
+    if together and ((not is_round(value) and not known) or (apart(members) or 0) <= -INSTANT):
         return []  # one event that hit all of them
     confidence = 0.92 if len(run) >= SHARED else 0.78
     if together:

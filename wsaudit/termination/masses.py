@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from wsaudit.model import CLIENT, SECOND, SERVER, address, timestamp
 from wsaudit.registry import Signatures
+from wsaudit.termination.aftermath import RETURN, Aftermath, aftermath
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.clusters import (
+    FEW,
     INSTANT,
     Ended,
     Endpoint,
@@ -18,6 +20,7 @@ from wsaudit.termination.clusters import (
     Neighbours,
     Numbered,
     Population,
+    apart,
     bursts,
     by_client_host,
     by_server,
@@ -41,35 +44,44 @@ NETWORK = 10 * SECOND  # between two clients that notice that the network is gon
 MANY = 5
 PART = 0.1  # of the server's open connections
 PAIR = 2
-FEW = 3  # enough when they were all that was open
 LEGS = 4  # enough when a proxy ends as many on one side as on the other
 SAME_SILENCE = SECOND // 200  # timers of one limit differ by a few ms; the last bytes of connections seldom do
+CROWD = SECOND  # within less, people do not leave together; what they have in common does it
+TOLD = SECOND // 5  # since the server's last bytes to each of a crowd: they may be why
+UNSURE = 0.5  # of one event, where a limit whose timers started together would show the same
 ROLLING = 900 * SECOND  # from one server to the next in a deploy
-RETURN = 60 * SECOND
 STORM = 10
 JITTER = 0.25  # a spread of less than this part of the delay is none
 INDIVIDUAL = (
-    "keepalive-timeout", "message-too-big", "protocol-error", "invalid-data", "slow-consumer", "middlebox-reset", "normal",
+    "keepalive-timeout", "message-too-big", "protocol-error", "invalid-data", "slow-consumer", "normal",
 )  # fmt: skip
+
+COMMON = (
+    "what these clients have in common: a proxy, load balancer or firewall before them, a deploy of theirs, a message that told "
+    "them to leave"
+)
 
 Drain = tuple[Endpoint, list[Ended], int]
 
 
 def find_masses(population: Population, signatures: Signatures) -> list[Incident]:
     """Mass ends, with the rows' causes refined, and what followed them."""
-    gone, left, said, silent = candidates(population)
+    gone, left, cut, said, silent = candidates(population)
     found = silent_ends(silent, population)
     used: set[int] = set()
     found += abrupt_ends(gone, left, used, population, signatures)
+    found += crowd_ends(left, used, population)
     found += client_ends(left, used, population)
+    found += cut_ends(cut, population)
     found += [drained(run) for run in rolling(graceful_ends(said, population))]
     return [*found, *returns(population, found)]
 
 
-def candidates(population: Population) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended]]:
-    """Ends that may belong to a mass: left by the server, left by the client, closed by the server, silent."""
+def candidates(population: Population) -> tuple[list[Ended], list[Ended], list[Ended], list[Ended], list[Ended]]:
+    """Ends that may belong to a mass: left by the server, left by the client, reset on the way, closed by the server, silent."""
     gone: list[Ended] = []
     left: list[Ended] = []
+    cut: list[Ended] = []
     said: list[Ended] = []
     silent: list[Ended] = []
     for end, rows in population.alike:
@@ -78,9 +90,11 @@ def candidates(population: Population) -> tuple[list[Ended], list[Ended], list[E
                 said += [Ended(i, row, row.detail.closes[SERVER][1]) for i, row in rows if says_goodbye(row)]
         elif end.how == "silent":
             silent += [Ended(i, row, end_time(row)) for i, row in rows]
+        elif end.cause == "middlebox-reset":
+            cut += [Ended(i, row, end_time(row)) for i, row in rows]
         elif end.cause not in INDIVIDUAL and end.by in (CLIENT, SERVER):
             (gone if end.by == SERVER else left).extend([Ended(i, row, end_time(row)) for i, row in rows])
-    return gone, left, said, silent
+    return gone, left, cut, said, silent
 
 
 # -- without a Close -----------------------------------------------------------------------------------------
@@ -104,9 +118,9 @@ def abrupt_ends(
             legs = other_legs(from_clients.get(server[0], []), burst)
             if legs:
                 used.update(each.id for each in legs)
-                found.append(proxy_gone(server, burst, legs))
+                found.append(proxy_gone(server, burst, legs, aftermath(server, burst, opened, population)))
             elif enough(len(burst), opened):
-                found.append(server_gone(server, burst, opened, neighbours, signatures))
+                found.append(server_gone(server, burst, opened, population, signatures))
     return found
 
 
@@ -123,12 +137,52 @@ def client_ends(left: list[Ended], used: set[int], population: Population) -> li
     return found
 
 
+def crowd_ends(left: list[Ended], used: set[int], population: Population) -> list[Incident]:
+    """Clients of many hosts that leave one server at once. Nobody knows what they have in common, but chance it is not. `used`
+    takes their ids: a host that had several of them is no incident of its own."""
+    found = []
+    free = [each for each in left if each.id not in used]
+    groups, from_hosts = group(free, by_server), group(free, by_client_host)
+    looks = looks_at(groups, MANY)
+    for server, members in sorted(groups.items()):
+        for burst in bursts(members, population.around_servers[server], TOGETHER, MANY, looks):
+            hosts = Counter([by_client_host(each.row) for each in burst])
+            opened = population.servers[server].open_at(burst[0].time)
+            is_crowd = len(hosts) >= MANY and max(hosts.values()) * 2 <= len(burst)
+            if is_crowd and lasts(burst) <= CROWD and enough(len(burst), opened) and not same_limit(burst):
+                legs = other_legs(from_hosts.get(server[0], []), burst)
+                used.update(each.id for each in (*burst, *legs))
+                found.append(crowd_left(server, burst, legs, len(hosts), opened))
+    return found
+
+
+def cut_ends(cut: list[Ended], population: Population) -> list[Incident]:
+    """Connections that something on the way reset, many at a time."""
+    found = []
+    groups = group(cut, by_server)
+    looks = looks_at(groups, FEW)
+    for server, members in sorted(groups.items()):
+        for burst in bursts(members, population.around_servers[server], TOGETHER, FEW, looks):
+            opened = population.servers[server].open_at(burst[0].time)
+            if lasts(burst) <= AT_MOST and enough(len(burst), opened) and not same_limit(burst):
+                span, others = seconds(lasts(burst)), others_of(len(burst), opened)
+                detail = f"{len(burst)} connections to {name_of(server)} reset by something on the way within {span}{others}"
+                found.append(settle("mass-abrupt-end", server, burst, detail, "middlebox-reset", 0.85, (("restart", 0.2),)))
+    return found
+
+
 def enough(count: int, opened: int) -> bool:
     return count >= max(MANY, PART * opened) or (count >= FEW and count >= opened)
 
 
 def same_limit(burst: list[Ended]) -> bool:
     """Do these end together only because their silence began together? Then it is a limit's doing."""
+    farther = apart(burst) if may_be_limit(burst) else None
+    return farther is not None and farther > 0
+
+
+def may_be_limit(burst: list[Ended]) -> bool:
+    """Is the silence before all of these the same, and one that a limit may have?"""
     idle = [each.row.detail.idle[0] for each in burst]
     known = [value for value in idle if value is not None]
     if len(known) < len(burst) or max(known) - min(known) > max(SAME_SILENCE, known[0] // 500):
@@ -149,21 +203,25 @@ def time_of(each: Ended) -> int:
     return each.time
 
 
-def server_gone(server: Endpoint, burst: list[Ended], opened: int, neighbours: Neighbours, signatures: Signatures) -> Incident:
+def server_gone(server: Endpoint, burst: list[Ended], opened: int, population: Population, signatures: Signatures) -> Incident:
     """T32 at one server."""
     count, span = len(burst), seconds(burst[-1].time - burst[0].time)
     how = "RST" if all(each.row.termination.how == "rst" for each in burst) else "FIN"
     detail = f"{count} connections to {name_of(server)} dropped within {span}, {how} without Close"
-    reload = common_instant(burst, neighbours, signatures)
+    reload = common_instant(burst, population.servers[server], signatures)
     if reload is not None:
         wait, where, confirm = reload
         detail += f", {wait:g} s after an instant that separates them from all that stayed: {where}"
         return settle("proxy-reload", server, burst, detail, "restart", 0.88, (("endpoint-killed", 0.2),), confirm)
+    after = aftermath(server, burst, opened, population)
+    if after is None or count >= opened:
+        detail += others_of(count, opened)
+    if after is not None:
+        detail += after.fact
+        return settle("mass-abrupt-end", server, burst, detail, after.cause, after.confidence, after.others, more=after.fact)
     if count >= opened:
-        detail += "; all that were open on that server"
         confidence = 0.86 if count >= MANY else 0.75
         return settle("mass-abrupt-end", server, burst, detail, "endpoint-killed", confidence, (("restart", 0.31),))
-    detail += f"; {opened - count} others stayed open"
     return settle("mass-abrupt-end", server, burst, detail, "restart", 0.5, (("endpoint-killed", 0.45),))
 
 
@@ -183,7 +241,7 @@ def common_instant(burst: list[Ended], neighbours: Neighbours, signatures: Signa
     return None
 
 
-def proxy_gone(server: Endpoint, burst: list[Ended], legs: list[Ended]) -> Incident:
+def proxy_gone(server: Endpoint, burst: list[Ended], legs: list[Ended], after: Aftermath | None) -> Incident:
     """A proxy that ended both legs of its tunnels at once."""
     every = sorted([*burst, *legs], key=time_and_id)
     span = seconds(every[-1].time - every[0].time)
@@ -191,7 +249,10 @@ def proxy_gone(server: Endpoint, burst: list[Ended], legs: list[Ended]) -> Incid
         f"{address(server[0])} ended {len(burst)} connections as a server and {len(legs)} as a client within {span}, "
         "without Close: both legs of its tunnels"
     )
-    found = settle("mass-abrupt-end", server, every, detail, "endpoint-killed", 0.75, (("restart", 0.45),))
+    if after is None:
+        after = Aftermath("", "endpoint-killed", 0.75, (("restart", 0.45),))
+    detail += after.fact
+    found = settle("mass-abrupt-end", server, every, detail, after.cause, after.confidence, after.others, more=after.fact)
     return found._replace(other_legs=len(legs))
 
 
@@ -205,17 +266,50 @@ def client_host_gone(host: bytes, burst: list[Ended], opened: int) -> Incident:
     return settle("mass-abrupt-end", server, burst, detail, "endpoint-killed", 0.75, (("network-loss", 0.2),))
 
 
+def crowd_left(server: Endpoint, burst: list[Ended], legs: list[Ended], hosts: int, opened: int) -> Incident:
+    """What ended them is none of the two ends as far as a capture tells: every explanation is a modest one. `legs`: to which a
+    proxy passed it on."""
+    rst = all(each.row.termination.how == "rst" for each in burst)
+    detail = (
+        f"{len(burst)} connections of {hosts} hosts to {name_of(server)} dropped from the clients' side within "
+        f"{seconds(lasts(burst))}, {'RST' if rst else 'FIN'} without Close"
+    )
+    detail += others_of(len(burst), opened) + ": these clients have something in common"
+    told = [each.row.detail.idle[SERVER + 1] for each in burst]
+    if rst:
+        cause, confidence, others = "middlebox-reset", 0.5, (("endpoint-killed", 0.3), ("restart", 0.3))
+    elif all(value is not None and value <= TOLD for value in told):
+        detail += ", perhaps what the server had just sent to each of them"
+        cause, confidence, others = "abrupt-exit", 0.45, (("restart", 0.35), ("middlebox-reset", 0.25))
+    else:
+        cause, confidence, others = "restart", 0.45, (("middlebox-reset", 0.35), ("abrupt-exit", 0.3))
+    if legs:
+        detail += f"; {address(server[0])} passed it on to {len(legs)} other legs of these"
+    every = sorted([*burst, *legs], key=time_and_id)
+    found = settle("mass-abrupt-end", server, every, detail, cause, confidence, others, COMMON, f", of {hosts} hosts")
+    for each in every:
+        each.row.termination = each.row.termination._replace(confirm=COMMON)
+    return found._replace(other_legs=len(legs))
+
+
+def others_of(count: int, opened: int) -> str:
+    return f"; {opened - count} others stayed open" if count < opened else "; all that were open on that server"
+
+
 def settle(
     kind: str, server: Endpoint | None, burst: list[Ended], detail: str, cause: str, confidence: float,
-    alternatives: tuple[tuple[str, float], ...], confirm: str | None = None,
+    alternatives: tuple[tuple[str, float], ...], confirm: str | None = None, more: str = "",
 ) -> Incident:  # fmt: skip
-    """Make the incident, and tell its rows."""
-    tell(burst, cause, confidence, alternatives)
+    """Make the incident, and tell its rows. `more`: what else speaks for the cause."""
+    if kind == "mass-abrupt-end" and may_be_limit(burst) and (apart(burst) or 0) > -INSTANT:
+        confidence = min(confidence, UNSURE)
+        alternatives = (("idle-timeout", round(confidence - 0.05, 2)), *alternatives)
+    tell(burst, cause, confidence, alternatives, more)
     return make(kind, server, burst, detail, cause, confidence, alternatives, confirm)
 
 
-def tell(burst: list[Ended], cause: str, confidence: float, alternatives: tuple[tuple[str, float], ...]) -> None:
-    fact = f"one of {len(burst)} connections that ended within {seconds(lasts(burst))}"
+def tell(burst: list[Ended], cause: str, confidence: float, alternatives: tuple[tuple[str, float], ...], more: str = "") -> None:
+    fact = f"one of {len(burst)} connections that ended within {seconds(lasts(burst))}{more}"
     for each in burst:
         explain(each, cause, confidence, fact, alternatives)
 

@@ -12,7 +12,7 @@ from wsaudit.kernel.endings import FAILURES, undisturbed
 from wsaudit.kernel.party import CloseFrame, code_of
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, Reported
 from wsaudit.registry import Library, deviation_note, is_sendable
-from wsaudit.termination.endpoints import Libraries
+from wsaudit.termination.endpoints import Libraries, has_trait
 from wsaudit.termination.wire import Wire, close_acked, gave_up, may_hide_close
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ FAULTS = frozenset(
     )
 )
 UNREAD = SECOND * 9 // 10  # no endpoint that read a Close takes longer to react
-# Browsers: no script may send 1001 (WHATWG, close()), so it says that the page is gone and that nobody is left to be told. So
-# does leaving without waiting for the answer to its own Close (measured with pages, frames and workers that were destroyed).
-PAGES = ("Chromium",)
-STRICT_AFTER_CLOSE = ("Chromium",)  # fail the connection when frames follow the Close they answered (measured)
-CLEAN_BY_FIN_ONLY = ("Chromium",)  # of a RST that follows both Closes they say: not clean (measured)
 NOTHING = Reported(None, None, True)  # still open, or never open
 UNKNOWN = Reported(None, None, False)
 
@@ -115,7 +110,7 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
     if may_hide_close(party) or (sent is not None and sent.code in FAILURES and end.initiator == side and peer.gaps):
         certain = False  # what it said itself, or what it complains of, may be among the lost bytes
     clean = was_clean(party, peer, end, got)
-    if clean and end.how == "rst" and end.by == peer.side and library is not None and library.name in CLEAN_BY_FIN_ONLY:
+    if clean and end.how == "rst" and end.by == peer.side and has_trait(library, "clean-by-fin-only"):
         clean = False
     return with_note(Reported(code, clean, certain), library, side, conditions, got.code, code_of(sent))
 
@@ -159,8 +154,9 @@ def handshake_failed(session: Session, known: Libraries) -> tuple[Reported, Repo
 
 
 def is_page(side: int, library: Library | None) -> bool:
-    """Is this side the script of a page?"""
-    return side == CLIENT and library is not None and library.name in PAGES
+    """Is this side the script of a page? Of its 1001, and of its leaving without waiting for the answer to its own Close, nobody
+    is left to be told."""
+    return side == CLIENT and has_trait(library, "page")
 
 
 def failed_itself(session: Session, side: int, end: Wire, findings: list[Finding], library: Library | None) -> bool:
@@ -169,7 +165,7 @@ def failed_itself(session: Session, side: int, end: Wire, findings: list[Finding
     sent, got = end.closes[side], end.closes[1 - side]
     if sent is None:
         return False
-    if got is not None and library is not None and library.name in STRICT_AFTER_CLOSE and followed(peer):
+    if got is not None and has_trait(library, "strict-after-close") and followed(peer):
         return True
     if sent.code not in FAILURES:
         return False

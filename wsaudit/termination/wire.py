@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wsaudit.kernel.endings import fin_of, first_fin, first_to_close
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER
-from wsaudit.termination.endpoints import library_of
+from wsaudit.termination.endpoints import has_trait, library_of
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
@@ -27,7 +27,6 @@ NOT_ALWAYS_CHECKED = frozenset(("unoffered-subprotocol", "unoffered-extension"))
 REPELLENT = frozenset(
     ("HS-S06", "HS-S08", "HS-S09", "HS-S13", "HS-S16", "HS-C24", "HS-C25", *(f"PMD-{number}" for number in range(12, 18)))
 )
-REFUSE_IN_SILENCE = ("undici",)  # report a faulty 101 and leave TCP to the server (measured with 7.30)
 
 
 class Wire:
@@ -119,8 +118,7 @@ def taken(session: Session, handshake: Handshake, end: Wire) -> bool:
         return False
     if not NOT_ALWAYS_CHECKED.issuperset(handshake.defects) or (close and end.time - close.place.time > CHANCE_TO_REFUSE):
         return False
-    library = library_of(handshake.request, CLIENT)
-    return library is None or library.name not in REFUSE_IN_SILENCE
+    return not has_trait(library_of(handshake.request, CLIENT), "refuses-in-silence")
 
 
 def fault_of_acceptance(session: Session, end: Wire, findings: list[Finding]) -> Finding | None:
