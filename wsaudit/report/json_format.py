@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, TextIO
 
+import orjson
+
 from wsaudit.report.redact import ReportLike
 
 SCHEMA = "wsaudit.report/1"
@@ -18,7 +20,17 @@ BATCH = 256
 """Records written at once: few enough to stay small, enough that the stream's own cost does not count."""
 
 # Records are fresh and no cycles: looking for some took a tenth of the time.
-encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+escape = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
+
+
+def encode(record: Any) -> str:
+    """A record as one line. orjson takes a tenth of the time, and leaves what is not ASCII as it is, or does not take it: lone
+    surrogates, numbers of more than 64 bits. Such lines the standard library writes."""
+    try:
+        line = orjson.dumps(record)
+    except TypeError:
+        return escape(record)
+    return line.decode("ascii") if line.isascii() else escape(record)
 
 
 def write_json(report: ReportLike, stream: TextIO) -> None:
