@@ -15,6 +15,8 @@ import wsaudit
 from wsaudit.engine import Pass
 from wsaudit.http.form import _FORMS, forget_forms
 from wsaudit.session import Session
+from wsaudit.termination.cause import failed
+from wsaudit.termination.wire import Wire
 
 TLS = Path(__file__).resolve().parent.parent / "sample_pcaps" / "tls"
 PLAIN = wire.head("GET /page HTTP/1.1", {"Host": "example.com"})
@@ -224,6 +226,17 @@ def test_no_answer_at_all() -> None:
     [row] = rows(wire.Conversation().open().send(C, wire.request()).ack(S).wait(30).fin(C).fin(S).pcap())
     assert row["handshake"]["outcome"] == "unanswered"
     assert row["reported"]["client"]["code"] in (1006, None)
+
+
+def test_an_answer_that_is_no_http_is_a_fact_and_not_a_text(sessions: list[Session]) -> None:
+    """Within TLS nothing else tells it: the number of bytes is that of the records."""
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, b"\x00\x01nothing like it\r\n\r\n").fin(S).fin(C)
+    assert rows(talk.pcap())[0]["termination"]["cause"] == "handshake-invalid"
+    [session] = sessions
+    assert session.answered_otherwise
+    session.in_tls = True
+    session.notices.clear()  # whatever their words are
+    assert failed(session, Wire(session, [])).cause == "handshake-invalid"
 
 
 def test_a_server_that_left_before_the_next_request_has_lost_no_answer() -> None:

@@ -462,6 +462,7 @@ class Pipeline:
                         event.packet, f"an HTTP head of more than {http.max_head} bytes (limit head) was not read"
                     )
                 elif event.name == "not-http" and self.request is not None and i != self.client and self.session is not None:
+                    self.session.answered_otherwise = True
                     self.session.notices.append("the server answered the upgrade request with bytes that are not HTTP")
                 continue
             if event.kind == "request":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.http.upgrade import Handshake, auth_kinds
@@ -56,6 +57,8 @@ OPCODE_NAMES = (
     "reserved",
 )
 ENDED_WELL = ("closed", "ongoing", "refused")
+SAID = attrgetter("code", "reason", "lost")  # of a CloseFrame: what `said` takes
+NOTHING_SAID = (None, None, False)
 
 
 def row(session: Session, termination: Termination, end_time: int) -> Connection:
@@ -93,10 +96,11 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
         found.tls = tls_facts(session.tls)
     if session.handshake is not None:
         add_handshake(found, session.handshake)
-    if client.closes:
-        found.close = said(*client.closes[0][1:3], *(server.closes[0][1:3] if server.closes else (None, None)))
-    elif server.closes:
-        found.close = said(None, None, *server.closes[0][1:3])
+    if client.closes or server.closes:
+        found.close = said(
+            *(SAID(client.closes[0]) if client.closes else NOTHING_SAID),
+            *(SAID(server.closes[0]) if server.closes else NOTHING_SAID),
+        )
     found.termination = termination
     found.end_time = end_time
     found.midstream = session.midstream
@@ -112,10 +116,12 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
 
 
 @lru_cache(4096)
-def said(code_c: int | None, reason_c: bytes | None, code_s: int | None, reason_s: bytes | None) -> Closes:
+def said(
+    code_c: int | None, reason_c: bytes | None, lost_c: bool, code_s: int | None, reason_s: bytes | None, lost_s: bool
+) -> Closes:
     """What the first Closes of client and server said. Reason None: there was no Close."""
-    client = None if reason_c is None else Close(code_c, reason_c)
-    return client, None if reason_s is None else Close(code_s, reason_s)
+    client = None if reason_c is None else Close(code_c, reason_c, lost_c)
+    return client, None if reason_s is None else Close(code_s, reason_s, lost_s)
 
 
 @lru_cache(4096)
@@ -280,6 +286,7 @@ def close_dict(close: Close | None, place: tuple[int, int]) -> dict[str, Any] | 
     return {
         "code": close.code,
         "reason": close.reason.decode("utf-8", "backslashreplace"),
+        "lost": close.lost,
         "packet": packet_number(place[0]),
         "time": timestamp(place[1]),
     }

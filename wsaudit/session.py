@@ -123,6 +123,7 @@ class Session:
 
     __slots__ = (
         "_application",
+        "answered_otherwise",
         "client",
         "coalesced",
         "deflate",
@@ -153,6 +154,7 @@ class Session:
         self.handshake: Handshake | None = None
         self.http: str | None = None
         self.tls: TlsFacts | None = None
+        self.answered_otherwise = False  # the answer to the upgrade request is not HTTP
         self.midstream = False  # the opening handshake was not captured
         self.ongoing = False  # the capture ended before the connection did
         self.client = Party(CLIENT, client, Scanner(CLIENT, self))

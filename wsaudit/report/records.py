@@ -18,6 +18,7 @@ from wsaudit.model import (
     SERVER,
     SIDES,
     VERDICTS,
+    Close,
     Connection,
     Finding,
     packet_input,
@@ -159,7 +160,7 @@ class Records:
             refused += times * (end.kind == "refused")
             for side in (CLIENT, SERVER):
                 close = row.close[side]
-                codes[side]["none" if close is None else "empty" if close.code is None else str(close.code)] += times
+                codes[side][close_name(close)] += times
                 reported = end.reported[side]
                 if end.kind != "ongoing" and (reported.code is not None or end.kind not in NO_SESSION):
                     nothing = "none" if reported.certain else "unknown"  # a page that is gone is told nothing
@@ -239,6 +240,15 @@ class Records:
     def unread(self) -> list[Input]:
         """Inputs of which nothing could be read."""
         return [entry for entry in self.audit.inputs if entry.error is not None]
+
+
+def close_name(close: Close | None) -> str:
+    """A Close frame as the summary counts it: its code, "empty" (it has none), "unknown" (lost to the capture) or "none"."""
+    if close is None:
+        return "none"
+    if close.code is not None:
+        return str(close.code)
+    return "unknown" if close.lost else "empty"
 
 
 def counts_as_ended(row: Connection) -> bool:

@@ -166,7 +166,7 @@ def failed(session: Session, end: Wire) -> Verdict:
         fact = f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}"
         return Verdict("tls-failure", 0.95, (fact, ended), (), CONFIRM["tls-failure"])
     # Within TLS the number of bytes tells nothing of what is in the records.
-    answered = any("not HTTP" in notice for notice in session.notices) if session.in_tls else server.bytes > 0
+    answered = session.answered_otherwise if session.in_tls else server.bytes > 0
     if answered:
         size = "" if session.in_tls else f"{server.bytes} "
         return decide(
