@@ -46,7 +46,7 @@ def occasions_of(session: Session) -> int:
             found |= SUBPROTOCOL
     if client.closes or server.closes:
         found |= closing(client, server)
-    elif not session.ongoing and was_open(session):
+    elif not session.ongoing and was_agreed(session):
         found |= DROPPED
     if a.incomplete or b.incomplete or a.message > 0 or b.message > 0:
         found |= CUT
@@ -74,6 +74,14 @@ def was_open(session: Session) -> bool:
     if session.handshake is not None and session.handshake.status == 101:
         return True
     return session.midstream or session.client.frames.headers > 0 or session.server.frames.headers > 0
+
+
+def was_agreed(session: Session) -> bool:
+    """A 101 to a request was seen, or frames: of a 101 that the capture cut nobody knows whether the client took it."""
+    handshake = session.handshake
+    if any(party.frames.headers or party.frames.lost for party in session.parties):
+        return True
+    return handshake is not None and handshake.status == 101 and handshake.request is not None
 
 
 def closing(client: Party, server: Party) -> int:

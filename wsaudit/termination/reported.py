@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from wsaudit.kernel.constants import AFTER_CLOSE
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, CloseFrame, Finding, Reported
-from wsaudit.registry import Library, deviation_note, is_sendable
+from wsaudit.registry import UNSEEN, Library, deviation_note, is_sendable, may_deviate
 from wsaudit.termination.endpoints import Libraries
-from wsaudit.termination.wire import Wire, close_acked, gave_up, may_hide_close
+from wsaudit.termination.wire import Wire, close_acked, gave_up, is_agreed, may_hide_close, may_hide_earlier
 
 if TYPE_CHECKING:
     from wsaudit.kernel.streams import Stream
@@ -60,6 +60,8 @@ def is_plain(session: Session, end: Wire) -> bool:
     return bool(
         a.acked >= c.end
         and b.acked >= s.end
+        and not session.client.resyncs
+        and not session.server.resyncs
         and not a.rst_time
         and not b.rst_time
         and a.offset - a.fin_taken <= c.end
@@ -127,8 +129,10 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, sent and sent.code)
     code = NO_CODE if got.code is None else got.code
     certain = close_acked(peer, got) and not overtaken(session, side, got, sent)
-    if may_hide_close(party) or (sent is not None and sent.code in FAILURES and end.initiator == side and peer.gaps):
-        certain = False  # what it said itself, or what it complains of, may be among the lost bytes
+    if may_hide_close(party) or may_hide_earlier(peer, got):
+        certain = False  # what it said itself, or the Close that it took, may be among the lost bytes
+    elif sent is not None and sent.code in FAILURES and end.initiator == side and (peer.gaps or not is_agreed(session.handshake)):
+        certain = False  # so may what it complains of, or whether that was agreed
     clean = was_clean(party, peer, end, got)
     if clean and end.how == "rst" and end.by == peer.side and library is not None and library.name in CLEAN_BY_FIN_ONLY:
         clean = False
@@ -286,11 +290,19 @@ def part_in_close(side: int, initiator: int | None) -> str:
 def with_note(
     told: Reported, library: Library | None, side: int, conditions: set[str], got: int | None, sent: int | None
 ) -> Reported:
-    """`told`, with what the library's log says instead."""
+    """`told`, with what the library's log says instead. Whose head the capture cut or missed may be any library: `told` is only
+    certain if all of them say the same."""
+    if library is UNSEEN:
+        return told._replace(certain=told.certain and not may_deviate(side, spelled(conditions, got, sent), told.code))
     if library is None or not library.deviations:
         return told
+    return told._replace(deviation=deviation_note(library, side, spelled(conditions, got, sent), told.code))
+
+
+def spelled(conditions: set[str], got: int | None, sent: int | None) -> set[str]:
+    """`conditions`, with the codes of the two Closes as deviations.toml writes them."""
     if got is not None:
         conditions.add(f"code={got}")
     if sent is not None:
         conditions.add(f"sent={sent}")
-    return told._replace(deviation=deviation_note(library, side, conditions, told.code))
+    return conditions
