@@ -212,6 +212,68 @@ def test_refused_and_then_accepted_on_the_same_connection(status: str) -> None:
     assert found[0]["frames"]["client"]["text"] == 0
 
 
+H2C = {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2-Settings": "AAMAAABk"}
+NO_KEY = {"Sec-WebSocket-Key": None, "Sec-WebSocket-Version": None}
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" * 3
+
+
+def switched(request: bytes, to: str = "h2c", **how: Any) -> dict[str, Any]:
+    """A 101 to another protocol, which is then spoken."""
+    answer = wire.head("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": to})
+    talk = wire.Conversation().open().send(C, request).send(S, answer + HTTP2[24:]).send(C, HTTP2).send(S, HTTP2[24:])
+    document: dict[str, Any] = wsaudit.audit(talk.fin(S).fin(C).pcap(**how)).to_dict()
+    return document
+
+
+@pytest.mark.parametrize("headers", [H2C, {**H2C, **NO_KEY}], ids=["with a key", "without"])
+@pytest.mark.parametrize("snaplen", [262144, 150])
+def test_an_upgrade_to_another_protocol_is_no_websocket(headers: wire.Headers, snaplen: int) -> None:
+    """As hypercorn does: asked for h2c, it answers 101 and speaks HTTP/2, whatever other fields the request has."""
+    document = switched(wire.request("/", headers), snaplen=snaplen)
+    assert document["connections"] == document["findings"] == []
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "websocket, h2c", None])
+def test_who_asked_for_a_websocket_and_got_another_protocol_has_failed(upgrade: str | None) -> None:
+    """No frames are looked for in what follows, and nobody is accused for them."""
+    document = switched(wire.request("/", {"Upgrade": upgrade}))
+    [row] = document["connections"]
+    assert row["handshake"]["outcome"] == "invalid"
+    assert (row["termination"]["class"], row["termination"]["cause"]) == ("failed", "handshake-invalid")
+    assert "HS-S02" in document["summary"]["findings"]
+    assert not [rule for rule in document["summary"]["findings"] if rule.startswith(("FR-", "FG-", "CT-"))]
+
+
+def test_a_wrong_name_of_the_websocket_is_none_of_another_protocol() -> None:
+    """A server that misspells it still sends frames, and clients that do not look take them."""
+    talk = wire.Conversation().open().upgrade("/", {}, {"Upgrade": "web-socket"})
+    [row] = rows(talk_on(talk).pcap())
+    assert whole(row)
+    assert row["handshake"]["outcome"] == "invalid"
+
+
+STATUS_LINES = ["HTTP/2.0 101 Yes", "HTTP/2 101 Yes", "HTTP/1.1  101 Yes", "HTTP/1.1\t101 Yes", "HTTP/1.1 101"]
+
+
+@pytest.mark.parametrize("line", STATUS_LINES)
+@pytest.mark.parametrize("size", [1460, 1])
+def test_a_status_line_that_is_none_is_read_and_judged(line: str, size: int) -> None:
+    answer = wire.response().replace(b"HTTP/1.1 101 Switching Protocols", line.encode())
+    taken, left = (wire.Conversation().open().send(C, wire.request()).send(S, answer, size=size) for _ in range(2))
+    document = wsaudit.audit(talk_on(taken).pcap()).to_dict()
+    assert whole(document["connections"][0])
+    assert document["summary"]["findings"]["HS-S01"] == 1
+    [row] = rows(left.ack(C).fin(C).fin(S).pcap())
+    assert (row["termination"]["class"], row["termination"]["cause"]) == ("failed", "handshake-invalid")
+
+
+@pytest.mark.parametrize("line", ["HTTP/1.1 101 ", "HTTP/1.0 101 Switching", "HTTP/1.1 101 Web Socket Protocol Handshake"])
+def test_a_status_line_that_is_one(line: str) -> None:
+    answer = wire.response().replace(b"HTTP/1.1 101 Switching Protocols", line.encode())
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, answer)
+    assert "HS-S01" not in wsaudit.audit(talk_on(talk).pcap()).to_dict()["summary"]["findings"]
+
+
 def test_bodies_between_requests_are_not_taken_for_heads() -> None:
     body = wire.request("/in-the-body") + wire.response()
     post = wire.head("POST /a HTTP/1.1", {"Host": "x", "Content-Length": str(len(body))}) + body

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wsaudit.guard import guarded
 from wsaudit.http.head import Head, recognise_head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
-from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
+from wsaudit.http.upgrade import (
+    Handshake,
+    asks_for_websocket,
+    build_handshake,
+    is_upgrade_request,
+    is_upgrade_response,
+    switches_to_other,
+)
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
 from wsaudit.kernel.exchanges import Exchanges, HttpReader
@@ -525,6 +532,9 @@ class Pipeline:
             if client is not None and client.stopped:
                 self.heads(self.client, client, client.resume())
             return
+        if "wrong-upgrade" in session.handshake.defects and switches_to_other(request, head):
+            self.leave(request)
+            return
         self.response_end = head.offset + len(head.raw)
         self.check_early = self.tunnel is None and request is not None  # or the request itself may come next
         for size, acked, place in self.early:
@@ -546,6 +556,19 @@ class Pipeline:
             self.frames_in(i, data, offset, time, packet)
         if self.tunnel is None:
             self.set_mode(self.client, self.streams[self.client])
+
+    def leave(self, request: Head | None) -> None:
+        """The 101 switched to another protocol: what follows are no frames. A request that asked for a WebSocket has failed; one
+        that asked for the other protocol is none of ours, whatever fields it had."""
+        if request is not None and asks_for_websocket(request):
+            self.state = OVER
+            if self.tunnel is None:
+                for stream in self.streams:
+                    stream.mode = DROP
+                    stream.skip = -1
+            return
+        self.session = None
+        self.give_up()
 
     def take_held(self, client: HttpSide | None) -> None:
         """The client's bytes behind its request are frames; what was not kept of them, or lost, is a gap."""

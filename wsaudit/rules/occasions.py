@@ -40,7 +40,7 @@ def occasions_of(session: Session) -> int:
     handshake = session.handshake
     found = ALWAYS
     if handshake is not None:
-        if handshake.outcome != "accepted" or session.coalesced is not None or session.notices:
+        if handshake.outcome != "accepted" or session.coalesced is not None or session.answered_otherwise:
             found |= HANDSHAKE
         if handshake.subprotocol is not None:
             found |= SUBPROTOCOL

@@ -23,7 +23,10 @@ CHANCE_TO_REFUSE = SECOND // 5  # a client that has had this long to refuse a fa
 NOT_ALWAYS_CHECKED = frozenset(("unoffered-subprotocol", "unoffered-extension"))
 # Faults of a 101 that clients were seen to leave at, beside those for which RFC 6455 §4.1 asks it of all.
 REPELLENT = frozenset(
-    ("HS-S06", "HS-S08", "HS-S09", "HS-S13", "HS-S16", "HS-C24", "HS-C25", *(f"PMD-{number}" for number in range(12, 18)))
+    (
+        *("HS-S01", "HS-S06", "HS-S08", "HS-S09", "HS-S13", "HS-S16", "HS-C24", "HS-C25"),
+        *(f"PMD-{number}" for number in range(12, 18)),
+    )
 )
 REFUSE_IN_SILENCE = ("undici",)  # report a faulty 101 and leave TCP to the server (measured with 7.30)
 
