@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,105 @@ def test_a_frame_in_the_cut_segment_of_the_answer() -> None:
     assert row["frames"]["server"]["text"] == 0
     assert row["termination"]["class"] == "unknown"
     assert row["evidence"]["gaps"] > 0
+
+
+def cut_talk(port: int = 40000, first: int = C, text: str = "a text of some length") -> wire.Conversation:
+    """A connection whose every segment with something in it is longer than ten bytes."""
+    talk = wire.Conversation(("10.0.0.1", port)).open().upgrade("/chat").text(first, text).text(1 - first, text * 9)
+    return talk.ping(S, b"twelve bytes").pong(C, b"twelve bytes").close(C, 4001, "good bye").close(S, 4001, "good bye")
+
+
+@pytest.mark.parametrize("first", [C, S])
+@pytest.mark.parametrize("kept", [8, 9, 10, 11])
+def test_heads_of_which_nearly_nothing_is_left_and_frames_that_fit(first: int, kept: int) -> None:
+    """Of request and answer so little is there that it may have been anything; but what follows are frames, by their lengths."""
+    talk = cut_talk(first=first).fin(S).fin(C)
+    document = wsaudit.audit(talk.pcap(snaplen=54 + kept)).to_dict()
+    [row] = document["connections"]
+    assert (row["handshake"]["outcome"], row["evidence"]["midstream"]) == ("not-captured", True)
+    assert not row["evidence"]["complete"]
+    counts = row["frames"]
+    assert [counts[side]["text"] for side in ("client", "server")] == [1, 1]
+    assert (counts["server"]["ping"], counts["client"]["pong"]) == (1, 1)
+    assert (row["termination"]["class"], row["close"]["initiator"]) == ("closed", "client")
+    assert (row["close"]["client"]["code"], row["close"]["client"]["lost"]) == (None, True)
+    assert not row["reported"]["client"]["certain"]
+    assert not row["reported"]["server"]["certain"]
+    assert document["summary"]["verdicts"]["violation"] == 0
+    assert document["summary"]["seen"]["cut_flows"] == 0
+
+
+def test_frames_that_are_whole_behind_heads_of_which_nearly_nothing_is_left() -> None:
+    talk = wire.Conversation().open().upgrade().text(C, "a").text(S, "b").ping(S).pong(C).close(C, 1000).close(S, 1000)
+    [row] = rows(talk.fin(S).fin(C).pcap(snaplen=54 + 8))
+    assert [row["close"][side]["code"] for side in ("client", "server")] == [1000, 1000]
+    assert row["termination"]["class"] == "closed"
+
+
+def test_frames_longer_than_a_segment_fit_too() -> None:
+    talk = wire.Conversation().open().upgrade().binary(C, b"x" * 4000).binary(S, b"x" * 70000).binary(C, b"x" * 4000)
+    [row] = rows(talk.close(C, 1001).close(S, 1001).fin(S).fin(C).pcap(snaplen=54 + 10))
+    assert [row["frames"][side]["binary"] for side in ("client", "server")] == [2, 1]
+    assert row["termination"]["class"] == "closed"
+
+
+def test_a_cut_capture_from_the_middle_of_the_connection() -> None:
+    talk = cut_talk()
+    for number in range(4):
+        talk.text(C, f"a text that is long: {number}").text(S, f"and its answer, too: {number}")
+    del talk.packets[:5]
+    [row] = rows(talk.close(C, 1000).close(S, 1000).fin(S).fin(C).pcap(snaplen=54 + 10))
+    assert row["evidence"]["midstream"]
+    assert row["client"]["port"] == 40000
+    assert row["close"]["client"]["lost"]
+
+
+def notices(capture: bytes, **how: Any) -> list[str]:
+    report = wsaudit.audit(capture, **how)
+    found = [notice["text"] for notice in report.to_dict()["notices"]]
+    assert all(each.split(":")[0] in " ".join(report.to_text(width=400).split()) for each in found)
+    return found
+
+
+def answered_with(status: str, port: int) -> wire.Conversation:
+    talk = wire.Conversation(("10.0.0.1", port)).open().send(C, wire.request("/" + "x" * 100))
+    return talk.send(S, wire.response(status, {"X-Long": "x" * 100})).fin(S).fin(C)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("kept", [6, 60])
+def test_flows_that_could_not_be_looked_into_are_counted(kept: int, jobs: int) -> None:
+    """No connection may vanish without a word: who knows what the answer refused."""
+    talks = [answered_with("403 Forbidden", 2000), answered_with("200 OK", 2001), answered_with("101 Switching", 2002)]
+    capture = wire.pcap(wire.merge(*talks), snaplen=54 + kept)
+    few = "2 flows" if kept == 60 else "3 flows"  # the 101 is one, with so much of it
+    text = f"{few} could not be looked into: the capture cut the packets, to {kept} bytes of what TCP carries at most,"
+    assert notices(capture, jobs=jobs) == [f"{text} where an opening handshake may have been"]
+    assert wsaudit.audit(capture, jobs=jobs).to_dict()["summary"]["seen"]["cut_flows"] == int(few[0])
+
+
+def test_flows_that_were_looked_into_are_not_counted() -> None:
+    """Bodies that were cut, requests that are whole and ask for no upgrade, what a whole capture has, other protocols."""
+    long = wire.Conversation(("10.0.0.1", 2000)).open().send(C, PLAIN).send(S, OK.replace(b"5", b"500") + b"x" * 495).fin(S)
+    other = wire.Conversation(("10.0.0.1", 2001)).open().send(S, b"SSH-2.0-" + b"x" * 400).send(C, b"SSH-2.0-" + b"x" * 400)
+    capture = wire.pcap(wire.merge(long, other, cut_talk(2002)), snaplen=400)
+    assert notices(capture) == []
+    assert notices(answered_with("403 Forbidden", 2000).pcap()) == []
+
+
+def test_tls_that_was_cut_is_counted() -> None:
+    document = wsaudit.audit(cut((TLS / "tls13-aes128-gcm.pcap").read_bytes(), 100)).to_dict()
+    assert document["summary"]["seen"]["cut_flows"] == document["summary"]["seen"]["tls_connections"] > 0
+
+
+def cut(capture: bytes, snaplen: int) -> bytes:
+    """A pcap file in which no packet is longer."""
+    made, at = [capture[:24]], 24
+    while at < len(capture):
+        *time, size, whole = struct.unpack_from("<IIII", capture, at)
+        made += [struct.pack("<IIII", *time, min(size, snaplen), whole), capture[at + 16 : at + 16 + min(size, snaplen)]]
+        at += 16 + size
+    return b"".join(made)
 
 
 def test_a_cut_answer_that_is_no_101_is_no_websocket() -> None:
@@ -523,6 +623,37 @@ PROTOCOLS = [random_bytes, ascii_text, tls_records, mqtt, ssh_packets]
 
 def confirmed(capture: bytes) -> list[dict[str, Any]]:
     return [row for row in rows(capture) if row["websocket"] == "confirmed"]
+
+
+CUTS = [262144, *range(54 + 2, 54 + 40, 3)]  # nothing is cut; or only the first bytes of what TCP carries are there
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_other_protocols_whose_packets_were_cut_are_no_websocket(protocol: Any) -> None:
+    chance = random.Random(3)
+    talks = []
+    for i in range(200):
+        talk = wire.Conversation(("10.0.0.1", 1025 + i), ("10.0.0.2", 5000), start=wire.START + i)
+        for _ in range(20):
+            talk.send(chance.choice((C, S)), protocol(chance))
+        talks.append(talk)
+    for snaplen in CUTS[1:]:
+        assert confirmed(wire.pcap(wire.merge(*talks), snaplen=snaplen)) == []
+
+
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, small_binary])
+def test_other_protocols_behind_heads_that_were_cut_are_no_websocket(protocol: Any) -> None:
+    """A GET and an answer, cut so early that it may have been a 101; then bodies, and what not."""
+    chance = random.Random(4)
+    talks = []
+    for i in range(200):
+        talk = wire.Conversation(("10.0.0.1", 1025 + i), ("10.0.0.2", 5000), start=wire.START + i).open()
+        talk.send(C, PLAIN).send(S, OK.replace(b"200", b"100") + protocol(chance))
+        for _ in range(20):
+            talk.send(chance.choice((S, S, C)), protocol(chance))
+        talks.append(talk)
+    for snaplen in CUTS[1:5]:
+        assert confirmed(wire.pcap(wire.merge(*talks), snaplen=snaplen)) == []
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -114,6 +114,7 @@ MAX_PLAIN_GETS = 10_000
 MAX_PORTS = 4096
 MAX_CRASHES = 100  # that are named
 MAX_LIMIT_HITS = 100
+CUT_FLOWS = "cut_flows "  # and how many bytes are left of what they carried
 TOGETHER = 32  # connections that are judged together
 
 
@@ -230,6 +231,10 @@ class Pass:
         self.audit.seen["limit_hits"] += 1
         if self.audit.seen["limit_hits"] <= MAX_LIMIT_HITS:
             self.audit.notices.append(Notice(packet_input(packet), packet_number(packet), text))
+
+    def cut_flow(self, kept: int) -> None:
+        """A flow that could not be looked into because its packets were cut, `kept` bytes at most of what was in them."""
+        self.audit.seen[f"{CUT_FLOWS}{kept}"] += 1
 
     def count_requests(self, number: int) -> None:
         self.audit.seen["http_requests"] += number

@@ -141,6 +141,11 @@ class HttpSide:
         """Is the head that is not complete that of a 101 (RFC 9110 §15.2.2), as far as it goes not to another protocol?"""
         return self._state == _HEAD and _SWITCHING.match(self._buffer) is not None and _ALIEN.search(self._buffer) is None
 
+    @property
+    def may_switch(self) -> bool:
+        """Is there of a head so little that it may be that of a 101?"""
+        return self._state == _HEAD and b"HTTP/1.1 101".startswith(self._buffer)
+
     def expect(self, method: str) -> None:
         """A request with this method was sent, and its response will come on this side."""
         self._queue.append(method)

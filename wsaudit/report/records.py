@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.collector import patient
-from wsaudit.engine import Audit, Input
+from wsaudit.engine import CUT_FLOWS, Audit, Input, Notice
 from wsaudit.model import (
     CLIENT,
     SERVER,
@@ -73,8 +73,26 @@ class Records:
     @cached_property
     def notices(self) -> list[dict[str, Any]]:
         """What limits the evidence, by input and packet."""
-        ordered = sorted(self.audit.notices)
+        ordered = sorted([*self.audit.notices, *self.cut_flows_notice])
         return [{"input": n.input, "packet": n.packet or None, "text": n.text} for n in ordered]
+
+    @cached_property
+    def cut_flows(self) -> dict[int, int]:
+        """Flows that could not be looked into, by how many bytes of what they carried a packet has at most."""
+        seen = self.audit.seen
+        return {int(name.removeprefix(CUT_FLOWS)): seen[name] for name in seen if name.startswith(CUT_FLOWS)}
+
+    @property
+    def cut_flows_notice(self) -> tuple[Notice, ...]:
+        """A snap length must not make connections vanish without a word. Of all shards together: hence not the engine's."""
+        flows = sum(self.cut_flows.values())
+        if not flows:
+            return ()
+        many = "1 flow" if flows == 1 else f"{flows} flows"
+        kept = max(self.cut_flows)
+        size = f", to {kept} bytes of what TCP carries at most," if kept else ""
+        text = f"{many} could not be looked into: the capture cut the packets{size} where an opening handshake may have been"
+        return (Notice(0, 0, text),)
 
     @cached_property
     def findings(self) -> list[dict[str, Any]]:
@@ -204,6 +222,7 @@ class Records:
             "tls_without_keys": seen["tls_connections"] - seen["tls_opened"],
             "tls_why_not": {name.removeprefix(CLOSED_TLS): seen[name] for name in sorted(seen) if name.startswith(CLOSED_TLS)},
             "http_requests": seen["http_requests"],
+            "cut_flows": sum(self.cut_flows.values()),
             "tcp_flows": seen["flows"] + sum(self.audit.ports.values()),
             "tcp_packets": packets["tcp"],
             "udp_packets": packets["udp"],
