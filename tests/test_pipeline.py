@@ -204,6 +204,25 @@ def cut(capture: bytes, snaplen: int) -> bytes:
     return b"".join(made)
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_an_answer_of_which_only_the_status_is_left_is_a_refusal(again: bool) -> None:
+    refusal = wire.response("403 Forbidden", {"X-Long": "x" * 300})
+    talk = wire.Conversation().open().send(C, wire.request("/no")).send(S, refusal)
+    if again:
+        talk_on(talk.upgrade("/yes"))
+    else:
+        talk.fin(S).fin(C)
+    document = wsaudit.audit(talk.pcap(snaplen=300)).to_dict()
+    row = document["connections"][0]
+    assert (row["handshake"]["outcome"], row["handshake"]["status"], row["handshake"]["target"]) == ("refused", 403, "/no")
+    assert (row["termination"]["class"], row["termination"]["cause"]) == ("refused", "handshake-refused")
+    assert (row["reported"]["client"]["code"], row["reported"]["client"]["certain"]) == (1006, True)
+    assert row["termination"]["evidence"][0] == "the answer to the upgrade request is 403, of which the rest was cut"
+    assert {found["rule"] for found in document["findings"] if found["connection"] == 1} <= {"SEC-01"}
+    assert [each["handshake"]["target"] for each in document["connections"]] == (["/no", "/yes"] if again else ["/no"])
+    assert not again or whole(document["connections"][1])
+
+
 def test_a_cut_answer_that_is_no_101_is_no_websocket() -> None:
     long = wire.response("200 OK", {"X-Long": "x" * 200})
     talk = wire.Conversation().open().send(C, wire.request("/" + "x" * 200)).send(S, long).text(C, "one").text(S, "two")

@@ -300,7 +300,9 @@ class Pipeline:
             self.frames_lost(i, length)
         elif self.state == HTTP:
             http = self.http_side(i)
-            if self.request is not None and i != self.client:
+            if self.request is not None and i != self.client and http is not None and http.refusal:
+                self.refuse_cut(self.request, http.refusal)
+            elif self.request is not None and i != self.client:
                 self.assume_accepted(cut=http is not None and http.switching)
             elif self.heads_cut():
                 self.open_cut()
@@ -586,6 +588,19 @@ class Pipeline:
             return
         self.session = None
         self.give_up()
+
+    def refuse_cut(self, request: Head, status: int) -> None:
+        """Of the answer no more than its status was captured, and that is none of an acceptance."""
+        session, client = self.session, self.http_side(self.client)
+        if session is None:
+            return
+        if self.pending:
+            self.pending.pop(0)
+        session.handshake = build_handshake(request, None, tuple(self.informational or ()))
+        session.handshake.outcome, session.handshake.status = "refused", status
+        self.request = None
+        if client is not None and client.stopped:
+            self.heads(self.client, client, client.resume())
 
     def take_held(self, client: HttpSide | None) -> None:
         """The client's bytes behind its request are frames; what was not kept of them, or lost, is a gap."""

@@ -29,6 +29,7 @@ _VERSION_START = re.compile(rb"HTTP/(?:\d|$)")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")  # lines may end with a bare LF (RFC 9112 §2.2)
 _SWITCHING = re.compile(rb"HTTP/\d(?:\.\d)? +101")
+_FINAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d) [^\n]*\n")
 _ALIEN = re.compile(rb"\nupgrade:(?![^\n]*websocket)[^\n]*\n", re.IGNORECASE)  # a whole Upgrade line that names something else
 _VERSIONS = ("1.1", "1.0")
 _BLANK_LINES = (b"\r\n", b"\n")
@@ -145,6 +146,12 @@ class HttpSide:
     def may_switch(self) -> bool:
         """Is there of a head so little that it may be that of a 101?"""
         return self._state == _HEAD and b"HTTP/1.1 101".startswith(self._buffer)
+
+    @property
+    def refusal(self) -> int:
+        """The final status of a head that is not complete, if its first line is and tells of no 101; else 0."""
+        line = _FINAL.match(self._buffer) if self._state == _HEAD else None
+        return int(line[1]) if line is not None else 0
 
     def expect(self, method: str) -> None:
         """A request with this method was sent, and its response will come on this side."""

@@ -106,11 +106,13 @@ def evidence_lost(session: Session, end: Wire) -> Verdict:
 def refused(session: Session, end: Wire) -> Verdict:
     """T03: another answer than 101."""
     handshake = session.handshake
-    response = None if handshake is None else handshake.response
-    if handshake is None or response is None:
+    status = None if handshake is None else handshake.status
+    if handshake is None or status is None:
         return Verdict("handshake-refused", 0.8, (end_fact(end),), (), CONFIRM["handshake-refused"])
-    fact = f"the answer to the upgrade request is {response.status} in packet {packet_number(response.packet)}"
-    hint = STATUS.get(response.status) or STATUS.get(response.status // 100)
+    response = handshake.response
+    where = ", of which the rest was cut" if response is None else f" in packet {packet_number(response.packet)}"
+    fact = f"the answer to the upgrade request is {status}{where}"
+    hint = STATUS.get(status) or STATUS.get(status // 100)
     return Verdict("handshake-refused", 0.97, (fact, hint) if hint else (fact,), (), CONFIRM["handshake-refused"])
 
 
