@@ -180,6 +180,11 @@ def test_flows_that_could_not_be_looked_into_are_counted(kept: int, jobs: int) -
     assert wsaudit.audit(capture, jobs=jobs).to_dict()["summary"]["seen"]["cut_flows"] == int(few[0])
 
 
+def test_a_cut_answer_to_a_request_that_was_not_captured_is_counted() -> None:
+    talk = wire.Conversation().open().send(C, PLAIN).drop().send(S, wire.response("404 Not Found", {"X-Long": "x" * 200}))
+    assert len(notices(talk.ack(C).fin(S).fin(C).pcap(snaplen=100))) == 1
+
+
 def test_flows_that_were_looked_into_are_not_counted() -> None:
     """Bodies that were cut, requests that are whole and ask for no upgrade, what a whole capture has, other protocols."""
     long = wire.Conversation(("10.0.0.1", 2000)).open().send(C, PLAIN).send(S, OK.replace(b"5", b"500") + b"x" * 495).fin(S)

@@ -860,7 +860,7 @@ class Pipeline:
     def request_lost(self) -> bool:
         """Was the client's head not captured, or cut?"""
         client = self.http[self.client]
-        return client is None or client.lost
+        return client is None or client.offset < 0 or client.lost
 
     def search_cut(self) -> None:
         """Request and answer were cut so early that nothing tells what they were: frames that follow would."""
