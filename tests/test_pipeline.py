@@ -185,6 +185,21 @@ def test_a_cut_answer_to_a_request_that_was_not_captured_is_counted() -> None:
     assert len(notices(talk.ack(C).fin(S).fin(C).pcap(snaplen=100))) == 1
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_flows_of_which_only_headers_were_captured_are_counted(jobs: int) -> None:
+    capture = wire.pcap(wire.merge(*(cut_talk(2000 + i) for i in range(7))), snaplen=54)
+    words = "could not be looked into: the capture cut the packets where an opening handshake may have been"
+    assert notices(capture, jobs=jobs) == [f"7 flows {words}"]
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "FETCH"])
+def test_an_odd_method_is_followed_and_judged(method: str) -> None:
+    talk = wire.Conversation().open().send(C, wire.request(method=method)).send(S, wire.response())
+    document = wsaudit.audit(talk_on(talk).pcap()).to_dict()
+    assert whole(document["connections"][0])
+    assert document["summary"]["findings"]["HS-C01"] == 1
+
+
 def test_flows_that_were_looked_into_are_not_counted() -> None:
     """Bodies that were cut, requests that are whole and ask for no upgrade, what a whole capture has, other protocols."""
     long = wire.Conversation(("10.0.0.1", 2000)).open().send(C, PLAIN).send(S, OK.replace(b"5", b"500") + b"x" * 495).fin(S)

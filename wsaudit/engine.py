@@ -376,6 +376,8 @@ class Pass:
         ):
             audit.packets[name] = value
         audit.seen["flows"] += decoder.flows
+        if decoder.blind:
+            audit.seen[f"{CUT_FLOWS}0"] += decoder.blind
         audit.notices += [Notice(0, 0, text) for text in self.overflows()]
         for reader in readers:
             for reference, text in reader.notices:
