@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import wsaudit
 from wsaudit.engine import Pass
 from wsaudit.http.form import _FORMS, forget_forms
 from wsaudit.session import Session
+from wsaudit.termination.cause import failed
+from wsaudit.termination.wire import Wire
 
 TLS = Path(__file__).resolve().parent.parent / "sample_pcaps" / "tls"
 PLAIN = wire.head("GET /page HTTP/1.1", {"Host": "example.com"})
@@ -100,6 +103,144 @@ def test_a_frame_in_the_cut_segment_of_the_answer() -> None:
     assert row["frames"]["server"]["text"] == 0
     assert row["termination"]["class"] == "unknown"
     assert row["evidence"]["gaps"] > 0
+
+
+def cut_talk(port: int = 40000, first: int = C, text: str = "a text of some length") -> wire.Conversation:
+    """A connection whose every segment with something in it is longer than ten bytes."""
+    talk = wire.Conversation(("10.0.0.1", port)).open().upgrade("/chat").text(first, text).text(1 - first, text * 9)
+    return talk.ping(S, b"twelve bytes").pong(C, b"twelve bytes").close(C, 4001, "good bye").close(S, 4001, "good bye")
+
+
+@pytest.mark.parametrize("first", [C, S])
+@pytest.mark.parametrize("kept", [8, 9, 10, 11])
+def test_heads_of_which_nearly_nothing_is_left_and_frames_that_fit(first: int, kept: int) -> None:
+    """Of request and answer so little is there that it may have been anything; but what follows are frames, by their lengths."""
+    talk = cut_talk(first=first).fin(S).fin(C)
+    document = wsaudit.audit(talk.pcap(snaplen=54 + kept)).to_dict()
+    [row] = document["connections"]
+    assert (row["handshake"]["outcome"], row["evidence"]["midstream"]) == ("not-captured", True)
+    assert not row["evidence"]["complete"]
+    counts = row["frames"]
+    assert [counts[side]["text"] for side in ("client", "server")] == [1, 1]
+    assert (counts["server"]["ping"], counts["client"]["pong"]) == (1, 1)
+    assert (row["termination"]["class"], row["close"]["initiator"]) == ("closed", "client")
+    assert (row["close"]["client"]["code"], row["close"]["client"]["lost"]) == (None, True)
+    assert not row["reported"]["client"]["certain"]
+    assert not row["reported"]["server"]["certain"]
+    assert document["summary"]["verdicts"]["violation"] == 0
+    assert document["summary"]["seen"]["cut_flows"] == 0
+
+
+def test_frames_that_are_whole_behind_heads_of_which_nearly_nothing_is_left() -> None:
+    talk = wire.Conversation().open().upgrade().text(C, "a").text(S, "b").ping(S).pong(C).close(C, 1000).close(S, 1000)
+    [row] = rows(talk.fin(S).fin(C).pcap(snaplen=54 + 8))
+    assert [row["close"][side]["code"] for side in ("client", "server")] == [1000, 1000]
+    assert row["termination"]["class"] == "closed"
+
+
+def test_frames_longer_than_a_segment_fit_too() -> None:
+    talk = wire.Conversation().open().upgrade().binary(C, b"x" * 4000).binary(S, b"x" * 70000).binary(C, b"x" * 4000)
+    [row] = rows(talk.close(C, 1001).close(S, 1001).fin(S).fin(C).pcap(snaplen=54 + 10))
+    assert [row["frames"][side]["binary"] for side in ("client", "server")] == [2, 1]
+    assert row["termination"]["class"] == "closed"
+
+
+def test_a_cut_capture_from_the_middle_of_the_connection() -> None:
+    talk = cut_talk()
+    for number in range(4):
+        talk.text(C, f"a text that is long: {number}").text(S, f"and its answer, too: {number}")
+    del talk.packets[:5]
+    [row] = rows(talk.close(C, 1000).close(S, 1000).fin(S).fin(C).pcap(snaplen=54 + 10))
+    assert row["evidence"]["midstream"]
+    assert row["client"]["port"] == 40000
+    assert row["close"]["client"]["lost"]
+
+
+def notices(capture: bytes, **how: Any) -> list[str]:
+    report = wsaudit.audit(capture, **how)
+    found = [notice["text"] for notice in report.to_dict()["notices"]]
+    assert all(each.split(":")[0] in " ".join(report.to_text(width=400).split()) for each in found)
+    return found
+
+
+def answered_with(status: str, port: int) -> wire.Conversation:
+    talk = wire.Conversation(("10.0.0.1", port)).open().send(C, wire.request("/" + "x" * 100))
+    return talk.send(S, wire.response(status, {"X-Long": "x" * 100})).fin(S).fin(C)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("kept", [6, 60])
+def test_flows_that_could_not_be_looked_into_are_counted(kept: int, jobs: int) -> None:
+    """No connection may vanish without a word: who knows what the answer refused."""
+    talks = [answered_with("403 Forbidden", 2000), answered_with("200 OK", 2001), answered_with("101 Switching", 2002)]
+    capture = wire.pcap(wire.merge(*talks), snaplen=54 + kept)
+    few = "2 flows" if kept == 60 else "3 flows"  # the 101 is one, with so much of it
+    text = f"{few} could not be looked into: the capture cut the packets, to {kept} bytes of what TCP carries at most,"
+    assert notices(capture, jobs=jobs) == [f"{text} where an opening handshake may have been"]
+    assert wsaudit.audit(capture, jobs=jobs).to_dict()["summary"]["seen"]["cut_flows"] == int(few[0])
+
+
+def test_a_cut_answer_to_a_request_that_was_not_captured_is_counted() -> None:
+    talk = wire.Conversation().open().send(C, PLAIN).drop().send(S, wire.response("404 Not Found", {"X-Long": "x" * 200}))
+    assert len(notices(talk.ack(C).fin(S).fin(C).pcap(snaplen=100))) == 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_flows_of_which_only_headers_were_captured_are_counted(jobs: int) -> None:
+    capture = wire.pcap(wire.merge(*(cut_talk(2000 + i) for i in range(7))), snaplen=54)
+    words = "could not be looked into: the capture cut the packets where an opening handshake may have been"
+    assert notices(capture, jobs=jobs) == [f"7 flows {words}"]
+
+
+@pytest.mark.parametrize("method", ["get", "Get", "FETCH"])
+def test_an_odd_method_is_followed_and_judged(method: str) -> None:
+    talk = wire.Conversation().open().send(C, wire.request(method=method)).send(S, wire.response())
+    document = wsaudit.audit(talk_on(talk).pcap()).to_dict()
+    assert whole(document["connections"][0])
+    assert document["summary"]["findings"]["HS-C01"] == 1
+
+
+def test_flows_that_were_looked_into_are_not_counted() -> None:
+    """Bodies that were cut, requests that are whole and ask for no upgrade, what a whole capture has, other protocols."""
+    long = wire.Conversation(("10.0.0.1", 2000)).open().send(C, PLAIN).send(S, OK.replace(b"5", b"500") + b"x" * 495).fin(S)
+    other = wire.Conversation(("10.0.0.1", 2001)).open().send(S, b"SSH-2.0-" + b"x" * 400).send(C, b"SSH-2.0-" + b"x" * 400)
+    capture = wire.pcap(wire.merge(long, other, cut_talk(2002)), snaplen=400)
+    assert notices(capture) == []
+    assert notices(answered_with("403 Forbidden", 2000).pcap()) == []
+
+
+def test_tls_that_was_cut_is_counted() -> None:
+    document = wsaudit.audit(cut((TLS / "tls13-aes128-gcm.pcap").read_bytes(), 100)).to_dict()
+    assert document["summary"]["seen"]["cut_flows"] == document["summary"]["seen"]["tls_connections"] > 0
+
+
+def cut(capture: bytes, snaplen: int) -> bytes:
+    """A pcap file in which no packet is longer."""
+    made, at = [capture[:24]], 24
+    while at < len(capture):
+        *time, size, whole = struct.unpack_from("<IIII", capture, at)
+        made += [struct.pack("<IIII", *time, min(size, snaplen), whole), capture[at + 16 : at + 16 + min(size, snaplen)]]
+        at += 16 + size
+    return b"".join(made)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_an_answer_of_which_only_the_status_is_left_is_a_refusal(again: bool) -> None:
+    refusal = wire.response("403 Forbidden", {"X-Long": "x" * 300})
+    talk = wire.Conversation().open().send(C, wire.request("/no")).send(S, refusal)
+    if again:
+        talk_on(talk.upgrade("/yes"))
+    else:
+        talk.fin(S).fin(C)
+    document = wsaudit.audit(talk.pcap(snaplen=300)).to_dict()
+    row = document["connections"][0]
+    assert (row["handshake"]["outcome"], row["handshake"]["status"], row["handshake"]["target"]) == ("refused", 403, "/no")
+    assert (row["termination"]["class"], row["termination"]["cause"]) == ("refused", "handshake-refused")
+    assert (row["reported"]["client"]["code"], row["reported"]["client"]["certain"]) == (1006, True)
+    assert row["termination"]["evidence"][0] == "the answer to the upgrade request is 403, of which the rest was cut"
+    assert {found["rule"] for found in document["findings"] if found["connection"] == 1} <= {"SEC-01"}
+    assert [each["handshake"]["target"] for each in document["connections"]] == (["/no", "/yes"] if again else ["/no"])
+    assert not again or whole(document["connections"][1])
 
 
 def test_a_cut_answer_that_is_no_101_is_no_websocket() -> None:
@@ -210,6 +351,68 @@ def test_refused_and_then_accepted_on_the_same_connection(status: str) -> None:
     assert found[0]["frames"]["client"]["text"] == 0
 
 
+H2C = {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2-Settings": "AAMAAABk"}
+NO_KEY = {"Sec-WebSocket-Key": None, "Sec-WebSocket-Version": None}
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" * 3
+
+
+def switched(request: bytes, to: str = "h2c", **how: Any) -> dict[str, Any]:
+    """A 101 to another protocol, which is then spoken."""
+    answer = wire.head("HTTP/1.1 101 Switching Protocols", {"Connection": "Upgrade", "Upgrade": to})
+    talk = wire.Conversation().open().send(C, request).send(S, answer + HTTP2[24:]).send(C, HTTP2).send(S, HTTP2[24:])
+    document: dict[str, Any] = wsaudit.audit(talk.fin(S).fin(C).pcap(**how)).to_dict()
+    return document
+
+
+@pytest.mark.parametrize("headers", [H2C, {**H2C, **NO_KEY}], ids=["with a key", "without"])
+@pytest.mark.parametrize("snaplen", [262144, 150])
+def test_an_upgrade_to_another_protocol_is_no_websocket(headers: wire.Headers, snaplen: int) -> None:
+    """As hypercorn does: asked for h2c, it answers 101 and speaks HTTP/2, whatever other fields the request has."""
+    document = switched(wire.request("/", headers), snaplen=snaplen)
+    assert document["connections"] == document["findings"] == []
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "websocket, h2c", None])
+def test_who_asked_for_a_websocket_and_got_another_protocol_has_failed(upgrade: str | None) -> None:
+    """No frames are looked for in what follows, and nobody is accused for them."""
+    document = switched(wire.request("/", {"Upgrade": upgrade}))
+    [row] = document["connections"]
+    assert row["handshake"]["outcome"] == "invalid"
+    assert (row["termination"]["class"], row["termination"]["cause"]) == ("failed", "handshake-invalid")
+    assert "HS-S02" in document["summary"]["findings"]
+    assert not [rule for rule in document["summary"]["findings"] if rule.startswith(("FR-", "FG-", "CT-"))]
+
+
+def test_a_wrong_name_of_the_websocket_is_none_of_another_protocol() -> None:
+    """A server that misspells it still sends frames, and clients that do not look take them."""
+    talk = wire.Conversation().open().upgrade("/", {}, {"Upgrade": "web-socket"})
+    [row] = rows(talk_on(talk).pcap())
+    assert whole(row)
+    assert row["handshake"]["outcome"] == "invalid"
+
+
+STATUS_LINES = ["HTTP/2.0 101 Yes", "HTTP/2 101 Yes", "HTTP/1.1  101 Yes", "HTTP/1.1\t101 Yes", "HTTP/1.1 101"]
+
+
+@pytest.mark.parametrize("line", STATUS_LINES)
+@pytest.mark.parametrize("size", [1460, 1])
+def test_a_status_line_that_is_none_is_read_and_judged(line: str, size: int) -> None:
+    answer = wire.response().replace(b"HTTP/1.1 101 Switching Protocols", line.encode())
+    taken, left = (wire.Conversation().open().send(C, wire.request()).send(S, answer, size=size) for _ in range(2))
+    document = wsaudit.audit(talk_on(taken).pcap()).to_dict()
+    assert whole(document["connections"][0])
+    assert document["summary"]["findings"]["HS-S01"] == 1
+    [row] = rows(left.ack(C).fin(C).fin(S).pcap())
+    assert (row["termination"]["class"], row["termination"]["cause"]) == ("failed", "handshake-invalid")
+
+
+@pytest.mark.parametrize("line", ["HTTP/1.1 101 ", "HTTP/1.0 101 Switching", "HTTP/1.1 101 Web Socket Protocol Handshake"])
+def test_a_status_line_that_is_one(line: str) -> None:
+    answer = wire.response().replace(b"HTTP/1.1 101 Switching Protocols", line.encode())
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, answer)
+    assert "HS-S01" not in wsaudit.audit(talk_on(talk).pcap()).to_dict()["summary"]["findings"]
+
+
 def test_bodies_between_requests_are_not_taken_for_heads() -> None:
     body = wire.request("/in-the-body") + wire.response()
     post = wire.head("POST /a HTTP/1.1", {"Host": "x", "Content-Length": str(len(body))}) + body
@@ -224,6 +427,17 @@ def test_no_answer_at_all() -> None:
     [row] = rows(wire.Conversation().open().send(C, wire.request()).ack(S).wait(30).fin(C).fin(S).pcap())
     assert row["handshake"]["outcome"] == "unanswered"
     assert row["reported"]["client"]["code"] in (1006, None)
+
+
+def test_an_answer_that_is_no_http_is_a_fact_and_not_a_text(sessions: list[Session]) -> None:
+    """Within TLS nothing else tells it: the number of bytes is that of the records."""
+    talk = wire.Conversation().open().send(C, wire.request()).send(S, b"\x00\x01nothing like it\r\n\r\n").fin(S).fin(C)
+    assert rows(talk.pcap())[0]["termination"]["cause"] == "handshake-invalid"
+    [session] = sessions
+    assert session.answered_otherwise
+    session.in_tls = True
+    session.notices.clear()  # whatever their words are
+    assert failed(session, Wire(session, [])).cause == "handshake-invalid"
 
 
 def test_a_server_that_left_before_the_next_request_has_lost_no_answer() -> None:
@@ -448,6 +662,37 @@ PROTOCOLS = [random_bytes, ascii_text, tls_records, mqtt, ssh_packets]
 
 def confirmed(capture: bytes) -> list[dict[str, Any]]:
     return [row for row in rows(capture) if row["websocket"] == "confirmed"]
+
+
+CUTS = [262144, *range(54 + 2, 54 + 40, 3)]  # nothing is cut; or only the first bytes of what TCP carries are there
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_other_protocols_whose_packets_were_cut_are_no_websocket(protocol: Any) -> None:
+    chance = random.Random(3)
+    talks = []
+    for i in range(200):
+        talk = wire.Conversation(("10.0.0.1", 1025 + i), ("10.0.0.2", 5000), start=wire.START + i)
+        for _ in range(20):
+            talk.send(chance.choice((C, S)), protocol(chance))
+        talks.append(talk)
+    for snaplen in CUTS[1:]:
+        assert confirmed(wire.pcap(wire.merge(*talks), snaplen=snaplen)) == []
+
+
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, small_binary])
+def test_other_protocols_behind_heads_that_were_cut_are_no_websocket(protocol: Any) -> None:
+    """A GET and an answer, cut so early that it may have been a 101; then bodies, and what not."""
+    chance = random.Random(4)
+    talks = []
+    for i in range(200):
+        talk = wire.Conversation(("10.0.0.1", 1025 + i), ("10.0.0.2", 5000), start=wire.START + i).open()
+        talk.send(C, PLAIN).send(S, OK.replace(b"200", b"100") + protocol(chance))
+        for _ in range(20):
+            talk.send(chance.choice((S, S, C)), protocol(chance))
+        talks.append(talk)
+    for snaplen in CUTS[1:5]:
+        assert confirmed(wire.pcap(wire.merge(*talks), snaplen=snaplen)) == []
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
+import pytest
 import wire
 from wire import C, S
 
@@ -49,12 +51,32 @@ def test_everything_that_a_row_tells() -> None:
     client, server = row["messages"]["client"], row["messages"]["server"]
     assert (client["text"], client["bytes"], client["wire_bytes"]) == (2, 5, 5)
     assert (server["binary"], server["bytes"]) == (1, 3)
-    assert row["close"]["client"] == {"code": 1000, "reason": "bye", "packet": 13, "time": "2023-11-14T22:13:20.012000000Z"}
+    assert row["close"]["client"] == {
+        "code": 1000, "reason": "bye", "lost": False, "packet": 13, "time": "2023-11-14T22:13:20.012000000Z",
+    }  # fmt: skip
     assert row["close"]["initiator"] == "client"
     assert row["duration"] == 0.015
     assert row["heartbeat"]["pings"] == {"client": 0, "server": 1}
     assert row["last_frames"] == []
     assert "secret" not in str(row)
+
+
+@pytest.mark.parametrize("payload", [b"", wire.close_payload(1001), wire.close_payload(4001, "kicked")])
+def test_a_close_whose_body_was_cut_has_an_unknown_code(payload: bytes, tmp_path: Path) -> None:
+    """An empty Close has no code; of one that the capture cut behind its header nobody knows which."""
+    long = wire.frame(wire.TEXT, b"x" * 400)
+    talk = wire.Conversation().open().upgrade().send(S, long + wire.frame(wire.CLOSE, payload)).close(C, 1001).fin(S).fin(C)
+    report = wsaudit.audit(talk.pcap(snaplen=14 + 20 + 20 + len(long) + 2))
+    document = report.to_dict()
+    close = document["connections"][0]["close"]["server"]
+    assert (close["code"], close["lost"]) == (None, payload != b"")
+    name = "unknown" if payload else "empty"
+    assert document["summary"]["close_codes"] == {"client": {"1001": 1}, "server": {name: 1}}
+    words = {"unknown": "cannot be told", "empty": "a Close without a code"}[name]
+    assert words in report.to_text()
+    assert f'data-facet="sent_server" data-value="{name}"' in report.to_html(tmp_path / "page.html").read_text()
+    assert report.connections["server_close_lost"].tolist() == [payload != b""]
+    assert f"| {words} |" in report.to_markdown()
 
 
 def test_network_facts_are_of_both_sides() -> None:

@@ -109,6 +109,7 @@ MAX_PLAIN_GETS = 10_000
 MAX_PORTS = 4096
 MAX_CRASHES = 100  # that are named
 MAX_LIMIT_HITS = 100
+CUT_FLOWS = "cut_flows "  # and how many bytes are left of what they carried
 TOGETHER = 32  # connections that are judged together
 
 
@@ -240,6 +241,10 @@ class Pass:
         self.audit.seen["limit_hits"] += 1
         if self.audit.seen["limit_hits"] <= MAX_LIMIT_HITS:
             self.audit.notices.append(Notice(packet_input(packet), packet_number(packet), text))
+
+    def cut_flow(self, kept: int) -> None:
+        """A flow that could not be looked into because its packets were cut, `kept` bytes at most of what was in them."""
+        self.audit.seen[f"{CUT_FLOWS}{kept}"] += 1
 
     def count_requests(self, number: int) -> None:
         self.audit.seen["http_requests"] += number
@@ -381,6 +386,9 @@ class Pass:
         audit.seen["flows"] += decoder.flows
         if self.kinds is not None:
             self.count_requests(self.kinds.requests_seen)
+            self.kinds = None  # it refers to this pass: without it all memory is freed at once
+        if decoder.blind:
+            audit.seen[f"{CUT_FLOWS}0"] += decoder.blind
         audit.notices += [Notice(0, 0, text) for text in self.overflows()]
         for reader in readers:
             for reference, text in reader.notices:

@@ -131,10 +131,14 @@ NO_HEARTBEAT = Heartbeat()
 
 
 class Close(NamedTuple):
-    """What a row says of a side's first Close frame, one object for all that say the same. Where and when: `Detail.closes`."""
+    """What a row says of a side's first Close frame, one object for all that say the same. Where and when: `Detail.closes`.
+
+    `code` None: it has none, or (`lost`) nobody knows which, as bytes of it were not captured.
+    """
 
     code: int | None
     reason: bytes
+    lost: bool = False
 
 
 class Detail(NamedTuple):

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wsaudit.guard import guarded
 from wsaudit.http.head import Head, parse_head, recognise_head
 from wsaudit.http.messages import Event, HttpSide, looks_like_request, looks_like_response
-from wsaudit.http.upgrade import Handshake, build_handshake, is_upgrade_request, is_upgrade_response
+from wsaudit.http.upgrade import (
+    Handshake,
+    asks_for_websocket,
+    build_handshake,
+    is_upgrade_request,
+    is_upgrade_response,
+    switches_to_other,
+)
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
 from wsaudit.kernel.exchanges import Exchanges, HttpReader
@@ -23,7 +30,7 @@ from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SERVER, Place
 from wsaudit.options import Options
 from wsaudit.session import Session
-from wsaudit.websocket.resync import Chunk, Resync, frames_begin, masked, masked_frame
+from wsaudit.websocket.resync import Chunk, Cut, Resync, frames_begin, masked, masked_frame
 
 if TYPE_CHECKING:
     from wsaudit.kernel.ordinary import Ordinary
@@ -41,6 +48,8 @@ OVER = "over"
 
 EARLY = 16  # chunks of client bytes before the answer whose acknowledgements are remembered
 MIDSTREAM_CHUNKS = 64  # segments looked at before a flow without handshake is given up
+HEADS_CUT = "the capture cut the opening handshake"
+CUT_TLS = ("lost-records", "handshake-not-captured", "handshake-incomplete")  # what stays closed for want of bytes, not of keys
 
 
 Sent = tuple[bytes, int, int]  # a head, its time and packet
@@ -61,12 +70,14 @@ class Sink(Protocol):
     def count_tls(self, facts: TlsFacts) -> None: ...
     def plain_get(self, flow: Flow, client: int, request: Sent, status: int, time: int, packet: int) -> None: ...
     def limit_hit(self, packet: int, text: str) -> None: ...
+    def cut_flow(self, kept: int) -> None: ...
 
 
 class Pipeline:
     """The layers of one flow. Directions are indexes 0 (`flow.a`) and 1 (`flow.b`); which one is the client turns out here."""
 
     __slots__ = (
+        "blind",
         "check_early",
         "chunks_seen",
         "client",
@@ -104,6 +115,7 @@ class Pipeline:
         self.session: Session | None = None
         self.resync: list[Resync | None] = [None, None]
         self.chunks_seen = 0
+        self.blind = -1  # bytes left of a segment that was cut, while it may have been a handshake; -1: nothing of the kind
         self.tunnel: TlsTunnel | None = None
         self.plain_offset = [0, 0]
         self.check_early = False
@@ -209,6 +221,11 @@ class Pipeline:
             for event in tunnel.finish():
                 self.tls_event(event)
             self.sink.count_tls(tunnel.facts)
+            if tunnel.facts.why_not in CUT_TLS and not tunnel.facts.decrypted:
+                self.blind = 0
+        if self.state == MIDSTREAM:
+            self.settle()
+        self.tell_blind()
         self.end_exchanges()
         if self.state == HTTP and self.request is not None and self.early and not self.streams[1 - self.client].fin_taken:
             self.assume_accepted()  # a FIN in its place says that nothing of the answer is missing
@@ -309,22 +326,20 @@ class Pipeline:
         if session is not None and self.tunnel is not None:  # of cleartext the kernel keeps the list
             session.parties[i ^ self.client].gaps.append(Gap(offset, length, time, packet, "never captured"))
         if self.state == OPEN:
-            resync = self.resync[i]
-            if resync is not None:
-                resync.gap()
-            elif session is not None:
-                scanner = session.parties[i ^ self.client].frames
-                if length is None:
-                    scanner.lose_step()
-                    self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
-                elif not scanner.gap(length):
-                    self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+            self.frames_lost(i, length)
         elif self.state == HTTP:
             http = self.http_side(i)
-            if self.request is not None and i != self.client:
+            if self.request is not None and i != self.client and http is not None and http.refusal:
+                self.refuse_cut(self.request, http.refusal)
+            elif self.request is not None and i != self.client:
                 self.assume_accepted(cut=http is not None and http.switching)
             elif self.heads_cut():
                 self.open_cut()
+            elif http is not None and self.session is None and (i == self.client or self.request_lost()):
+                if http.partial:
+                    self.blind = max(self.blind, http.partial)
+                if i != self.client and http.may_switch:
+                    self.search_cut()
             if self.state == HTTP and http is not None:
                 if length is None:
                     http.gap(1)
@@ -333,7 +348,11 @@ class Pipeline:
         elif self.state == MIDSTREAM:
             resync = self.resync[i]
             if resync is not None:
-                resync.gap()
+                kept = len(resync.chunks[-1].data) if resync.chunks else 0
+                self.blind = max(self.blind, kept)
+                pieces = resync.gap(length)
+                if pieces is not None:
+                    self.midstream_found(i, resync, pieces)
 
     def detect(self, i: int, data: bytes, offset: int, time: int, packet: int) -> None:
         """The first bytes of a flow: what is it?"""
@@ -356,8 +375,15 @@ class Pipeline:
 
     def give_up(self) -> None:
         self.state = OVER
+        self.tell_blind()
         if self.tunnel is None:
             self.sink.forget(self.flow)
+
+    def tell_blind(self) -> None:
+        """Nothing came of this flow. Is that because the capture cut its packets?"""
+        blind, self.blind = self.blind, -1
+        if blind >= 0 and self.session is None and (self.streams[0].truncated or self.streams[1].truncated):
+            self.sink.cut_flow(blind)
 
     # -- HTTP -------------------------------------------------------------
 
@@ -491,6 +517,7 @@ class Pipeline:
                         event.packet, f"an HTTP head of more than {http.max_head} bytes (limit head) was not read"
                     )
                 elif event.name == "not-http" and self.request is not None and i != self.client and self.session is not None:
+                    self.session.answered_otherwise = True
                     self.session.notices.append("the server answered the upgrade request with bytes that are not HTTP")
                 continue
             if event.kind == "request":
@@ -553,6 +580,9 @@ class Pipeline:
             if client is not None and client.stopped:
                 self.heads(self.client, client, client.resume())
             return
+        if "wrong-upgrade" in session.handshake.defects and switches_to_other(request, head):
+            self.leave(request)
+            return
         if self.tunnel is None and not self.informational and session.first_packet == self.flow.first_packet:
             self.sink.accepted(session)
         self.response_end = head.offset + len(head.raw)
@@ -577,6 +607,32 @@ class Pipeline:
         if self.tunnel is None:
             self.set_mode(self.client, self.streams[self.client])
 
+    def leave(self, request: Head | None) -> None:
+        """The 101 switched to another protocol: what follows are no frames. A request that asked for a WebSocket has failed; one
+        that asked for the other protocol is none of ours, whatever fields it had."""
+        if request is not None and asks_for_websocket(request):
+            self.state = OVER
+            if self.tunnel is None:
+                for stream in self.streams:
+                    stream.mode = DROP
+                    stream.skip = -1
+            return
+        self.session = None
+        self.give_up()
+
+    def refuse_cut(self, request: Head, status: int) -> None:
+        """Of the answer no more than its status was captured, and that is none of an acceptance."""
+        session, client = self.session, self.http_side(self.client)
+        if session is None:
+            return
+        if self.pending:
+            self.pending.pop(0)
+        session.handshake = build_handshake(request, None, tuple(self.informational or ()))
+        session.handshake.outcome, session.handshake.status = "refused", status
+        self.request = None
+        if client is not None and client.stopped:
+            self.heads(self.client, client, client.resume())
+
     def take_held(self, client: HttpSide | None) -> None:
         """The client's bytes behind its request are frames; what was not kept of them, or lost, is a gap."""
         if client is None:
@@ -591,6 +647,7 @@ class Pipeline:
 
     def new_session(self, head: Head, parties: tuple[Party, Party] | None = None) -> Session:
         c = self.client
+        self.blind = -1
         client, server = parties or parties_of(self.streams[c], self.streams[1 - c])
         session = self.session = Session(self.flow, client, server)
         session.http = "1.1"
@@ -686,6 +743,34 @@ class Pipeline:
         for chunk in found:
             scanner.feed(Buffer(chunk.data), 0, len(chunk.data), chunk.time, chunk.packet)
 
+    def frames_lost(self, i: int, length: int | None) -> None:
+        """Bytes of this side are missing; None: nobody knows how many."""
+        resync, session = self.resync[i], self.session
+        if resync is not None:
+            self.resume_cut(i, resync, resync.gap(length))
+        elif session is not None:
+            scanner = session.parties[i ^ self.client].frames
+            if length is None:
+                scanner.lose_step()
+                self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+            elif not scanner.gap(length):
+                self.resync[i] = Resync(i == self.client, self.sink.options.limits.resync)
+
+    def resume_cut(self, i: int, resync: Resync, found: list[Cut] | None) -> None:
+        """Side `i` is in step again with these segments, as far as they were captured: what is missing are payloads."""
+        session = self.session
+        if session is None or found is None:
+            return
+        self.resync[i] = None
+        party = session.parties[i ^ self.client]
+        party.resyncs += 1
+        party.skipped += resync.dropped
+        party.frames.resume(found[0].chunk.offset)
+        for chunk, lost in found:
+            self.frames_in(i, *chunk)
+            if lost:
+                self.frames_lost(i, lost)
+
     def assume_accepted(self, cut: bool = False) -> None:
         """The answer to an upgrade request was not captured. If the client goes on with frames, it was an acceptance. `cut`: its
         beginning was, and is that of a 101."""
@@ -726,34 +811,50 @@ class Pipeline:
         if resync is None:
             resync = self.resync[i] = Resync(None, self.sink.options.limits.resync, strict=True)
         self.chunks_seen += 1
-        found = resync.feed(chunk)
-        if found is None:
-            if self.chunks_seen > MIDSTREAM_CHUNKS:
-                self.give_up()
+        pieces = resync.settle()
+        if pieces is not None:
+            self.midstream_found(i, resync, pieces)
+            self.frames_in(i, *chunk)
             return
+        found = resync.feed(chunk)
+        if found is not None:
+            self.midstream_found(i, resync, [Cut(piece, 0) for piece in found])
+        elif self.chunks_seen > MIDSTREAM_CHUNKS:
+            self.give_up()
+
+    def midstream_found(self, i: int, resync: Resync, found: list[Cut]) -> None:
+        """The frames of side `i`; which one it is, masks tell. Then those of the other side are searched."""
         other = self.resync[1 - i]
         waiting = other.chunks if other is not None else []
         if other is not None and other.chunks and not any(masked(piece.data) != resync.masked_found for piece in other.chunks):
             self.give_up()  # one side of a WebSocket masks, and the other does not (RFC 6455 §5.1)
             return
         self.client = i if resync.masked_found else 1 - i
-        session = self.open_midstream("the capture starts in the middle of the connection")
-        party = session.parties[i ^ self.client]
-        self.resync[i] = None
-        party.resyncs += 1
-        party.skipped += resync.dropped
-        party.frames.resume(found[0].offset)
-        for piece in found:
-            party.frames.feed(Buffer(piece.data), 0, len(piece.data), piece.time, piece.packet)
+        cut = other is not None and other.masked is not None
+        self.open_midstream(HEADS_CUT if cut else "the capture starts in the middle of the connection")
+        self.resume_cut(i, resync, found)
+        searched = self.resync[1 - i]
+        if cut and other is not None and searched is not None:
+            searched.expected = other.behind_head == []
+            self.resume_cut(1 - i, other, other.all_behind_head() or other.cut or None)
         for piece in waiting:
             self.frames_in(1 - i, *piece)
         if self.tunnel is None:
             for j in (0, 1):
                 self.set_mode(j, self.streams[j])
 
+    def settle(self) -> None:
+        """Nothing more comes: the last segments are whole."""
+        for i, resync in enumerate(self.resync):
+            pieces = resync.settle() if resync is not None else None
+            if resync is not None and pieces is not None:
+                self.midstream_found(i, resync, pieces)
+                return
+
     def open_midstream(self, why: str) -> Session:
         """A connection whose opening handshake cannot be read: the frames of both sides are to be looked for."""
         flow = self.flow
+        self.blind = -1
         session = self.session = Session(flow, *parties_of(self.streams[self.client], self.streams[1 - self.client]))
         session.midstream = True
         session.started = flow.first_time
@@ -780,13 +881,28 @@ class Pipeline:
 
     def open_cut(self) -> None:
         """The heads were cut: what follows the 101 are frames, and the next bytes of both sides are the first of them."""
-        self.open_midstream("the capture cut the opening handshake")
+        self.open_midstream(HEADS_CUT)
         for resync in self.resync:
             if resync is not None:
                 resync.expected = True
         if self.tunnel is None:
             for j in (0, 1):
                 self.set_mode(j, self.streams[j])
+
+    def request_lost(self) -> bool:
+        """Was the client's head not captured, or cut?"""
+        client = self.http[self.client]
+        return client is None or client.offset < 0 or client.lost
+
+    def search_cut(self) -> None:
+        """Request and answer were cut so early that nothing tells what they were: frames that follow would."""
+        self.state = MIDSTREAM
+        for j in (0, 1):
+            self.http[j] = None
+            self.resync[j] = Resync(j == self.client, self.sink.options.limits.resync, strict=True, behind_head=True)
+        one, other = self.resync
+        if one is not None and other is not None:
+            one.peer, other.peer = other, one
 
     # -- the end -------------------------------------------------------------
 

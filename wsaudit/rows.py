@@ -111,14 +111,16 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
 
 
 @lru_cache(4096)
-def said(code_c: int | None, reason_c: bytes | None, code_s: int | None, reason_s: bytes | None) -> Closes:
+def said(
+    code_c: int | None, reason_c: bytes | None, lost_c: bool, code_s: int | None, reason_s: bytes | None, lost_s: bool
+) -> Closes:
     """What the first Closes of client and server said. Reason None: there was no Close."""
-    client = None if reason_c is None else Close(code_c, reason_c)
-    return client, None if reason_s is None else Close(code_s, reason_s)
+    client = None if reason_c is None else Close(code_c, reason_c, lost_c)
+    return client, None if reason_s is None else Close(code_s, reason_s, lost_s)
 
 
-def words_of(close: CloseFrame | None) -> tuple[int | None, bytes | None]:
-    return (None, None) if close is None else (close.code, close.reason)
+def words_of(close: CloseFrame | None) -> tuple[int | None, bytes | None, bool]:
+    return (None, None, False) if close is None else (close.code, close.reason, close.lost)
 
 
 @lru_cache(4096)
@@ -283,6 +285,7 @@ def close_dict(close: Close | None, place: tuple[int, int]) -> dict[str, Any] | 
     return {
         "code": close.code,
         "reason": close.reason.decode("utf-8", "backslashreplace"),
+        "lost": close.lost,
         "packet": packet_number(place[0]),
         "time": timestamp(place[1]),
     }

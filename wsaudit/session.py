@@ -65,6 +65,7 @@ class Session:
     __slots__ = (
         "_application",
         "alike",
+        "answered_otherwise",
         "client",
         "coalesced",
         "deflate",
@@ -95,6 +96,7 @@ class Session:
         self.handshake: Handshake | None = None
         self.http: str | None = None
         self.tls: TlsFacts | None = None
+        self.answered_otherwise = False  # the answer to the upgrade request is not HTTP
         self.midstream = False  # the opening handshake was not captured
         self.ongoing = False  # the capture ended before the connection did
         self.client = client

@@ -184,7 +184,7 @@ def test_no_bytes_raise(raw: bytes) -> None:
 def test_a_head_that_is_not_odd_is_one_that_the_grammar_allows(raw: bytes) -> None:
     head = parse_head(raw)
     if not head.oddities:
-        lines = raw.split(b"\r\n")
+        lines = raw[: raw.index(b"\r\n\r\n") + 4].split(b"\r\n")  # nobody hands over what follows
         assert lines[-2:] == [b"", b""]
         assert not any(b"\r" in line or b"\n" in line for line in lines)
         assert len(lines) == len(head.fields) + 3

@@ -203,6 +203,50 @@ def test_ethernet_padding_is_not_data() -> None:
     assert [data for _, data, _ in listener.heard] == [b"GET "]
 
 
+ODD = [b"get / HTTP/1.1", b"Get / HTTP/1.1", b"FETCH / HTTP/1.1", b"fetch / HTTP/1.1", b"TRACk / HTTP/1.1", b"dance /x HTTP/2.0"]
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_a_request_with_an_odd_method_is_followed(line: bytes) -> None:
+    talk = wire.Conversation().open().send(C, line + b"\r\nHost: a\r\n\r\n")
+    assert decode(talk.packets)[1].heard
+
+
+@pytest.mark.parametrize("data", [b"hello there", b"Getting on", b"Deleted", b"trace me\r\n", b"x" * 1400 + b" HTTP/1.1\r\n"])
+def test_other_words_are_no_methods(data: bytes) -> None:
+    listener = decode(wire.Conversation().open().send(C, data).packets)[1]
+    assert not listener.heard
+    assert listener.ignored
+
+
+def cut_to(talk: wire.Conversation, size: int, only: int | None = None, **how: Any) -> int:
+    """How many flows are blind when each packet (or only number `only`) is cut to `size` bytes."""
+    decoder = Decoder(Listener(), **how)
+    for number, (time, data) in enumerate(talk.packets, 1):
+        kept = data[:size] if only in (None, number) else data
+        give(decoder, kept, time, number, wirelen=len(data))
+    return decoder.blind
+
+
+@pytest.mark.parametrize("end", ["fin", "rst", "none"])
+def test_flows_of_which_only_headers_were_captured_are_counted(end: str) -> None:
+    talk = wire.Conversation().open().send(C, GET).send(S, GET).ack(C).send(C, GET)
+    talk = talk.fin(S).fin(C) if end == "fin" else talk.rst(S) if end == "rst" else talk
+    assert cut_to(talk, 54) == 1
+    assert cut_to(talk, 58) == 0
+    assert cut_to(talk, 54, ports=(81,)) == 0
+    assert cut_to(wire.Conversation().open().ack(C).fin(S).fin(C), 54) == 0
+    del talk.packets[:3]
+    assert cut_to(talk, 54) == 1
+    assert cut_to(talk, 54, midstream=False) == 0
+
+
+@pytest.mark.parametrize("later", [GET, b"SSH-2.0-x"])
+def test_a_flow_that_shows_what_it_is_later_is_not_blind(later: bytes) -> None:
+    talk = wire.Conversation().open().send(C, GET).send(S, later).send(C, later)
+    assert cut_to(talk, 54, only=4) == 0
+
+
 def test_a_snaplen_leaves_a_gap() -> None:
     talk = wire.Conversation().open().send(C, GET).send(C, b"more")
     listener = Listener()

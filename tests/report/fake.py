@@ -154,7 +154,8 @@ def make_connection(
     texts = rng.randint(1, 400) if outcome == "accepted" else 0
 
     def close(code: int | None, offset: int) -> dict[str, Any] | None:
-        return code and {"code": code, "reason": REASONS[code], "packet": packet + offset, "time": rfc3339(end - 20_000_000)}
+        time = rfc3339(end - 20_000_000)
+        return code and {"code": code, "reason": REASONS[code], "lost": False, "packet": packet + offset, "time": time}
 
     def told(code: int | None) -> dict[str, Any]:
         return {

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import wire
-from termination.endings import CHROMIUM, ending, gone, report, talk
+from termination.endings import CHROMIUM, ending, gone, read, report, talk
 from wire import C, S
+
+import wsaudit
 
 CLEAN = (1000, True, True)
 LOST = (1006, False, True)
@@ -203,3 +205,54 @@ def test_a_page_that_closes_as_it_goes_may_be_told_nothing() -> None:
     page = {"User-Agent": CHROMIUM}
     assert ending(talk(headers=page).close(C, 4001).fin(C).close(S, 4001).rst(C)).client == (None, None, False)
     assert ending(gone(talk(headers=page).close(C, 4001).close(S, 4001), S)).client == (4001, True, True)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3], ids=["at once", "behind a frame", "behind several"])
+def test_a_lost_close_may_be_the_one_that_was_taken(frames: int) -> None:
+    """Nobody should send two Closes, but some do; the first one seen may be the second."""
+    found = ending(talk().close(S, 1008).ack(C).close(S, 1001).ack(C).close(C, 1008).fin(S).fin(C))
+    assert found.client == (1008, True, True)
+    lossy = talk().close(S, 1008).drop()
+    for _ in range(frames):
+        lossy.text(S, "on and on")
+    found = ending(lossy.ack(C).close(S, 1001).ack(C).close(C, 1008).fin(S).fin(C))
+    assert found.client == (1001, True, False)
+    assert found.server == (1008, True, True)
+
+
+def test_bytes_lost_behind_the_first_close_hide_none_before_it() -> None:
+    lossy = talk().text(S, "lost").drop().text(S, "a").text(S, "b").text(S, "c").ack(C)
+    assert ending(gone(lossy.close(S, 1001).ack(C).close(C, 1001), S)).client == (1001, True, False)
+    lossy = talk().close(S, 1001).text(S, "lost").drop().text(S, "a").text(S, "b").text(S, "c").ack(C)
+    assert ending(gone(lossy.close(C, 1001), S)).client == (1001, True, True)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_server_whose_answer_was_cut_may_be_one_that_deviates(cut: bool) -> None:
+    """What an unknown server reports follows from the standard; one whose Server field the capture cut may be any."""
+    answer = {"X-Long": "x" * 300, "Server": "TornadoServer/6.6.1"} if cut else wire.UNCHANGED
+    conversation = gone(talk(answer=answer), C)
+    (row,) = wsaudit.audit(conversation.pcap(snaplen=300)).to_dict()["connections"]
+    assert row["handshake"]["outcome"] == ("not-captured" if cut else "accepted")
+    found = read(row)
+    assert found.client == LOST
+    assert found.server == (1006, False, not cut)
+
+
+def test_who_fails_a_connection_with_unknown_extensions_may_have_had_a_reason() -> None:
+    """RSV1 is a fault only where nothing was agreed: with the answer cut nobody knows."""
+    faulty = wire.Conversation().open().upgrade("/", {}, {"X-Long": "x" * 300}).text(C, "not compressed", rsv=wire.RSV1).ack(S)
+    conversation = gone(faulty.close(S, 1002).ack(C).close(C, 1002), S)
+    (whole,) = wsaudit.audit(conversation.pcap()).to_dict()["connections"]
+    (row,) = wsaudit.audit(conversation.pcap(snaplen=300)).to_dict()["connections"]
+    assert read(whole).server == LOST
+    assert read(row).server == (1002, True, False)
+
+
+@pytest.mark.parametrize("side", [C, S])
+def test_a_cut_101_without_frames_may_have_been_refused(side: int) -> None:
+    conversation = gone(wire.Conversation().open().upgrade().ack(C), side)
+    document = wsaudit.audit(conversation.pcap(snaplen=120)).to_dict()
+    (row,) = document["connections"]
+    assert (row["termination"]["class"], row["termination"]["how"]) == ("unknown", "fin")
+    assert "CL-19" not in document["summary"]["findings"]

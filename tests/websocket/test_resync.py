@@ -10,7 +10,7 @@ import pytest
 import wire
 from wire import MASK
 
-from wsaudit.websocket.resync import MAX_CANDIDATES, Chunk, Resync
+from wsaudit.websocket.resync import MAX_CANDIDATES, Chunk, Cut, Resync
 
 
 def search(segments: Sequence[bytes], masked: bool | None = None, strict: bool = False) -> tuple[int | None, Resync]:
@@ -202,3 +202,91 @@ def test_behind_a_gap_nothing_is_expected() -> None:
     resync = Resync(False, 64 << 10, expected=True)
     resync.gap()
     assert resync.feed(Chunk(text(), 0, 0, 1)) is None
+
+
+# -- segments that were cut ----------------------------------------------------------------------------------------------
+
+
+def search_cut(segments: Sequence[bytes], kept: int, masked: bool | None = True) -> tuple[list[Cut] | None, Resync]:
+    """What is believed when of each segment only the first bytes are there."""
+    resync = Resync(masked, 64 << 10)
+    offset = 0
+    for number, data in enumerate(segments):
+        found: Any = resync.feed(Chunk(data[:kept], offset, number, number))
+        assert found is None
+        offset += len(data)
+        if len(data) > kept:
+            found = resync.gap(len(data) - kept)
+            if found is not None:
+                return found, resync
+    return None, resync
+
+
+def packets(found: list[Cut] | None) -> list[int]:
+    return [segment.chunk.packet for segment in found or ()]
+
+
+LONG = text(b"long enough to be cut", MASK)
+
+
+@pytest.mark.parametrize(("masked", "enough"), [(True, 2), (None, 3)])
+@pytest.mark.parametrize("kept", [6, 8, 20])
+def test_headers_that_fit_their_segments(kept: int, masked: bool | None, enough: int) -> None:
+    found, resync = search_cut([NOISE, *[LONG] * 5], kept, masked)
+    assert packets(found) == list(range(1, 1 + enough))
+    assert resync.dropped == min(kept, len(NOISE))
+    assert resync.masked_found
+
+
+def test_a_header_of_which_bytes_are_missing_fits_nothing() -> None:
+    assert search_cut([LONG] * 5, 5)[0] is None
+    assert search_cut([text(b"x" * 300, MASK)] * 5, 7)[0] is None
+    assert search_cut([text(b"x" * 300, MASK)] * 5, 8)[0] is not None
+
+
+def test_without_a_mask_nothing_tells_frames_from_lengths() -> None:
+    server = text(b"long enough to be cut")
+    assert packets(search_cut([server] * 5, 6, False)[0]) == [0, 1]
+    assert search_cut([server] * 9, 6, None)[0] is None
+    assert search_cut([server] * 9, 6, True)[0] is None
+
+
+def test_a_frame_of_several_segments() -> None:
+    large = text(b"x" * 3000, MASK)
+    segments = [large[:1460], large[1460:2920], large[2920:], LONG]
+    assert packets(search_cut(segments, 10)[0]) == [0, 1, 2, 3]
+
+
+def test_several_frames_in_a_segment() -> None:
+    """A second header that was cut leaves the chain in doubt; one that is there does not."""
+    pair = text(b"", MASK) + LONG
+    assert packets(search_cut([pair, pair], 20)[0]) == [0, 1]
+    assert search_cut([LONG + LONG] * 5, 20)[0] is None
+
+
+WRONG = [LONG + b"?", LONG[:-1], b"\x91" + LONG[1:], b"\x89\xfe" + LONG[2:], b"\x09" + LONG[1:], b"\x80\x80" + MASK * 4]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_fits_not_quite_begins_anew(wrong: bytes) -> None:
+    assert search_cut([LONG, wrong, LONG, wrong, LONG, wrong], 10)[0] is None
+    assert packets(search_cut([LONG, wrong, LONG, LONG], 10)[0]) == [2, 3]
+
+
+def test_a_loss_of_unknown_size_begins_anew() -> None:
+    resync = Resync(True, 64 << 10)
+    for at in range(8):
+        assert resync.feed(Chunk(LONG[:8], 100 * at, at, at)) is None
+        assert resync.gap(len(LONG) - 8) is None
+        assert resync.gap() is None
+    assert resync.dropped == 8 * 8
+
+
+def test_a_long_chain_without_an_end_is_not_kept() -> None:
+    endless = wire.frame(wire.BINARY, b"", mask=MASK, length=15 << 20, length_form=64)
+    resync = Resync(True, 64 << 10)
+    for at in range(1000):
+        data = endless if at == 0 else b"some bytes"
+        assert resync.feed(Chunk(data, 2000 * at, at, at)) is None
+        assert resync.gap(1400) is None
+        assert len(resync.cut) <= MAX_CANDIDATES

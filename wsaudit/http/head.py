@@ -420,8 +420,8 @@ def _parse_request_line(line: str) -> tuple[tuple[str, str, str, int, str], bool
 def _parse_status_line(line: str) -> tuple[tuple[str, str, str, int, str], bool]:
     if match := _STATUS_LINE.fullmatch(line):
         return ("", "", match[1], int(match[2]), match[3]), True
-    version, _, rest = line.partition(" ")
-    code, _, reason = rest.strip(" \t").partition(" ")
+    version, _, rest = line.replace("\t", " ").partition(" ")
+    code, _, reason = rest.strip(" ").partition(" ")
     found = _LOOSE_VERSION.fullmatch(version)
     status = int(code) if len(code) == 3 and code.isascii() and code.isdigit() else 0
-    return ("", "", found[1] if found else "", status, reason.strip(" \t")), False
+    return ("", "", found[1] if found else "", status, reason.strip(" ")), False

@@ -24,10 +24,13 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE"
 
 _TOKEN_SPACE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?: |$)")
 _REQUEST_START = re.compile(rb"(?:%s) [!-~]" % "|".join(METHODS).encode())
-_RESPONSE_START = re.compile(rb"HTTP/1\.\d \d")
+_RESPONSE_START = re.compile(rb"HTTP/\d(?:\.\d)? +\d")
+_VERSION_START = re.compile(rb"HTTP/(?:\d|$)")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")  # lines may end with a bare LF (RFC 9112 §2.2)
-_SWITCHING = b"HTTP/1.1 101"
+_SWITCHING = re.compile(rb"HTTP/\d(?:\.\d)? +101")
+_FINAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d) [^\n]*\n")
+_ALIEN = re.compile(rb"\nupgrade:(?![^\n]*websocket)[^\n]*\n", re.IGNORECASE)  # a whole Upgrade line that names something else
 _VERSIONS = ("1.1", "1.0")
 _BLANK_LINES = (b"\r\n", b"\n")
 
@@ -59,9 +62,10 @@ def looks_like_request(data: bytes) -> bool:
 
 
 def looks_like_response(data: bytes) -> bool:
-    """Whether these first bytes of a stream, however few, can be the start of an HTTP/1.x response."""
+    """Whether these first bytes of a stream, however few, can be the start of an HTTP/1.x response. Servers were seen to write
+    other versions into its first line: what follows is read all the same, and a rule judges the line."""
     data = data[:4096].lstrip(b"\r\n")
-    return data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)
+    return _VERSION_START.match(data) is not None or b"HTTP/".startswith(data)
 
 
 # What comes next in the stream.
@@ -135,8 +139,19 @@ class HttpSide:
 
     @property
     def switching(self) -> bool:
-        """Is the head that is not complete that of a 101 (RFC 9110 §15.2.2)?"""
-        return self._state == _HEAD and self._buffer.startswith(_SWITCHING)
+        """Is the head that is not complete that of a 101 (RFC 9110 §15.2.2), as far as it goes not to another protocol?"""
+        return self._state == _HEAD and _SWITCHING.match(self._buffer) is not None and _ALIEN.search(self._buffer) is None
+
+    @property
+    def may_switch(self) -> bool:
+        """Is there of a head so little that it may be that of a 101?"""
+        return self._state == _HEAD and b"HTTP/1.1 101".startswith(self._buffer)
+
+    @property
+    def refusal(self) -> int:
+        """The final status of a head that is not complete, if its first line is and tells of no 101; else 0."""
+        line = _FINAL.match(self._buffer) if self._state == _HEAD else None
+        return int(line[1]) if line is not None else 0
 
     def expect(self, method: str) -> None:
         """A request with this method was sent, and its response will come on this side."""

@@ -9,10 +9,20 @@ from dataclasses import dataclass
 from wsaudit.http.credentials import auth_kinds
 from wsaudit.http.head import Head
 
-__all__ = ["Handshake", "accept_for", "auth_kinds", "build_handshake", "is_upgrade_request", "is_upgrade_response"]
+__all__ = [
+    "Handshake",
+    "accept_for",
+    "asks_for_websocket",
+    "auth_kinds",
+    "build_handshake",
+    "is_upgrade_request",
+    "is_upgrade_response",
+    "switches_to_other",
+]
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 KEY, ACCEPT = "sec-websocket-key", "sec-websocket-accept"
+OTHER_PROTOCOLS = frozenset(("h2c", "h2", "http", "tls"))
 MAX_PARTNERS = 8  # forms of answers remembered for a form of requests
 Text = str | None
 Texts = tuple[str, ...]
@@ -91,6 +101,22 @@ def _asks_for_upgrade(head: Head) -> bool:
 def is_upgrade_response(head: Head) -> bool:
     """Whether a response says by itself that it is about a WebSocket: a 101 to websocket, or a refusal that names it (426)."""
     return head.kind == "response" and not head.plain and (_names_websocket(head) or _has_websocket_field(head))
+
+
+def switches_to_other(request: Head | None, response: Head) -> bool:
+    """Whether a 101 switches to a protocol that is no WebSocket (RFC 9110 §7.8): one that the request itself names, beside or
+    instead of a WebSocket's fields, or HTTP/2 (RFC 7540 §3.2) or TLS (RFC 2817) whatever it asked for. What follows are no
+    frames."""
+    if response.get("upgrade") is None or response.status != 101 or "websocket" in (response.combined("upgrade") or "").lower():
+        return False
+    names = set(response.tokens("upgrade"))
+    asked = set() if request is None else set(request.tokens("upgrade"))
+    return not names.isdisjoint(asked) or any(name.partition("/")[0] in OTHER_PROTOCOLS for name in names)
+
+
+def asks_for_websocket(request: Head) -> bool:
+    """Whether the request wants a WebSocket and nothing else: its Upgrade names it, or nothing at all."""
+    return request.get("upgrade") is None or _names_websocket(request)
 
 
 def _names_websocket(head: Head) -> bool:

@@ -12,7 +12,7 @@ cdef int FIN, SYN, RST, PSH, ACK
 cdef long long LINGER
 cdef Py_ssize_t TOGETHER
 cdef int RING, TO_ENTRY, TO_STREAM, TO_SCANNER
-cdef int KEY, PROBES, FREE, FRESH, IGNORED, ACTIVE, EMPTY
+cdef int KEY, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
 cdef class Decoder:
@@ -32,6 +32,7 @@ cdef class Decoder:
     cdef readonly long long cut_packets
     cdef readonly long long truncated
     cdef readonly long long flows
+    cdef readonly long long blind
     cdef readonly long long evicted
     cdef readonly long long live
     cdef readonly long long capacity
@@ -84,6 +85,10 @@ cdef class Decoder:
 
     @cython.locals(c="int", d="int", has_syn="bint", ahead="long long", opcode="int")
     cdef int classify(self, Buffer buffer, long long start, long long n, long long seq, long long e) except -2
+
+    @cython.locals(r="long long")
+    cdef count_blind(self, Buffer buffer, long long pos, long long e)
+    cdef see(self, long long e, long long r)
 
     @cython.locals(r="long long", stream=Stream, old=Stream)
     cdef take_syn(self, Buffer buffer, long long addresses, int words, long long pos, long long seq, long long ack, int flags, long long time, long long packet, long long e)

@@ -6,7 +6,7 @@ Nothing is read before it is asked for, and each file only when a question needs
     names         opcodes, extensions, subprotocols        opcode, extension, subprotocol, browser, is_browser
     heartbeats    applications' own heartbeats           message_beats, goodbye, home_targets
     signatures    timeouts, heartbeats, words              load_signatures
-    libraries     libraries that report something else     recognise, deviations, deviation_note
+    libraries     libraries that report something else     recognise, deviations, deviation_note, may_deviate
     cloudflare    our endings in the edge's words          cloudflare_close
     loader        reads and checks the files
 """
@@ -14,11 +14,12 @@ Nothing is read before it is asked for, and each file only when a question needs
 from wsaudit.registry.close_codes import CloseCode, PrivateCode, close_code, describe, is_sendable, private_meanings
 from wsaudit.registry.cloudflare import CloudflareClose, cloudflare_close
 from wsaudit.registry.heartbeats import MessageBeat, compact, goodbye, home_targets, message_beats
-from wsaudit.registry.libraries import Deviation, Library, deviation_note, deviations, recognise
+from wsaudit.registry.libraries import UNSEEN, Deviation, Library, deviation_note, deviations, may_deviate, recognise
 from wsaudit.registry.names import Extension, Opcode, Subprotocol, browser, extension, is_browser, opcode, subprotocol
 from wsaudit.registry.signatures import KeepAlive, Limit, Signatures, Text, Wait, load_signatures
 
 __all__ = [
+    "UNSEEN",
     "CloseCode",
     "CloudflareClose",
     "Deviation",
@@ -46,6 +47,7 @@ __all__ = [
     "is_sendable",
     "load_signatures",
     "home_targets",
+    "may_deviate",
     "message_beats",
     "opcode",
     "private_meanings",

@@ -109,10 +109,19 @@ def deviation_note(
     return None
 
 
+def may_deviate(role: int, conditions: Collection[str], expected_code: int | None) -> bool:
+    """Does any known library say something else than `expected_code` there? For an endpoint whose head nobody could read."""
+    return any(library.role == role and deviation_note(library, role, conditions, expected_code) for library in libraries())
+
+
 @cache
 def libraries() -> tuple[Library, ...]:
     """Every known library, in the order in which they are tried: what is hard to forge before what is easy."""
     return tuple(_library(entry) for entry in entries(read("deviations.toml"), "library", "deviations.toml"))
+
+
+UNSEEN = Library("", -1, "", None, None, (), (), (), frozenset(), "")
+"""In place of a library where there was a head, but the capture does not have it, or not all of it."""
 
 
 def _fits(library: Library, user_agent: str | None, server_header: str | None, names: tuple[str, ...]) -> bool:

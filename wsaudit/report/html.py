@@ -234,12 +234,20 @@ def row(connection: Record, end: charts.End, strings: Strings) -> Record:
         told = connection["reported"].get(side) or {}
         messages = (connection.get("messages") or {}).get(side) or {}
         cells[side], cells[f"{side}_port"] = add(connection[side]["address"]), connection[side]["port"]
-        cells[f"sent_{side}"] = add("none" if close is None else "empty" if close["code"] is None else close["code"])
+        cells[f"sent_{side}"] = add(sent_name(close))
         cells[f"reason_{side}"] = add((close or {}).get("reason"))
         cells[f"told_{side}"] = add(told_name(told.get("code"), ending["class"]))
         cells[f"messages_{side}"] = (messages.get("text") or 0) + (messages.get("binary") or 0)
         cells[f"bytes_{side}"] = messages.get("bytes")
     return cells
+
+
+def sent_name(close: Record | None) -> str | int:
+    """The Close frame of a side as the summary's close codes write it."""
+    if close is None:
+        return "none"
+    code: int | None = close["code"]
+    return code if code is not None else "unknown" if close.get("lost") else "empty"
 
 
 def told_name(code: int | None, kind: str) -> str | int:

@@ -12,9 +12,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.collector import patient
-from wsaudit.engine import Audit, Input
+from wsaudit.engine import CUT_FLOWS, Audit, Input, Notice
 from wsaudit.kernel.connection import Connection
-from wsaudit.model import CLIENT, SERVER, SIDES, VERDICTS, Finding, packet_input, packet_number, timestamp
+from wsaudit.model import CLIENT, SERVER, SIDES, VERDICTS, Close, Finding, packet_input, packet_number, timestamp
 from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
 from wsaudit.report.groups import RuleGroup
@@ -64,8 +64,26 @@ class Records:
     @cached_property
     def notices(self) -> list[dict[str, Any]]:
         """What limits the evidence, by input and packet."""
-        ordered = sorted(self.audit.notices)
+        ordered = sorted([*self.audit.notices, *self.cut_flows_notice])
         return [{"input": n.input, "packet": n.packet or None, "text": n.text} for n in ordered]
+
+    @cached_property
+    def cut_flows(self) -> dict[int, int]:
+        """Flows that could not be looked into, by how many bytes of what they carried a packet has at most."""
+        seen = self.audit.seen
+        return {int(name.removeprefix(CUT_FLOWS)): seen[name] for name in seen if name.startswith(CUT_FLOWS)}
+
+    @property
+    def cut_flows_notice(self) -> tuple[Notice, ...]:
+        """A snap length must not make connections vanish without a word. Of all shards together: hence not the engine's."""
+        flows = sum(self.cut_flows.values())
+        if not flows:
+            return ()
+        many = "1 flow" if flows == 1 else f"{flows} flows"
+        kept = max(self.cut_flows)
+        size = f", to {kept} bytes of what TCP carries at most," if kept else ""
+        text = f"{many} could not be looked into: the capture cut the packets{size} where an opening handshake may have been"
+        return (Notice(0, 0, text),)
 
     @cached_property
     def findings(self) -> list[dict[str, Any]]:
@@ -151,7 +169,7 @@ class Records:
             refused += times * (end.kind == "refused")
             for side in (CLIENT, SERVER):
                 close = row.close[side]
-                codes[side]["none" if close is None else "empty" if close.code is None else str(close.code)] += times
+                codes[side][close_name(close)] += times
                 reported = end.reported[side]
                 if end.kind != "ongoing" and (reported.code is not None or end.kind not in NO_SESSION):
                     nothing = "none" if reported.certain else "unknown"  # a page that is gone is told nothing
@@ -195,6 +213,7 @@ class Records:
             "tls_without_keys": seen["tls_connections"] - seen["tls_opened"],
             "tls_why_not": {name.removeprefix(CLOSED_TLS): seen[name] for name in sorted(seen) if name.startswith(CLOSED_TLS)},
             "http_requests": seen["http_requests"],
+            "cut_flows": sum(self.cut_flows.values()),
             "tcp_flows": seen["flows"] + sum(self.audit.ports.values()),
             "tcp_packets": packets["tcp"],
             "udp_packets": packets["udp"],
@@ -231,6 +250,15 @@ class Records:
     def unread(self) -> list[Input]:
         """Inputs of which nothing could be read."""
         return [entry for entry in self.audit.inputs if entry.error is not None]
+
+
+def close_name(close: Close | None) -> str:
+    """A Close frame as the summary counts it: its code, "empty" (it has none), "unknown" (lost to the capture) or "none"."""
+    if close is None:
+        return "none"
+    if close.code is not None:
+        return str(close.code)
+    return "unknown" if close.lost else "empty"
 
 
 def counts_as_ended(row: Connection) -> bool:

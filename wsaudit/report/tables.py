@@ -110,6 +110,7 @@ CONNECTIONS = Table(
         *per_side("{}_wire_bytes", "int", "bytes of payload by the {} on the wire", "messages.{}.wire_bytes"),
         *per_side("{}_close_code", "int", "code in the Close frame of the {}", "close.{}.code"),
         *per_side("{}_close_reason", "text", "reason in the Close frame of the {}, redacted", "close.{}.reason"),
+        *per_side("{}_close_lost", "bool", "whether bytes of the Close frame of the {} were lost, and its code", "close.{}.lost"),
         *per_side("{}_close_packet", "int", "packet of the Close frame of the {}", "close.{}.packet"),
         *per_side("{}_close_time", "time", "time of the Close frame of the {}", "close.{}.time"),
         column("close_initiator", "text", "client, server or both", "close.initiator"),

@@ -312,13 +312,14 @@ def predictable_client_software(connections: Sequence[Connection], findings: Seq
 
     What to do: find the library by its User-Agent and update it. The first keys of all its connections were compared.
     """
-    groups: defaultdict[str | None, list[Connection]] = defaultdict(list)
+    groups: defaultdict[tuple[str | None, bool], list[Connection]] = defaultdict(list)
     for group in together(connections).clients:
-        groups[group[0].user_agent] += [each for each in group if each.packed_keys]
-    for agent, users in groups.items():
+        groups[group[0].user_agent, group[0].target is None] += [each for each in group if each.packed_keys]
+    for (agent, unread), users in groups.items():
         why = predictable(users)
         if why and len(users := without_copies(sorted(users, key=first_packet))) > 1 and (why := predictable(users)):
-            who = "clients without User-Agent" if agent is None else quote(agent)
+            nameless = "clients whose request was not captured" if unread else "clients without User-Agent"
+            who = nameless if agent is None else quote(agent)
             first, last = users[0], users[-1]
             detail = f"{why} of {len(users):,} connections of {who}"
             yield first, CLIENT, Fault(detail, start_of(first), len(users), last.first_packet)

@@ -19,7 +19,7 @@ from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
 from wsaudit.session import Session
 from wsaudit.websocket.extensions import MAX_NAMES, parse_extensions
 
-NOT_HTTP = "bytes that are not HTTP"  # what the pipeline notes about a server that does so
+NOT_HTTP = "bytes that are not HTTP"
 DRAFTS = frozenset(str(number) for number in range(9))  # versions a server may really speak beside 13 (RFC 6455 §11.6)
 
 # Why a client has to fail the connection on a 101 (RFC 6455 §4.1), in words. A request without a key is another fault: HS-C07.
@@ -36,17 +36,26 @@ REFUSALS = {
 
 @rule("HS-S01", "RFC 6455 §4.2.2", MUST, "error", "server", "handshake")
 def acceptance_not_101(handshake: Handshake, session: Session) -> str | None:
-    """The handshake is accepted with a status other than 101.
+    """The handshake is accepted with a status other than 101, or with a status line that is none.
 
-    The RFC says: a server that accepts the connection answers 101. Any other status means that there is no WebSocket.
+    The RFC says: a server that accepts the connection answers 101. Any other status means that there is no WebSocket. The line is
+    `HTTP/1.1 101` and a reason, with one space between them, the second one also where there is no reason (RFC 9112 §4).
 
-    Why it matters: clients go by the status and fail, although every other header says yes.
+    Why it matters: clients go by the status and fail, although every other header says yes. Some read a status line word by word.
 
     What to do: find who changes the status: a framework that answers 200 unless told otherwise, or a proxy that does not know
-    101. A 2xx without these headers is something else: the Upgrade was ignored, which HTTP allows.
+    101. A 2xx without these headers is something else: the Upgrade was ignored, which HTTP allows. Let an HTTP library write
+    the status line.
     """
     response = handshake.response
-    if response is None or not 200 <= response.status < 300 or session.http != "1.1":
+    if response is None or session.http != "1.1":
+        return None
+    if response.status == 101:
+        if response.version and not response.version.startswith("1."):
+            return f"the status line says HTTP/{response.version}"
+        odd = "bad-start-line" in response.oddities
+        return "the status line is not HTTP/1.1, a space, 101, a space and a reason" if odd else None
+    if not 200 <= response.status < 300:
         return None
     if response.get("sec-websocket-accept") is not None:
         return f"status {response.status} with Sec-WebSocket-Accept"
@@ -356,13 +365,9 @@ def bytes_before_acceptance(session: Session, party: Party, peer: Party, offence
     What to do: look for code that writes to the connection when it is created and not when the handshake is done.
     """
     handshake = session.handshake
-    if not session.notices or handshake is None or handshake.status != 101:
+    if not session.answered_otherwise or handshake is None or handshake.status != 101:
         return None
-    return f"{NOT_HTTP} stand before the 101" if answered_otherwise(session) else None
-
-
-def answered_otherwise(session: Session) -> bool:
-    return any(NOT_HTTP in notice for notice in session.notices)
+    return f"{NOT_HTTP} stand before the 101"
 
 
 @acceptance_rule("HS-S18", "RFC 9110 §7.8", MUST, "error")
@@ -447,7 +452,7 @@ def handshake_unanswered(session: Session, party: Party, peer: Party) -> Fault |
     request = handshake.request
     waited = f"{max(0, session.ended - request.end_time) / SECOND:.3g} s"
     place = place_of(request)
-    if answered_otherwise(session):
+    if session.answered_otherwise:
         return Fault(f"the answer is {NOT_HTTP}", place)
     detail = f"no complete answer until the connection ended {waited} later"
     if party.stream.packets == 0:

@@ -25,13 +25,13 @@ def occasions_of(session: Session) -> int:
     handshake = session.handshake
     found = ALWAYS | occasions_of_frames(client, server)
     if handshake is not None:
-        if handshake.outcome != "accepted" or session.coalesced is not None or session.notices:
+        if handshake.outcome != "accepted" or session.coalesced is not None or session.answered_otherwise:
             found |= HANDSHAKE
         if handshake.subprotocol is not None:
             found |= SUBPROTOCOL
     if client.closes or server.closes:
         found |= occasions_of_closes(client, server)
-    elif not session.ongoing and was_open(session):
+    elif not session.ongoing and was_agreed(session):
         found |= DROPPED
     if client.pings or server.pings or client.pongs or server.pongs:
         found |= occasions_of_pings(client, server, session.ended)
@@ -51,6 +51,14 @@ def was_open(session: Session) -> bool:
     if session.handshake is not None and session.handshake.status == 101:
         return True
     return session.midstream or session.client.frames.headers > 0 or session.server.frames.headers > 0
+
+
+def was_agreed(session: Session) -> bool:
+    """A 101 to a request was seen, or frames: of a 101 that the capture cut nobody knows whether the client took it."""
+    handshake = session.handshake
+    if any(party.frames.headers or party.frames.lost for party in session.parties):
+        return True
+    return handshake is not None and handshake.status == 101 and handshake.request is not None
 
 
 def compression(session: Session, client: Party, server: Party) -> int:

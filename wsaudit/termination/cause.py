@@ -114,11 +114,13 @@ def evidence_lost(session: Session, end: Wire) -> Verdict:
 def refused(session: Session, end: Wire) -> Verdict:
     """T03: another answer than 101."""
     handshake = session.handshake
-    response = None if handshake is None else handshake.response
-    if handshake is None or response is None:
+    status = None if handshake is None else handshake.status
+    if handshake is None or status is None:
         return Verdict("handshake-refused", 0.8, (end_fact(end),), (), CONFIRM["handshake-refused"])
-    fact = f"the answer to the upgrade request is {response.status} in packet {packet_number(response.packet)}"
-    hint = STATUS.get(response.status) or STATUS.get(response.status // 100)
+    response = handshake.response
+    where = ", of which the rest was cut" if response is None else f" in packet {packet_number(response.packet)}"
+    fact = f"the answer to the upgrade request is {status}{where}"
+    hint = STATUS.get(status) or STATUS.get(status // 100)
     return Verdict("handshake-refused", 0.97, (fact, hint) if hint else (fact,), (), CONFIRM["handshake-refused"])
 
 
@@ -174,7 +176,7 @@ def failed(session: Session, end: Wire) -> Verdict:
         fact = f"{SIDES[alert.side]} sent the TLS alert {alert.name} in packet {packet_number(alert.packet)}"
         return Verdict("tls-failure", 0.95, (fact, ended), (), CONFIRM["tls-failure"])
     # Within TLS the number of bytes tells nothing of what is in the records.
-    answered = any("not HTTP" in notice for notice in session.notices) if session.in_tls else server.bytes > 0
+    answered = session.answered_otherwise if session.in_tls else server.bytes > 0
     if answered:
         size = "" if session.in_tls else f"{server.bytes} "
         return decide(

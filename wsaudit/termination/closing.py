@@ -126,7 +126,7 @@ def closing_facts(
 def answer_fact(answer: Close | CloseFrame, side: int, packet: int, initiator: int | None) -> str:
     number = packet & PACKET_MASK
     code = "without a code" if answer.code is None else answer.code
-    if isinstance(answer, CloseFrame) and answer.lost:
+    if answer.lost:
         code = "(its code was not captured)"
     if initiator == BOTH:
         return f"{SIDES[side]} sent its own Close {code} in packet {number}: they crossed"

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wsaudit.model import CLIENT, SERVER
-from wsaudit.registry import Library, recognise
+from wsaudit.registry import UNSEEN, Library, recognise
 
 if TYPE_CHECKING:
     from wsaudit.http.head import Head
@@ -16,11 +16,16 @@ Libraries = tuple[Library | None, Library | None]
 
 
 def libraries(session: Session) -> Libraries:
-    """The libraries of client and server, None where the head does not tell."""
+    """The libraries of client and server: None where the head does not tell, UNSEEN where the capture does not have it."""
     handshake = session.handshake
     if handshake is None:
-        return None, None
-    return library_of(handshake.request, CLIENT), library_of(handshake.response, SERVER)
+        return UNSEEN, UNSEEN
+    request, response = handshake.request, handshake.response
+    answered = response is not None or handshake.outcome != "not-captured"
+    return (
+        UNSEEN if request is None else library_of(request, CLIENT),
+        library_of(response, SERVER) if answered else UNSEEN,
+    )
 
 
 def library_of(head: Head | None, role: int) -> Library | None:

@@ -11,9 +11,9 @@ from wsaudit.kernel.constants import AFTER_CLOSE, LONGEST
 from wsaudit.kernel.endings import FAILURES, undisturbed
 from wsaudit.kernel.party import CloseFrame, code_of
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, Reported
-from wsaudit.registry import Library, deviation_note, is_sendable
+from wsaudit.registry import UNSEEN, Library, deviation_note, is_sendable, may_deviate
 from wsaudit.termination.endpoints import Libraries, has_trait
-from wsaudit.termination.wire import Wire, close_acked, gave_up, may_hide_close
+from wsaudit.termination.wire import Wire, close_acked, gave_up, is_agreed, may_hide_close, may_hide_earlier
 
 if TYPE_CHECKING:
     from wsaudit.kernel.party import Party
@@ -52,7 +52,8 @@ def is_plain(session: Session, end: Wire) -> bool:
     c, s = end.closes
     if c is None or s is None or end.kind != "closed" or end.how != "fin":
         return False
-    return undisturbed(c, s, session.client.stream, session.server.stream)
+    client, server = session.client, session.server
+    return not client.resyncs and not server.resyncs and undisturbed(c, s, client.stream, server.stream)
 
 
 def clean(codes: tuple[int | None, int | None], initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
@@ -107,8 +108,10 @@ def told(session: Session, side: int, end: Wire, findings: list[Finding], librar
         return with_note(Reported(ABNORMAL, False, False), library, side, conditions, None, code_of(sent))
     code = NO_CODE if got.code is None else got.code
     certain = close_acked(peer, got) and not overtaken(session, side, got, sent)
-    if may_hide_close(party) or (sent is not None and sent.code in FAILURES and end.initiator == side and peer.gaps):
-        certain = False  # what it said itself, or what it complains of, may be among the lost bytes
+    if may_hide_close(party) or may_hide_earlier(peer, got):
+        certain = False  # what it said itself, or the Close that it took, may be among the lost bytes
+    elif sent is not None and sent.code in FAILURES and end.initiator == side and (peer.gaps or not is_agreed(session.handshake)):
+        certain = False  # so may what it complains of, or whether that was agreed
     clean = was_clean(party, peer, end, got)
     if clean and end.how == "rst" and end.by == peer.side and has_trait(library, "clean-by-fin-only"):
         clean = False
@@ -267,11 +270,19 @@ def part_in_close(side: int, initiator: int | None) -> str:
 def with_note(
     told: Reported, library: Library | None, side: int, conditions: set[str], got: int | None, sent: int | None
 ) -> Reported:
-    """`told`, with what the library's log says instead."""
+    """`told`, with what the library's log says instead. Whose head the capture cut or missed may be any library: `told` is only
+    certain if all of them say the same."""
+    if library is UNSEEN:
+        return told._replace(certain=told.certain and not may_deviate(side, spelled(conditions, got, sent), told.code))
     if library is None or not library.deviations:
         return told
+    return told._replace(deviation=deviation_note(library, side, spelled(conditions, got, sent), told.code))
+
+
+def spelled(conditions: set[str], got: int | None, sent: int | None) -> set[str]:
+    """`conditions`, with the codes of the two Closes as deviations.toml writes them."""
     if got is not None:
         conditions.add(f"code={got}")
     if sent is not None:
         conditions.add(f"sent={sent}")
-    return told._replace(deviation=deviation_note(library, side, conditions, told.code))
+    return conditions

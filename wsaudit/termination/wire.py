@@ -25,7 +25,10 @@ CHANCE_TO_REFUSE = SECOND // 5  # a client that has had this long to refuse a fa
 NOT_ALWAYS_CHECKED = frozenset(("unoffered-subprotocol", "unoffered-extension"))
 # Faults of a 101 that clients were seen to leave at, beside those for which RFC 6455 §4.1 asks it of all.
 REPELLENT = frozenset(
-    ("HS-S06", "HS-S08", "HS-S09", "HS-S13", "HS-S16", "HS-C24", "HS-C25", *(f"PMD-{number}" for number in range(12, 18)))
+    (
+        *("HS-S01", "HS-S06", "HS-S08", "HS-S09", "HS-S13", "HS-S16", "HS-C24", "HS-C25"),
+        *(f"PMD-{number}" for number in range(12, 18)),
+    )
 )
 
 
@@ -90,9 +93,14 @@ def kind_of(session: Session, end: Wire) -> str:
     if (c is None and may_hide_close(session.client)) or (s is None and may_hide_close(session.server)):
         return "unknown"
     if c is None and s is None:
-        seen = handshake is None or handshake.request is not None or any(has_frames(party) for party in session.parties)
-        return "dropped" if seen else "unknown"  # of an opening handshake without its request nobody knows whether it succeeded
+        # Of an opening handshake without one of its heads nobody knows whether it succeeded, unless frames followed.
+        return "dropped" if is_agreed(handshake) or any(has_frames(party) for party in session.parties) else "unknown"
     return "unknown" if answer_may_follow(session, end) else "close-unanswered"
+
+
+def is_agreed(handshake: Handshake | None) -> bool:
+    """Were both heads of the opening handshake captured? If not, what was agreed is unknown."""
+    return handshake is not None and handshake.request is not None and handshake.response is not None
 
 
 def has_frames(party: Party) -> bool:
@@ -157,6 +165,12 @@ def may_hide_close(party: Party) -> bool:
     """
     stream = party.stream
     return party.frames.lost or (stream.fin_time != 0 and not stream.fin_taken)
+
+
+def may_hide_earlier(party: Party, close: CloseFrame) -> bool:
+    """May this side have sent a Close before the first one seen? In a gap behind which its frames had to be found again, it may:
+    no endpoint should send two, but some do, and the peer takes the first."""
+    return party.resyncs > 0 and any(gap.offset < close.place.offset for gap in party.gaps)
 
 
 def transport_end(a: Stream, b: Stream) -> tuple[str | None, int | None, int, int]:

@@ -44,7 +44,7 @@ CONFIRM = {
 
 def close_fact(close: CloseFrame | Close, side: int, packet: int) -> str:
     """A Close of `side` in one sentence."""
-    if isinstance(close, CloseFrame) and close.lost:
+    if close.lost:
         return f"{SIDES[side]} sent a Close in packet {packet & PACKET_MASK}: its code was not captured"
     code = "without a code" if close.code is None else close.code
     if close.reason:

@@ -6,6 +6,9 @@ a chain of frames ends exactly with a segment and its last is a whole Close with
 or an empty one where frames are known to be or text was read: the end of a connection rarely leaves three frames. Behind a 101
 that a snap length cut, the next segment begins with a frame: there one header will do. Nothing is guessed beyond that; what was
 skipped is counted.
+
+Where a snap length leaves only the first bytes of each segment, frames are known by their lengths: a header whose frame ends
+exactly where its segment did is one in some thousands by chance, and several in a row are believed.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ ENOUGH = 3
 ENOUGH_BARE = 5  # without a mask and without text
 LONGEST = 16 << 20  # a longer frame is not believed here
 MAX_CANDIDATES = 64
+ENOUGH_CUT = 2  # segments in a row that their headers fit, of a side whose polarity is known
+ENOUGH_CUT_MASKED = 3  # the same where nothing is known; only masked ones count, as other protocols begin with lengths, too
 
 
 class Chunk(NamedTuple):
@@ -29,18 +34,32 @@ class Chunk(NamedTuple):
     packet: int
 
 
+class Cut(NamedTuple):
+    """A segment of which the capture has the first bytes only, and how many it has not."""
+
+    chunk: Chunk
+    lost: int
+
+
 class Resync:
     """Looks for the next frame of one side. `masked`: the polarity this side must have, None when nobody knows who the client
     is."""
 
-    def __init__(self, masked: bool | None, limit: int, strict: bool = False, expected: bool = False) -> None:
+    def __init__(
+        self, masked: bool | None, limit: int, strict: bool = False, expected: bool = False, behind_head: bool = False
+    ) -> None:
         self.masked = masked
+        self.behind_head: list[Cut] | None = [] if behind_head else None  # all segments, while the first may begin with a frame
+        self.peer: Resync | None = None  # behind heads that were cut: the search of the other side
         self.expected = expected  # the next byte should be the first of a frame
         self.strict = strict  # nothing else says that this is a WebSocket: a frame must also end where a segment ends
         self.masked_found = False
         self.limit = limit
         self.chunks: list[Chunk] = []
         self.size = 0
+        self.cut: list[Cut] = []  # segments before `chunks` that are a chain of frames, as far as they are there
+        self.cut_ends = 0  # how many of their ends are the end of a frame
+        self.cut_due = 0  # bytes of the last frame that the next segments must have
         self.dropped = 0  # bytes given up as not readable
 
     def feed(self, chunk: Chunk) -> list[Chunk] | None:
@@ -75,12 +94,94 @@ class Resync:
             at += len(piece.data)
         return None
 
-    def gap(self) -> None:
-        """More bytes were lost: what is held does not join what comes."""
-        self.dropped += self.size
-        self.chunks = []
+    def gap(self, length: int | None = None) -> list[Cut] | None:
+        """More bytes were lost (None: nobody knows how many): what is held does not join what comes. But if the capture has cut
+        one segment after the other, their headers may do: returns the segments from the first believed frame on, or None."""
+        chunks, self.chunks = self.chunks, []
         self.size = 0
         self.expected = False
+        if length is None or not chunks:
+            self.dropped += sum([len(piece.data) for piece in chunks])
+            self.behind_head = None
+            self.forget_cut()
+            return None
+        for piece in chunks:
+            segment = Cut(piece, length if piece is chunks[-1] else 0)
+            if self.behind_head is not None:
+                self.behind_head.append(segment)
+            self.take_cut(segment)
+        if not self.is_believed():
+            return None
+        self.masked_found = self.masked is not False
+        return self.all_behind_head() or self.cut
+
+    def is_believed(self) -> bool:
+        """Are these enough segments that are whole frames? Behind heads of which nearly nothing is left those of a server alone
+        are not, as without a mask other protocols look like that."""
+        if self.peer is None:
+            return self.cut_ends >= (ENOUGH_CUT if self.masked is not None else ENOUGH_CUT_MASKED)
+        client, server = (self, self.peer) if self.masked else (self.peer, self)
+        return client.cut_ends >= ENOUGH_CUT or (client.cut_ends > 0 and server.cut_ends >= ENOUGH_CUT)
+
+    def take_cut(self, segment: Cut) -> None:
+        """Does this segment go on with the chain, or begin one?"""
+        due = self.go_on(segment, self.cut_due)
+        if due is None or len(self.cut) == MAX_CANDIDATES:
+            self.forget_cut()
+            due = self.go_on(segment, 0)
+        if due is None:
+            self.dropped += len(segment.chunk.data)
+            return
+        self.cut.append(segment)
+        self.cut_due = due
+        self.cut_ends += due == 0
+
+    def forget_cut(self) -> None:
+        self.dropped += sum([len(segment.chunk.data) for segment in self.cut])
+        self.cut = []
+        self.cut_ends = self.cut_due = 0
+
+    def go_on(self, segment: Cut, due: int) -> int | None:
+        """How many bytes of a frame must come behind `segment`, if `due` of them come first in it; None: it is no chain of
+        frames, or a header in it was cut."""
+        data = segment.chunk.data
+        size = len(data) + segment.lost
+        while due < size:
+            frame = whole_header(data, due, self.masked is not False)
+            if frame is None:
+                return None
+            due += frame
+        return due - size
+
+    def settle(self) -> list[Cut] | None:
+        """Behind a head that was cut: the segments held are whole. What `gap` returns."""
+        return self.gap(0) if self.peer is not None and self.chunks else None
+
+    def all_behind_head(self) -> list[Cut]:
+        """All segments so far, if frames are believed now and the first one can begin with one; else none."""
+        all_of_them = self.behind_head
+        if all_of_them and len(all_of_them[0].chunk.data) > 1 and begins(all_of_them[0].chunk.data, self.masked):
+            return all_of_them
+        return []
+
+
+def whole_header(data: bytes, pos: int, masked: bool) -> int | None:
+    """The size of the frame whose header is at `pos`; None: it is not all there, or not one to be believed."""
+    if pos + 2 > len(data):
+        return None
+    opcode, length = data[pos] & 15, data[pos + 1] & 127
+    if data[pos] & 0x30 or opcode not in (0, 1, 2, 8, 9, 10) or (data[pos + 1] & 128 != 0) != masked:
+        return None
+    if opcode >= 8 and (length > 125 or data[pos] & 0xC0 != 0x80):
+        return None
+    head, least = (2, 0) if length < 126 else (4, 126) if length == 126 else (10, 65536)
+    if pos + head + 4 * masked > len(data):
+        return None
+    if least:
+        length = int.from_bytes(data[pos + 2 : pos + head], "big")
+    if length < least or length > LONGEST or (opcode == 0 and not length):
+        return None
+    return head + 4 * masked + length
 
 
 def begins(data: bytes, masked: bool | None) -> bool:

@@ -216,7 +216,7 @@
         const sure = columns.confidence[row];
         return cause(text("cause", row)) + (!sure || sure > 0.995 ? "" : ` ${sure.toFixed(2)}`);
       }
-      case "sent_client": case "sent_server": return text(name, row) === "none" ? "–" : text(name, row);
+      case "sent_client": case "sent_server": return { none: "–", unknown: "?" }[text(name, row)] ?? text(name, row);
       case "told_client": case "told_server": return text(name, row) === "unknown" ? "?" : text(name, row) || "–";
       default: return text(name, row);
     }
@@ -455,7 +455,8 @@
   function closeWords(side, row) {
     const sent = text(`sent_${side}`, row);
     const reason = text(`reason_${side}`, row);
-    return (sent === "none" ? "no Close frame" : sent === "empty" ? "Close without a code" : `Close ${sent}`) + (reason ? ` “${reason}”` : "");
+    const known = { none: "no Close frame", empty: "Close without a code", unknown: "Close whose code was not captured" };
+    return (known[sent] ?? `Close ${sent}`) + (reason ? ` “${reason}”` : "");
   }
 
   function toldWords(side, row) {
