@@ -1,5 +1,7 @@
+cimport cython
+
 cdef bint COMPILED
-cdef long long UNKNOWN
+cdef long long UNKNOWN, M32
 
 
 cdef class Connection:
@@ -16,3 +18,6 @@ cdef class Connection:
     cdef public object packed_keys, notices
 
     cpdef Connection another(self)
+
+    @cython.locals(packed=bytes, i="int", first="long long", second="long long", third="long long")
+    cpdef bint may_count(self) except *

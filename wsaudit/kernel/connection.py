@@ -11,6 +11,7 @@ from wsaudit.model import NOT_EXPLAINED, Close, Detail, Termination, unpack_deta
 
 COMPILED = not __file__.endswith(".py")
 UNKNOWN = -1  # for a time that is not known
+M32 = 0xFFFFFFFF
 
 FIELDS = (
     "first_packet", "started", "ended", "client", "server", "packed", "probable", "transport", "http", "tls", "outcome", "status",
@@ -147,6 +148,21 @@ class Connection:
     @mask_keys.setter
     def mask_keys(self, keys: Sequence[int]) -> None:
         self.packed_keys = pack(f"<{len(keys)}I", *keys)
+
+    def may_count(self) -> bool:
+        """Whether the first three masking keys go up in equal steps in one byte order, or may in the other.
+
+        Of a big-endian counter, read as little-endian, the low half is its high half and hardly ever changes.
+        """
+        packed = self.packed_keys
+        if len(packed) < 12:
+            return False
+        first = second = third = 0
+        for i in range(3, -1, -1):
+            first = first << 8 | packed[i]
+            second = second << 8 | packed[i + 4]
+            third = third << 8 | packed[i + 8]
+        return ((second - first) ^ (third - second)) & M32 == 0 or (first ^ second) & 0xFFFF == 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Connection) and bool(values_of(self) == values_of(other))

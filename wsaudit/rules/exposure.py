@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter
-from struct import Struct, unpack
+from struct import unpack
 
 from wsaudit.http.credentials import HEADER_TOKENS, SCHEMES, is_token
 from wsaudit.http.upgrade import Handshake
@@ -28,7 +28,6 @@ WEAK_CIPHERS = ("_NULL_", "_RC4_", "_3DES_", "_DES_", "_DES40_", "_RC2_", "_EXPO
 FEWEST_KEYS = 16  # before masking keys are compared: fewer prove nothing
 KEY_BITS = 32
 first_packet = attrgetter("first_packet")
-FIRST_THREE = Struct("<3I").unpack_from
 SAMPLE = 1024  # keys looked at before all of them: random ones have shown each bit both ways by then
 
 
@@ -342,7 +341,7 @@ def predictable(connections: list[Connection]) -> str | None:
         key, times = Counter(keys).most_common(1)[0]
         told = f"the key 0x{key:08x} {times:,} times" if times > count // 2 else f"{repeats:,} repeats"
         return f"{told} in {count:,} keys"
-    counting = sum([is_counting(each.mask_keys) for each in connections if may_count(each.packed_keys)])
+    counting = sum([is_counting(each.mask_keys) for each in connections if each.may_count()])
     if counting:
         return f"equal steps from key to key (in {counting:,} connections) in {count:,} keys"
     still = still_bits(keys[:SAMPLE]) and still_bits(keys)
@@ -356,17 +355,6 @@ def still_bits(keys: Sequence[int]) -> int:
         always &= key
         ever |= key
     return (always | ~ever & (1 << KEY_BITS) - 1).bit_count()
-
-
-def may_count(packed: bytes) -> bool:
-    """Whether the first three keys, as they are packed, go up in equal steps in one byte order, or may in the other.
-
-    Of a big-endian counter, read as little-endian, the low half is its high half and hardly ever changes.
-    """
-    if len(packed) < 12:
-        return False
-    first, second, third = FIRST_THREE(packed)
-    return (second - first ^ third - second) % (1 << KEY_BITS) == 0 or not (first ^ second) & 0xFFFF
 
 
 def is_counting(keys: tuple[int, ...]) -> bool:

@@ -8,7 +8,6 @@ or bytes that had come all the time. What nobody expected to go on tells nothing
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import accumulate
 from typing import TypeVar
@@ -55,7 +54,8 @@ def doubt_open(rows: Iterable[Connection], last_times: Sequence[int] = ()) -> li
         found = None if silence < NOTICED or detail.gaps else rhythm(row, detail, silence)
         if found is not None:
             doubtful.append((row, *found))
-    others = others_of(rows, two_hosts) if doubtful else {}
+    hosts = {two_hosts(row) for row, _, _ in doubtful}
+    others = others_of(rows, two_hosts, hosts) if doubtful else {}
     for row, fact, (still, gone) in doubtful:
         hung = others[two_hosts(row)].went_on(row.ended)
         cause = "endpoint-killed" if hung else "network-loss"
@@ -84,10 +84,12 @@ class Others:
         return before > 0 and self.latest[before - 1] - time >= NOTICED
 
 
-def others_of(rows: Iterable[Connection], key: Callable[[Connection], K]) -> dict[K, Others]:
-    found: dict[K, Others] = defaultdict(Others)
+def others_of(rows: Iterable[Connection], key: Callable[[Connection], K], keys: set[K]) -> dict[K, Others]:
+    found: dict[K, Others] = {each: Others() for each in keys}
     for row in rows:
-        found[key(row)].rows.append((row.started, row.ended))
+        others = found.get(key(row))
+        if others is not None:
+            others.rows.append((row.started, row.ended))
     return found
 
 
@@ -133,7 +135,7 @@ def fell_silent(doubtful: list[Connection], population: Population) -> list[Inci
     known = {id(row) for row in doubtful}
     members = [Ended(number, row, row.ended) for number, row in population if id(row) in known] if doubtful else []
     groups = group(members, by_server)
-    others = others_of((row for _, row in population), server_host) if groups else {}
+    others = others_of((row for _, row in population), server_host, {server[0] for server in groups}) if groups else {}
     found = []
     for server, each in sorted(groups.items()):
         times, background = [one.time for one in each], population.around_servers[server].background(each)
