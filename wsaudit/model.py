@@ -127,6 +127,19 @@ class Heartbeat(NamedTuple):
     application: ApplicationBeat | None = None
 
 
+    def as_numbers(self) -> list[int]:
+        """The end of a packed `Detail`: 0 when there was nothing; the words of an application's heartbeat come last."""
+        if self is NO_HEARTBEAT:
+            return [0]
+        numbers = [1, *self.pings, *self.unanswered, known(self.interval), known(self.rtt_p50), known(self.rtt_p99)]
+        numbers += self.last_ping
+        if self.application is None:
+            return numbers
+        kind, side, count, interval, answered, *rest, keepalives = self.application
+        words = "\0".join((kind, *keepalives)).encode()
+        return [*numbers, side, count, known(interval), known(answered), *rest, len(words), *words]
+
+
 NO_HEARTBEAT = Heartbeat()
 
 
@@ -149,7 +162,8 @@ class Detail(NamedTuple):
 
     last_packet: int
     frames: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 7, (0,) * 7)  # text binary continuation close ping pong reserved
-    messages: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 5, (0,) * 5)  # rows.message_counts
+    # text, binary, bytes after inflation (-1: not known), bytes on the wire, largest frame
+    messages: tuple[tuple[int, ...], tuple[int, ...]] = ((0,) * 5, (0,) * 5)
     closes: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))  # packet and time of each side's first Close
     silence: int = 0
     idle: tuple[int | None, ...] = (None,) * 4  # any, client, server, data: at the end
@@ -160,24 +174,13 @@ class Detail(NamedTuple):
     heartbeat: Heartbeat = NO_HEARTBEAT
 
     def pack(self) -> bytes:
-        """As numbers, -1 for None. The words of an application's heartbeat come behind them. kernel/ordinary.py writes the same
-        of ordinary connections."""
+        """As numbers, -1 for None. kernel/details.py writes the same of a connection whose history is at hand."""
         numbers = [self.last_packet, *self.frames[0], *self.frames[1], *self.messages[0], *self.messages[1]]
         numbers += [*self.closes[0], *self.closes[1], self.silence, *map(known, self.idle), *self.network]
         numbers += [self.gaps, self.truncated_packets, len(self.last_frames)]
         for frame in self.last_frames:
             numbers += frame
-        beat = self.heartbeat
-        if beat is NO_HEARTBEAT:
-            numbers.append(0)
-            return pack_numbers(numbers)
-        numbers += [1, *beat.pings, *beat.unanswered, *map(known, beat[2:5]), *beat.last_ping]
-        if beat.application is None:
-            return pack_numbers(numbers)
-        kind, side, count, interval, answered, *rest, keepalives = beat.application
-        numbers += [side, count, known(interval), known(answered), *rest]
-        words = "\0".join((kind, *keepalives)).encode()
-        return pack_numbers([*numbers, len(words), *words])
+        return pack_numbers(numbers + self.heartbeat.as_numbers())
 
 
 def known(value: int | None) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.http.upgrade import Handshake, auth_kinds
 from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.details import pack_history
+from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import (
@@ -63,32 +66,13 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
     """What the report keeps of a connection. `end_time`: of the first FIN or RST, or of the last packet."""
     client, server = session.client, session.server
     flow = session.flow
-    a, b = client.stream, server.stream
-    swapped = a is not flow.a
-    gaps = len(client.gaps) + len(server.gaps)
-    truncated = a.truncated + b.truncated
-    detail = Detail(
-        session.last_packet,
-        (client.frames.frame_counts(), server.frames.frame_counts()),
-        (message_counts(client), message_counts(server)),
-        (close_place(client), close_place(server)),
-        flow.silence,
-        session.idle_at(end_time),
-        (
-            a.retransmissions + b.retransmissions,
-            a.out_of_order + b.out_of_order,
-            a.zero_windows + b.zero_windows,
-            a.conflicts + b.conflicts,
-            a.duplicates + b.duplicates,
-        ),
-        gaps,
-        truncated,
-        () if termination.kind in ENDED_WELL else last_frames(session),
-        session.heartbeat(),
-    )
+    swapped = client.stream is not flow.a
+    complete = not (client.gaps or server.gaps or client.stream.truncated or server.stream.truncated)
+    last = () if termination.kind in ENDED_WELL else last_frames(session)
     found = Connection(
-        session.first_packet, session.started, session.ended, *endpoints(flow, swapped), detail.pack(), False, "tcp", session.http
-    )
+        session.first_packet, session.started, session.ended, *endpoints(flow, swapped), packed(session, end_time, last), False,
+        "tcp", session.http,
+    )  # fmt: skip
     if session.tls is not None:
         found.transport = "tls"
         found.tls = tls_facts(session.tls)
@@ -99,12 +83,27 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
     found.termination = termination
     found.end_time = end_time
     found.midstream = session.midstream
-    found.complete = not (gaps or truncated or session.midstream or found.outcome == "not-captured")
+    found.complete = complete and not session.midstream and found.outcome != "not-captured"
     if client.frames.first_keys:
         found.mask_keys = client.frames.first_keys
     if session.notices:
         found.notices = tuple(session.notices)
     return found
+
+
+def packed(session: Session, end_time: int, last: Sequence[tuple[int, ...]]) -> bytes:
+    """model.Detail of a connection, packed."""
+    client, server = session.client, session.server
+    packer = Packer()
+    sizes = message_bytes(client), message_bytes(server)
+    pack_history(packer, client, server, session.last_packet, session.flow.silence, end_time, session.in_tls, sizes)
+    packer.add(len(last))
+    for frame in last:
+        for number in frame:
+            packer.add(number)
+    for number in session.heartbeat().as_numbers():
+        packer.add(number)
+    return packer.taken()
 
 
 # Servers, kinds of TLS and Closes of one kind are few, and rows are many: one object for all that are equal.
@@ -167,22 +166,12 @@ def extension_names(lines: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part.split(";")[0].strip() for line in lines for part in line.split(","))
 
 
-def close_place(party: Party) -> tuple[int, int]:
-    """Packet and time of its first Close; zeros: there was none."""
-    return party.closes[0].place[:2] if party.closes else (0, 0)
-
-
-def message_counts(party: Party) -> tuple[int, ...]:
-    """Complete messages: text, binary, bytes after inflation (-1: not all could be inflated), bytes on the wire, largest
-    frame."""
-    frames = party.frames
-    size = wire = frames.message_bytes
-    inflation = party.inflation
+def message_bytes(party: Party) -> int:
+    """Bytes of its complete messages after inflation; -1: not all could be inflated."""
+    frames, inflation = party.frames, party.inflation
     if inflation is not None and inflation.messages:
-        size = -1 if inflation.unverifiable else wire - frames.deflated_bytes + inflation.bytes
-    elif frames.deflated_messages:
-        size = -1
-    return (frames.text_messages, frames.binary_messages, size, wire, frames.largest)
+        return -1 if inflation.unverifiable else frames.message_bytes - frames.deflated_bytes + inflation.bytes
+    return -1 if frames.deflated_messages else frames.message_bytes
 
 
 def last_frames(session: Session) -> tuple[tuple[int, int, int, int, int], ...]:

@@ -18,7 +18,7 @@ class Packer:
 
     def __init__(self) -> None:
         self.n = 0
-        self.room = 1024
+        self.room = 256
         self.store = bytearray(self.room)
         self.out = self.store  # compiled, a typed view of it
 

@@ -1,0 +1,21 @@
+cimport cython
+
+from wsaudit.kernel.endings cimport idle_at
+from wsaudit.kernel.frames cimport Scanner
+from wsaudit.kernel.packed cimport Packer
+from wsaudit.kernel.party cimport CloseFrame, Party
+from wsaudit.kernel.streams cimport Stream
+
+cdef bint COMPILED
+
+
+@cython.locals(a=Stream, b=Stream)
+cpdef pack_history(Packer packer, Party client, Party server, long long last_packet, long long silence, long long end_time, bint in_tls, tuple sizes)
+
+@cython.locals(reserved="long long", i="int", counts="long long *")
+cdef pack_frames(Packer packer, Scanner frames)
+
+cdef pack_messages(Packer packer, Scanner frames, long long size)
+
+@cython.locals(close=CloseFrame)
+cdef pack_close(Packer packer, Party party)

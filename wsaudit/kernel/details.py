@@ -1,0 +1,81 @@
+"""What the report keeps of a connection's history in numbers: the beginning of a packed `model.Detail`, which has the order."""
+
+from __future__ import annotations
+
+from wsaudit.kernel.endings import idle_at
+from wsaudit.kernel.frames import Scanner
+from wsaudit.kernel.packed import Packer
+from wsaudit.kernel.party import CloseFrame, Party
+
+COMPILED = not __file__.endswith(".py")
+
+
+def is_compiled() -> bool:
+    return COMPILED
+
+
+def pack_history(
+    packer: Packer,
+    client: Party,
+    server: Party,
+    last_packet: int,
+    silence: int,
+    end_time: int,
+    in_tls: bool,
+    sizes: tuple[int, int],
+) -> None:
+    """All up to the last frames. `sizes`: bytes of complete messages of client and server, -1: not known (rows.message_bytes)."""
+    a = client.stream
+    b = server.stream
+    packer.add(last_packet)
+    pack_frames(packer, client.frames)
+    pack_frames(packer, server.frames)
+    pack_messages(packer, client.frames, sizes[0])
+    pack_messages(packer, server.frames, sizes[1])
+    pack_close(packer, client)
+    pack_close(packer, server)
+    packer.add(silence)
+    for number in idle_at(client, server, in_tls, end_time):
+        packer.add(number)
+    packer.add(a.retransmissions + b.retransmissions)
+    packer.add(a.out_of_order + b.out_of_order)
+    packer.add(a.zero_windows + b.zero_windows)
+    packer.add(a.conflicts + b.conflicts)
+    packer.add(a.duplicates + b.duplicates)
+    packer.add(len(client.gaps) + len(server.gaps))
+    packer.add(a.truncated + b.truncated)
+
+
+def pack_frames(packer: Packer, frames: Scanner) -> None:
+    """Complete frames: text, binary, continuation, close, ping, pong, reserved."""
+    counts = frames.counts
+    reserved = 0
+    for i in range(3, 8):
+        reserved += counts[i] + counts[i + 8]
+    packer.add(counts[1])
+    packer.add(counts[2])
+    packer.add(counts[0])
+    packer.add(counts[8])
+    packer.add(counts[9])
+    packer.add(counts[10])
+    packer.add(reserved)
+
+
+def pack_messages(packer: Packer, frames: Scanner, size: int) -> None:
+    """Complete messages: text, binary, bytes after inflation, bytes on the wire; the largest frame."""
+    packer.add(frames.text_messages)
+    packer.add(frames.binary_messages)
+    packer.add(size)
+    packer.add(frames.message_bytes)
+    packer.add(frames.largest)
+
+
+def pack_close(packer: Packer, party: Party) -> None:
+    """Packet and time of its first Close; zeros: there was none."""
+    if not party.closes:
+        packer.add(0)
+        packer.add(0)
+        return
+    close: CloseFrame = party.closes[0]
+    packer.add(close.packet)
+    packer.add(close.time)
