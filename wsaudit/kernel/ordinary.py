@@ -264,7 +264,7 @@ class Ordinary:
 
     def icmp(self, time: int, packet: int, words: str) -> None:
         """A router or host said something about this flow."""
-        if self.state != START:
+        if self.state == ASKED or self.state == OPEN:
             self.hand_over().icmp(time, packet, words)
 
     def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
@@ -274,11 +274,14 @@ class Ordinary:
         party, peer = self.client_party, self.server_party
         if scanner.side == SERVER:
             party, peer = peer, party
-        party.take_close(payload, length, scanner.frame_offset + header_size(scanner.shape) + length, peer.stream.acked)
+        try:
+            party.take_close(payload, length, scanner.frame_offset + header_size(scanner.shape) + length, peer.stream.acked)
+        except Exception as error:
+            self.crashed(error)
 
     def finish(self, flow: Flow, ongoing: bool) -> None:
         """The flow is over; `ongoing`: because the capture is."""
-        if self.state == START:
+        if self.state == START or self.state == OVER:
             return
         try:
             if self.state == OPEN and not ongoing and self.tell():
@@ -292,6 +295,8 @@ class Ordinary:
 
     def crashed(self, error: Exception) -> None:
         """A bug in us: this connection is given up, as pipeline.py does."""
+        if self.state == OVER:
+            return
         self.state = OVER
         for stream in (self.flow.a, self.flow.b):
             stream.mode = DROP
