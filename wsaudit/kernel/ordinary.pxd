@@ -12,10 +12,10 @@ from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
 from wsaudit.kernel.streams cimport Flow, Stream
 
 cdef bint COMPILED
-cdef int DROP, FIRST, FRAMES, BOTH, CLIENT, SERVER
+cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE
 cdef int START, ASKED, OPEN, OVER, CLOSE, SHORTEST, KEY_SIZE
-cdef long long QUIET, LONG
+cdef long long QUIET, LONG, SECOND
 
 
 cdef class Opening:
@@ -117,7 +117,7 @@ cdef class Ordinary:
 cdef pack_frames(Packer packer, Scanner frames)
 cdef pack_messages(Packer packer, Scanner frames)
 
-cdef bint is_overdue(Party party, Party peer, CloseFrame close) except -1
+cdef bint has_waited(Party party, Party peer, CloseFrame close) except -1
 
 cdef bint may_beat(Scanner frames) except -1
 

@@ -36,7 +36,7 @@ from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, o
 from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party, introduce, part
 from wsaudit.kernel.streams import Flow, Stream
-from wsaudit.model import CLIENT, SERVER, Close, Finding, Place, Termination
+from wsaudit.model import CLIENT, SECOND, SERVER, Close, Finding, Place, Termination
 
 COMPILED = not __file__.endswith(".py")
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -388,7 +388,7 @@ class Ordinary:
             return False
         by = first_fin(a, b)
         initiator = first_to_close(c, s)
-        if (initiator != SERVER and is_overdue(client, server, c)) or (initiator != CLIENT and is_overdue(server, client, s)):
+        if (initiator != SERVER and has_waited(client, server, c)) or (initiator != CLIENT and has_waited(server, client, s)):
             return False
         if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG:
             return False
@@ -530,8 +530,11 @@ def pack_messages(packer: Packer, frames: Scanner) -> None:
     packer.add(frames.largest)
 
 
-def is_overdue(party: Party, peer: Party, close: CloseFrame) -> bool:
-    """Had a Ping of `party` waited too long for its answer when it sent its Close?"""
+def has_waited(party: Party, peer: Party, close: CloseFrame) -> bool:
+    """When `party` sent its Close, had a Ping of its own waited too long for its answer, or may it have missed those of the peer
+    (termination.beats.missed)?"""
+    if peer.intervals and close.time - peer.stream.last_data_time >= SECOND:
+        return True
     return party.pings > 0 and overdue_ping(party, peer, close.time) is not None
 
 

@@ -74,7 +74,7 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
         facts.append(answer_fact(answer, answer.side, answer.place.packet, end.initiator))
         if lead.code in (None, 1000, 1001) and candidates[0].confidence < 0.9:
             candidates += [Cause(other, 0.2) for other in FALLBACK.get(candidates[0].cause, ())]
-        if end.initiator == lead.side == end.by and answer.place.time > end.time >= lead.place.time + PATIENCE:
+        if gave_up_waiting(end, lead, answer):
             candidates = silent_peer(end, lead, answer, candidates, signatures)
     else:
         facts.append(end_fact(end))
@@ -85,14 +85,22 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
 def is_ordinary(session: Session, end: Wire, reasons: Reasons) -> bool:
     """Of an end that `is_plain`: is there nothing more to say of its cause than what the two codes say?"""
     side = leading(end.closes, end.initiator)
-    lead = end.closes[side]
+    lead, answer = end.closes[side], end.closes[1 - side]
     assert lead is not None
+    assert answer is not None
     return (
         lead.code in ORDINARY
         and reasons.find(lead) is None
+        and not gave_up_waiting(end, lead, answer)
         and unanswered(session, side, lead.place.time) is None
+        and missed(session, side, lead.place.time) is None
         and (side != SERVER or not limit_causes(session, lead, reasons.polite))
     )
+
+
+def gave_up_waiting(end: Wire, lead: CloseFrame, answer: CloseFrame) -> bool:
+    """Had the side that closed ended TCP before the answer came, and not at once?"""
+    return end.initiator == lead.side == end.by and answer.place.time > end.time >= lead.place.time + PATIENCE
 
 
 def leading(closes: tuple[Close | CloseFrame | None, Close | CloseFrame | None], initiator: int | None) -> int:
