@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
+from io import StringIO
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 from unittest.mock import patch
@@ -20,8 +20,8 @@ from wsaudit.engine import run
 from wsaudit.kernel.streams import Flow
 from wsaudit.options import Limits, Options
 from wsaudit.pipeline import Pipeline
+from wsaudit.report.json_format import write_json
 from wsaudit.report.records import Records
-from wsaudit.report.report import Report
 from wsaudit.report.text import render_text
 
 Packet = tuple[int, bytes, int]  # time, bytes, how many of them the capture cut off
@@ -463,8 +463,9 @@ def told(data: bytes, options: Options) -> tuple[str, str, int]:
     with patch.object(engine, "row", wraps=engine.row) as row:
         audit = run([data], options)
     remembered = len(audit.connections) - row.call_count
-    report = json.dumps(Report(audit, options).to_dict(), indent=1)
-    return report, render_text(Records(audit, options)), remembered
+    records = Records(audit, options)
+    write_json(records, stream := StringIO())  # nothing is redacted
+    return stream.getvalue(), render_text(records), remembered
 
 
 def check(talks: Sequence[Talk], options: Options = WAYS[0], together: int = 1) -> int:
