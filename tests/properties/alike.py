@@ -251,9 +251,9 @@ def talked(made: Conversation, body: str) -> None:
         case "pings of both":
             made.ping(S, b"1").ping(C, b"2").pong(C, b"1").pong(S, b"2").wait(3).ping(S, b"3").pong(C, b"3")
         case "unanswered ping":
-            made.ping(C, b"1").ack(S)
+            made.ping(C, b"1").ack(S).wait(0.5)
         case "unanswered ping of server":
-            made.ping(S, b"1").ack(C)
+            made.ping(S, b"1").ack(C).wait(0.5)
         case "late pong":
             made.ping(C, b"1").wait(1.5).pong(S, b"1")
         case "quick pong":
