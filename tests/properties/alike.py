@@ -88,6 +88,7 @@ OTHERS: dict[str, Sequence[Any]] = {
         *("request in two", "answer in two", "one with the answer", "two with the answer", "Close with the answer"),
         *("part with the answer", "with the request", "before the answer", "answer not acknowledged", "103 first", "GET first"),
         *("refused", "never answered", "POST", "HTTP/1.0", "old clock", "SYN lost", "SYN-ACK lost"),
+        *("asked after two hours", "asked after a day"),
     ),
     "ends": ("v6", "same address", "same client", "to itself"),
     "body": (
@@ -96,35 +97,16 @@ OTHERS: dict[str, Sequence[Any]] = {
         *("many pings", "regular pings", "missed pings", "ping answered after Close", "pongs late"),
         *("heartbeat", "unanswered heartbeat", "beat once", "constant", "fragments", "tiny fragments", "open fragments"),
         *("bad text", "cut text", "bad text in pieces", "unmasked", "masked by server", "reserved", "reserved bit", "long form"),
-        *(
-            "zero key",
-            "same keys",
-            "counting keys",
-            "long ping",
-            "large",
-            "other shapes",
-            "frame without end",
-            "header without end",
-        ),
-        *("byte by byte", "quiet", "half quiet", "zero window", "continuation"),
+        *("zero key", "same keys", "counting keys", "long ping", "large", "huge", "other shapes", "frame without end"),
+        *("header without end", "byte by byte", "quiet", "half quiet", "zero window", "continuation"),
     ),
-    "before": (0.3, 0.9, 1.5, 9.99, 10, 10.1, 12, 59, 60, 61, 350),
+    "before": (0.3, 0.9, 1.5, 9.99, 10, 10.1, 12, 30, 59, 60, 61, 350),
     "closes": ("SC", "Cs", "Sc", "C", "S", "", "CCS", "CSC", "SCS", "SCC", "Css"),
     "codes": (
         *((None, None), (1001, 1001), (1002, 1002), (1003, 1003), (1005, 1005), (1006, 1006), (1007, 1007), (1008, 1008)),
         *((1009, 1009), (1010, 1010), (1011, 1011), (1012, 1012), (1014, 1014), (1015, 1015), (999, 999), (2999, 2999)),
-        *(
-            (3000, 3000),
-            (3003, 3003),
-            (3500, 3500),
-            (4000, 4000),
-            (4401, 4401),
-            (4999, 4999),
-            (5000, 5000),
-            (0, 0),
-            (65535, 65535),
-        ),
-        *((1000, 1001), (1001, 1000), (None, 1000), (1000, None), (1000, 1002), (4000, 1000)),
+        *((3000, 3000), (3003, 3003), (3500, 3500), (4000, 4000), (4401, 4401), (4999, 4999), (5000, 5000), (0, 0)),
+        *((65535, 65535), (1000, 1001), (1001, 1000), (None, 1000), (1000, None), (1000, 1002), (4000, 1000)),
     ),
     "reasons": (
         *((b"bye", b""), (b"", b"bye"), (b"bye", b"bye"), (b"error", b""), (b"", b"error: failed"), (b"\xc3\xa9", b"")),
@@ -143,12 +125,24 @@ OTHERS: dict[str, Sequence[Any]] = {
         "half",
     ),
     "network": (
-        *("repeat", "late copy", "other copy", "swap", "lost", "lost for good", "cut", "cut off", "icmp", "icmp to server"),
+        *(
+            "repeat",
+            "late copy",
+            "other copy",
+            "swap",
+            "lost",
+            "delayed",
+            "lost for good",
+            "cut",
+            "cut off",
+            "icmp",
+            "icmp to server",
+        ),
         *("keepalive", "probe", "same instant", "back in time", "later", "much later", "doubled", "mirrored"),
     ),
     "keep": (3, 4, 5, 6, 7, 8, 9, 10, 12, -1, -2, -3),
 }
-PLACES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1, -2, -3, -4, -5, -6)
+PLACES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, -1, -2, -3, -4, -5, -6)
 
 
 class Conversation(wire.Conversation):
@@ -170,7 +164,7 @@ def play(talk: Talk, number: int) -> list[Packet]:
     isn = (1000 + number * 100_000, 4_294_967_000 + number)
     start = wire.START + number * wire.SECOND // 2
     made = Conversation(client=(clients.get(talk.ends, "10.0.0.1"), port), server=server, start=start, isn=isn)
-    made.open()
+    made.open().wait({"asked after two hours": 7200, "asked after a day": 86_400}.get(talk.opening, 0))
     opened(made, talk, number)
     if talk.opening not in ("refused", "never answered"):
         talked(made, talk.body)
@@ -321,7 +315,9 @@ def talked(made: Conversation, body: str) -> None:
         case "long ping":
             made.ping(S, bytes(126))
         case "large":
-            made.binary(S, bytes(70_000)).binary(C, bytes(2000))
+            made.binary(S, bytes(5000)).binary(C, bytes(2000))
+        case "huge":
+            made.binary(S, bytes(70_000)).binary(C, bytes(70_000))
         case "other shapes":
             made.binary(C, b"").text(S, "").binary(S, bytes(130)).ping(S).pong(C)
         case "frame without end":
@@ -410,7 +406,10 @@ def damaged(packets: list[Packet], talk: Talk, made: Conversation) -> None:
         case "swap" if i:
             packets[i - 1 : i + 1] = [(packets[i - 1][0], data, 0), (time, packets[i - 1][1], 0)]
         case "lost":
-            packets[i] = (time + 2_000_000, data, 0)
+            packets[i] = (time + 2_500_000, data, 0)
+            packets.sort(key=lambda packet: packet[0])
+        case "delayed":
+            packets[i] = (time + 6_500_000, data, 0)
             packets.sort(key=lambda packet: packet[0])
         case "lost for good":
             del packets[i]

@@ -14,8 +14,13 @@ USUAL = {
     "client closes": Talk(),
     "server closes": Talk(closes="SC", codes=(1001, 1001)),
     "server closes late": Talk(closes="SC", before=11, codes=(1011, 1011)),
+    "server says 1000": Talk(closes="SC"),
     "crossing": Talk(closes="Cs", reasons=(b"error", b"failed")),
+    "crossing, one is leaving": Talk(closes="Cs", codes=(1001, 1001), body="ping of server"),
+    "crossing after Pings": Talk(closes="Cs", body="regular pings", codes=(1011, 1011)),
+    "large messages": Talk(body="large"),
     "without a code": Talk(codes=(None, None), body="pings of both", ends="v6"),
+    "server without a code": Talk(closes="SC", codes=(None, None), body=""),
     "browser that pings": Talk(agent=CHROMIUM, body="ping of client", reasons=(b"error: x", b"error: x")),
     "greeting": Talk(opening="one with the answer", closes="SC", reasons=(b"error", b""), cookie="a={}"),
     "private code": Talk(
