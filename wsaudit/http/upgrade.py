@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from wsaudit.http.credentials import auth_kinds
 from wsaudit.http.head import Head
+from wsaudit.kernel.constants import GUID
 
 __all__ = ["Handshake", "accept_for", "auth_kinds", "build_handshake", "is_upgrade_request", "is_upgrade_response"]
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 KEY, ACCEPT = "sec-websocket-key", "sec-websocket-accept"
 MAX_PARTNERS = 8  # forms of answers remembered for a form of requests
 Text = str | None

@@ -27,6 +27,8 @@ from wsaudit.kernel.constants import (
     DROP,
     FIRST,
     FRAMES,
+    GUID,
+    LONG_IDLE,
     QUIET,
 )
 from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, overdue_ping, undisturbed
@@ -39,7 +41,6 @@ from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SECOND, SERVER, Close, Finding, Place, Termination
 
 COMPILED = not __file__.endswith(".py")
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 SHORTEST = len(b"GET / HTTP/1.1")
 KEY_SIZE = 24  # characters of a Sec-WebSocket-Key (RFC 6455 §4.1)
 ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -47,8 +48,7 @@ LAST = frozenset(b"AQgw")  # of sixteen bytes in base64, when nothing is left ov
 MAX_REQUESTS = 64  # kinds of requests that are known at a time
 MAX_ANSWERS = 8  # kinds of answers known to one of them
 MAX_ENDINGS = 256  # kinds of endings known to one opening handshake
-LONG = 10_000_000_000  # ns: no hop that closes politely at a limit of its own waits less
-POLITE = (None, 1000, 1001)  # the codes with which one does
+POLITE = (None, 1000, 1001)  # codes with which a hop closes at a limit of its own
 
 # What an Ordinary waits for.
 START = 0  # the first bytes
@@ -206,9 +206,8 @@ class Kinds:
 class Ordinary:
     """One flow, for as long as it is like others before it: the owner whom the kernel calls, as it calls a `Pipeline`.
 
-    `request`, `answer`: the two heads. `client`: 0 if that is the flow's side a, 1 for
-    b, -1: it cannot be told. `coalesced`: frames came with the answer. `alike`: when it ends as one that may be told of many, the
-    kind of its end.
+    `request`, `answer`: the two heads. `client`: 0 if that is the flow's side a, 1 for b, -1: it cannot be told. `coalesced`:
+    frames came with the answer. `alike`: the kind of its end, if that is the first of a kind that may be told of many.
     """
 
     __slots__ = (
@@ -378,7 +377,7 @@ class Ordinary:
         a = client.stream
         b = server.stream
         flow.settle()
-        if flow.silence >= QUIET or flow.limit_hits or a.gaps is not None or b.gaps is not None or a.truncated or b.truncated:
+        if flow.silence >= QUIET or a.gaps is not None or b.gaps is not None:  # a packet cut short, too, leaves a gap
             return False
         if occasions_of_closes(client, server) or not self.is_quiet(client, server):
             return False
@@ -390,7 +389,7 @@ class Ordinary:
         initiator = first_to_close(c, s)
         if (initiator != SERVER and has_waited(client, server, c)) or (initiator != CLIENT and has_waited(server, client, s)):
             return False
-        if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG:
+        if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG_IDLE:
             return False
         flags = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
         flags += (4 if self.coalesced else 0) + (8 if client.pings and opening.browser else 0)
@@ -409,7 +408,7 @@ class Ordinary:
         f = client.frames
         g = server.frames
         opening: Opening = self.opening
-        if f.lost or g.lost or occasions_of_frames(client, server):
+        if occasions_of_frames(client, server):
             return False
         if client.pings or server.pings or client.pongs or server.pongs:  # noqa: SIM102
             if occasions_of_pings(client, server, self.flow.last_time):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import LONG_IDLE
 from wsaudit.kernel.party import CloseFrame
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, Finding, packet_number
 from wsaudit.registry import is_sendable
@@ -35,7 +36,6 @@ ORDINARY = frozenset((None, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(300
 REMEMBERED = 4096
 POLITE = 0.72  # a hop whose limit fits and that closes as it should
 PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
-LONG_IDLE = 10 * SECOND  # no hop that closes politely waits less
 GIVEN_BY_CODE = 0.1  # taken off when the other side did not answer as it should
 
 
