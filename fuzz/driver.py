@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-HARNESSES = ("reader", "packets", "streams", "heads", "frames", "deflate", "records", "audit")
+HARNESSES = ("reader", "packets", "streams", "heads", "frames", "deflate", "records", "audit", "ordinary")
 SLOW = 1.0  # seconds of processor time for one input
 HANG = 300.0  # seconds of wall time after which the process is ended with a traceback
 MOST_SAVED = 20

@@ -123,13 +123,6 @@ def test_what_a_close_had_seen_of_the_other_side(history: History) -> None:
     assert [close.code for close in session.server.closes] == [1000, 1001]
 
 
-def test_closes_kept_are_bounded(history: History) -> None:
-    talk = opened()
-    for _ in range(20):
-        talk.close(C, 1000)
-    assert len(history(talk).client.closes) == 4
-
-
 # -- clocks and doubts ---------------------------------------------------------------------------------------------------
 
 

@@ -68,7 +68,7 @@ def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Fi
     handshake, side, place = session.handshake, finding.side, finding.place
     if finding.rule == "PP-11":  # its count is that of the Pings
         return AT_FIRST_PING, relative(finding, place)
-    if place == session.coalesced:  # HS-S25
+    if finding.rule == "HS-S25":  # a Close in that place is still a Close
         return AT_FIRST_FRAME, relative(finding, place)
     if CATALOGUE[finding.rule].kind == "handshake":
         head = None if handshake is None else handshake.request if side == CLIENT else handshake.response

@@ -51,6 +51,14 @@ def test_a_failure_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "one_input" in (tmp_path / "frames-crash-1-5.txt").read_text(encoding="utf-8")
 
 
+def test_ordinary_connections_are_told_from_memory() -> None:
+    """Otherwise both ways would be the same one."""
+    harness = driver.load("ordinary")
+    seeds = harness.seeds((SAMPLES,))
+    reached = [harness.from_memory(driver.make_input(harness, seeds, 1, number)) > 0 for number in range(60)]
+    assert sum(reached) > 20
+
+
 def test_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fuzz.run", "streams", "--executions", "20", "--jobs", "2", "--output", str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rules.talks import DEFLATE, C, S, Talk, history, judged, talk, told, wire
-from wsaudit.kernel.occasions import counts_up
 from wsaudit.options import Limits, Options
 from wsaudit.rules.judge import Judge, make_plan, rules_of
 from wsaudit.rules.occasions import BIT, occasions_of
@@ -199,12 +196,3 @@ def test_every_rule_can_be_asked() -> None:
     asked = make_plan(sum(BIT.values()))
     assert {rule.id for rule in (*asked.client, *asked.server)} == {rule.id for rule in rules_of("session")}
     assert {rule.id for rule in asked.reactions} == {rule.id for rule in rules_of("reaction")}
-
-
-def test_counting_keys() -> None:
-    keys = random.Random(2).sample(range(1 << 32), 4)
-    assert not counts_up(keys)
-    assert not counts_up(keys[:2])
-    assert not counts_up(None)
-    assert not counts_up([7, 7, 7])
-    assert counts_up([0xFFFFFFFE, 0xFFFFFFFF, 0, 1])

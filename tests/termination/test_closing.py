@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import wire
-from termination.endings import ending, gone, talk
+from termination.endings import ending, endings, gone, talk
 from wire import C, S
 
 
@@ -140,6 +140,39 @@ def test_an_answer_to_somebody_who_had_given_up() -> None:
     found = ending(late)
     assert (found.kind, found.cause) == ("closed", "peer-silent")
     assert "the answer came 2.00 s after the server had given up" in found.evidence
+
+
+def test_who_gave_up_says_nothing_about_those_who_did_not() -> None:
+    """Both ends have the same codes and the same side leaves first: they share no explanation all the same."""
+    given_up = talk(port=1025).close(S, 1001).ack(C).wait(10).fin(S).ack(C).wait(2).close(C, 1001).fin(C).ack(S)
+    orderly = [gone(talk(port=1026 + i, start=given_up.time).close(S, 1001).close(C, 1001), S) for i in range(40)]
+    found = endings([given_up, *orderly])
+    assert (found[0].cause, "had given up" in found[0].evidence) == ("peer-silent", True)
+    assert {each.cause for each in found[1:]} == {"going-away"}
+    assert {each.confidence for each in found[1:]} == {ending(orderly[0]).confidence}
+
+
+def crossing(conversation: wire.Conversation, code: int, pause: float = 0) -> wire.Conversation:
+    """Both close, the server `pause` s later, and neither has seen the other's Close."""
+    seen = conversation.seq[C]
+    body = wire.frame(wire.CLOSE, wire.close_payload(code))
+    conversation.close(C, code).wait(pause).segment(S, body, 0x18, ack=seen)
+    conversation.seq[S] += len(body)
+    return gone(conversation.ack(C), S)
+
+
+def test_who_missed_pings_says_nothing_about_those_who_did_not() -> None:
+    missing = talk(port=1026)
+    for _ in range(4):
+        missing.ping(C).pong(S).wait(0.7)
+    crossing(missing, 1011, 1.2)
+    before, after = (
+        crossing(talk(port=port, start=missing.time + shift), 1011) for port, shift in ((1025, -(10**11)), (1027, 1))
+    )
+    found = endings([before, missing, after])
+    assert [each.cause for each in found] == ["internal-error", "keepalive-timeout", "internal-error"]
+    assert "had come every" in found[1].evidence
+    assert found[0].confidence == found[2].confidence == ending(after).confidence
 
 
 def test_a_close_whose_body_was_not_captured_says_nothing() -> None:

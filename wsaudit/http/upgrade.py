@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from wsaudit.http.credentials import auth_kinds
 from wsaudit.http.head import Head
+from wsaudit.kernel.constants import GUID
 
 __all__ = [
     "Handshake",
@@ -20,7 +21,6 @@ __all__ = [
     "switches_to_other",
 ]
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 KEY, ACCEPT = "sec-websocket-key", "sec-websocket-accept"
 OTHER_PROTOCOLS = frozenset(("h2c", "h2", "http", "tls"))
 MAX_PARTNERS = 8  # forms of answers remembered for a form of requests

@@ -115,7 +115,6 @@ class Connection:
         made.host = self.host
         made.origin = self.origin
         made.user_agent = self.user_agent
-        made.server = self.server
         made.server_header = self.server_header
         made.subprotocols_offered = self.subprotocols_offered
         made.subprotocol = self.subprotocol

@@ -29,6 +29,7 @@ FIRST = 4  # the frame scanner too, but the owner is told if the first bytes are
 OUTSTANDING = 32  # Pings remembered until their Pong; older ones are then unanswered by RFC 6455 §5.5.3 anyway
 RTTS = 512  # round trips kept for percentiles
 
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # what an Accept is made with (RFC 6455 §1.3)
 LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 
 # On which occasions rules are asked about a whole connection, each with its bit (occasions.py, rules/occasions.py).
@@ -46,6 +47,7 @@ SHORTEST_WAIT = 200_000_000  # no keep-alive is less patient, and no delayed ans
 TIMES_RTT = 4  # a Ping is overdue when it waits so many times as long as the quickest did
 SLOW_PONG = 1_000_000_000
 QUIET = 60_000_000_000  # the shortest idle timeout in common use (nginx, AWS ALB): silence below it needs no heartbeat
+LONG_IDLE = 10_000_000_000  # no hop that closes politely at a limit of its own waits less
 MANY_PINGS = 100
 TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
 

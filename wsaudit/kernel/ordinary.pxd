@@ -3,7 +3,8 @@ cimport cython
 from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.connection cimport Connection
-from wsaudit.kernel.endings cimport fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, overdue_ping, undisturbed
+from wsaudit.kernel.details cimport pack_history
+from wsaudit.kernel.endings cimport fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
 from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
@@ -12,10 +13,10 @@ from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
 from wsaudit.kernel.streams cimport Flow, Stream
 
 cdef bint COMPILED
-cdef int DROP, FIRST, FRAMES, BOTH, CLIENT, SERVER
+cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE
 cdef int START, ASKED, OPEN, OVER, CLOSE, SHORTEST, KEY_SIZE
-cdef long long QUIET, LONG
+cdef long long QUIET, LONG_IDLE, SECOND
 
 
 cdef class Opening:
@@ -110,14 +111,12 @@ cdef class Ordinary:
     @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, where="int", time="long long", packet="long long", close=CloseFrame)
     cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, long long end_time, ending)
 
-    @cython.locals(packer=Packer, flow=Flow, a=Stream, b=Stream)
-    cdef bytes pack(self, Party client, Party server, CloseFrame c, CloseFrame s, long long end_time)
+    @cython.locals(packer=Packer, flow=Flow)
+    cdef bytes pack(self, Party client, Party server, long long end_time)
 
 
-cdef pack_frames(Packer packer, Scanner frames)
-cdef pack_messages(Packer packer, Scanner frames)
 
-cdef bint is_overdue(Party party, Party peer, CloseFrame close) except -1
+cdef bint has_waited(Party party, Party peer, CloseFrame close) except -1
 
 cdef bint may_beat(Scanner frames) except -1
 

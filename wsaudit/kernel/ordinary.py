@@ -27,19 +27,21 @@ from wsaudit.kernel.constants import (
     DROP,
     FIRST,
     FRAMES,
+    GUID,
+    LONG_IDLE,
     QUIET,
 )
-from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, idle_at, overdue_ping, undisturbed
+from wsaudit.kernel.details import pack_history
+from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
 from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.frames import Scanner, header_size
 from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, occasions_of_pings
 from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party, introduce, part
 from wsaudit.kernel.streams import Flow, Stream
-from wsaudit.model import CLIENT, SERVER, Close, Finding, Place, Termination
+from wsaudit.model import CLIENT, SECOND, SERVER, Close, Finding, Place, Termination
 
 COMPILED = not __file__.endswith(".py")
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 SHORTEST = len(b"GET / HTTP/1.1")
 KEY_SIZE = 24  # characters of a Sec-WebSocket-Key (RFC 6455 §4.1)
 ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -47,8 +49,7 @@ LAST = frozenset(b"AQgw")  # of sixteen bytes in base64, when nothing is left ov
 MAX_REQUESTS = 64  # kinds of requests that are known at a time
 MAX_ANSWERS = 8  # kinds of answers known to one of them
 MAX_ENDINGS = 256  # kinds of endings known to one opening handshake
-LONG = 10_000_000_000  # ns: no hop that closes politely at a limit of its own waits less
-POLITE = (None, 1000, 1001)  # the codes with which one does
+POLITE = (None, 1000, 1001)  # codes with which a hop closes at a limit of its own
 
 # What an Ordinary waits for.
 START = 0  # the first bytes
@@ -206,9 +207,8 @@ class Kinds:
 class Ordinary:
     """One flow, for as long as it is like others before it: the owner whom the kernel calls, as it calls a `Pipeline`.
 
-    `request`, `answer`: the two heads. `client`: 0 if that is the flow's side a, 1 for
-    b, -1: it cannot be told. `coalesced`: frames came with the answer. `alike`: when it ends as one that may be told of many, the
-    kind of its end.
+    `request`, `answer`: the two heads. `client`: 0 if that is the flow's side a, 1 for b, -1: it cannot be told. `coalesced`:
+    frames came with the answer. `alike`: the kind of its end, if that is the first of a kind that may be told of many.
     """
 
     __slots__ = (
@@ -264,7 +264,7 @@ class Ordinary:
 
     def icmp(self, time: int, packet: int, words: str) -> None:
         """A router or host said something about this flow."""
-        if self.state != START:
+        if self.state == ASKED or self.state == OPEN:
             self.hand_over().icmp(time, packet, words)
 
     def control(self, scanner: Scanner, opcode: int, payload: bytes | None, length: int) -> None:
@@ -274,11 +274,14 @@ class Ordinary:
         party, peer = self.client_party, self.server_party
         if scanner.side == SERVER:
             party, peer = peer, party
-        party.take_close(payload, length, scanner.frame_offset + header_size(scanner.shape) + length, peer.stream.acked)
+        try:
+            party.take_close(payload, length, scanner.frame_offset + header_size(scanner.shape) + length, peer.stream.acked)
+        except Exception as error:
+            self.crashed(error)
 
     def finish(self, flow: Flow, ongoing: bool) -> None:
         """The flow is over; `ongoing`: because the capture is."""
-        if self.state == START:
+        if self.state == START or self.state == OVER:
             return
         try:
             if self.state == OPEN and not ongoing and self.tell():
@@ -292,6 +295,8 @@ class Ordinary:
 
     def crashed(self, error: Exception) -> None:
         """A bug in us: this connection is given up, as pipeline.py does."""
+        if self.state == OVER:
+            return
         self.state = OVER
         for stream in (self.flow.a, self.flow.b):
             stream.mode = DROP
@@ -373,7 +378,7 @@ class Ordinary:
         a = client.stream
         b = server.stream
         flow.settle()
-        if flow.silence >= QUIET or flow.limit_hits or a.gaps is not None or b.gaps is not None or a.truncated or b.truncated:
+        if flow.silence >= QUIET or a.gaps is not None or b.gaps is not None:  # a packet cut short, too, leaves a gap
             return False
         if occasions_of_closes(client, server) or not self.is_quiet(client, server):
             return False
@@ -383,9 +388,9 @@ class Ordinary:
             return False
         by = first_fin(a, b)
         initiator = first_to_close(c, s)
-        if (initiator != SERVER and is_overdue(client, server, c)) or (initiator != CLIENT and is_overdue(server, client, s)):
+        if (initiator != SERVER and has_waited(client, server, c)) or (initiator != CLIENT and has_waited(server, client, s)):
             return False
-        if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG:
+        if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG_IDLE:
             return False
         flags = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
         flags += (4 if self.coalesced else 0) + (8 if client.pings and opening.browser else 0)
@@ -404,7 +409,7 @@ class Ordinary:
         f = client.frames
         g = server.frames
         opening: Opening = self.opening
-        if f.lost or g.lost or occasions_of_frames(client, server):
+        if occasions_of_frames(client, server):
             return False
         if client.pings or server.pings or client.pongs or server.pongs:  # noqa: SIM102
             if occasions_of_pings(client, server, self.flow.last_time):
@@ -435,7 +440,7 @@ class Ordinary:
         else:
             row.client = (flow.address_b, flow.port_b)
             row.server = kinds.server_at(flow.address_a, flow.port_a)
-        row.packed = self.pack(client, server, c, s, end_time)
+        row.packed = self.pack(client, server, end_time)
         row.target = self.request[4 : self.target_end].decode("latin-1")
         row.key = self.key.decode("latin-1")
         row.latency_ns = self.answer_time - self.request_time if self.answer_time >= self.request_time else -1
@@ -470,31 +475,12 @@ class Ordinary:
                 Finding(rule, verdict, at_fault, side, flow.first_packet, place, packet + last, count, detail)
             )
 
-    def pack(self, client: Party, server: Party, c: CloseFrame, s: CloseFrame, end_time: int) -> bytes:
-        """model.Detail, packed, of a connection of which nothing is missing."""
+    def pack(self, client: Party, server: Party, end_time: int) -> bytes:
+        """model.Detail, packed."""
         packer = self.kinds.packer
         flow = self.flow
-        a = client.stream
-        b = server.stream
-        packer.add(flow.last_packet)
-        pack_frames(packer, client.frames)
-        pack_frames(packer, server.frames)
-        pack_messages(packer, client.frames)
-        pack_messages(packer, server.frames)
-        packer.add(c.packet)
-        packer.add(c.time)
-        packer.add(s.packet)
-        packer.add(s.time)
-        packer.add(flow.silence)
-        for number in idle_at(client, server, False, end_time):
-            packer.add(number)
-        packer.add(a.retransmissions + b.retransmissions)
-        packer.add(a.out_of_order + b.out_of_order)
-        packer.add(a.zero_windows + b.zero_windows)
-        packer.add(a.conflicts + b.conflicts)
-        packer.add(a.duplicates + b.duplicates)
-        packer.add(0)  # gaps
-        packer.add(0)  # packets cut short
+        sizes = (client.frames.message_bytes, server.frames.message_bytes)
+        pack_history(packer, client, server, flow.last_packet, flow.silence, end_time, False, sizes)
         packer.add(0)  # last frames
         if client.pings or server.pings:
             packer.add(1)
@@ -505,28 +491,11 @@ class Ordinary:
         return packer.taken()
 
 
-def pack_frames(packer: Packer, frames: Scanner) -> None:
-    """Complete frames: text, binary, continuation, close, ping, pong; reserved ones are no clean shape."""
-    packer.add(frames.counts[1])
-    packer.add(frames.counts[2])
-    packer.add(frames.counts[0])
-    packer.add(frames.counts[8])
-    packer.add(frames.counts[9])
-    packer.add(frames.counts[10])
-    packer.add(0)
-
-
-def pack_messages(packer: Packer, frames: Scanner) -> None:
-    """As rows.message_counts tells of a side without compression."""
-    packer.add(frames.text_messages)
-    packer.add(frames.binary_messages)
-    packer.add(frames.message_bytes)
-    packer.add(frames.message_bytes)
-    packer.add(frames.largest)
-
-
-def is_overdue(party: Party, peer: Party, close: CloseFrame) -> bool:
-    """Had a Ping of `party` waited too long for its answer when it sent its Close?"""
+def has_waited(party: Party, peer: Party, close: CloseFrame) -> bool:
+    """When `party` sent its Close, had a Ping of its own waited too long for its answer, or may it have missed those of the peer
+    (termination.beats.missed)?"""
+    if peer.intervals and close.time - peer.stream.last_data_time >= SECOND:
+        return True
     return party.pings > 0 and overdue_ping(party, peer, close.time) is not None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.constants import LONG_IDLE
 from wsaudit.kernel.party import CloseFrame
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, Finding, packet_number
 from wsaudit.registry import is_sendable
@@ -35,7 +36,6 @@ ORDINARY = frozenset((None, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(300
 REMEMBERED = 4096
 POLITE = 0.72  # a hop whose limit fits and that closes as it should
 PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
-LONG_IDLE = 10 * SECOND  # no hop that closes politely waits less
 GIVEN_BY_CODE = 0.1  # taken off when the other side did not answer as it should
 
 
@@ -74,7 +74,7 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
         facts.append(answer_fact(answer, answer.side, answer.place.packet, end.initiator))
         if lead.code in (None, 1000, 1001) and candidates[0].confidence < 0.9:
             candidates += [Cause(other, 0.2) for other in FALLBACK.get(candidates[0].cause, ())]
-        if end.initiator == lead.side == end.by and answer.place.time > end.time >= lead.place.time + PATIENCE:
+        if gave_up_waiting(end, lead, answer):
             candidates = silent_peer(end, lead, answer, candidates, signatures)
     else:
         facts.append(end_fact(end))
@@ -85,14 +85,22 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
 def is_ordinary(session: Session, end: Wire, reasons: Reasons) -> bool:
     """Of an end that `is_plain`: is there nothing more to say of its cause than what the two codes say?"""
     side = leading(end.closes, end.initiator)
-    lead = end.closes[side]
+    lead, answer = end.closes[side], end.closes[1 - side]
     assert lead is not None
+    assert answer is not None
     return (
         lead.code in ORDINARY
         and reasons.find(lead) is None
+        and not gave_up_waiting(end, lead, answer)
         and unanswered(session, side, lead.place.time) is None
+        and missed(session, side, lead.place.time) is None
         and (side != SERVER or not limit_causes(session, lead, reasons.polite))
     )
+
+
+def gave_up_waiting(end: Wire, lead: CloseFrame, answer: CloseFrame) -> bool:
+    """Had the side that closed ended TCP before the answer came, and not at once?"""
+    return end.initiator == lead.side == end.by and answer.place.time > end.time >= lead.place.time + PATIENCE
 
 
 def leading(closes: tuple[Close | CloseFrame | None, Close | CloseFrame | None], initiator: int | None) -> int:

@@ -1,0 +1,96 @@
+"""The report's rows: they are compared, sent to other processes, shown, and made from what others have in common."""
+
+from __future__ import annotations
+
+import pickle
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from wsaudit.kernel.connection import FIELDS, Connection
+from wsaudit.model import NOT_EXPLAINED, Close
+
+GIVEN = (1 << 41, 2, 3, (b"\n\0\0\1", 4), (b"\n\0\0\2", 5), b"packed")
+OTHERS: dict[str, Any] = {
+    "probable": True,
+    "transport": "tls",
+    "http": None,
+    "tls": ("1.3",),
+    "outcome": "accepted",
+    "status": 101,
+    "target": "/",
+    "host": "h",
+    "origin": "o",
+    "user_agent": "u",
+    "server_header": "s",
+    "key": "k",
+    "subprotocols_offered": ("a", "b"),
+    "subprotocol": "a",
+    "extensions": ("e",),
+    "latency": 0,
+    "auth": ("cookie",),
+    "close": (Close(1000, b""), None),
+    "termination": NOT_EXPLAINED._replace(kind="closed"),
+    "end_time": 1 << 60,
+    "complete": False,
+    "midstream": True,
+    "packed_keys": b"\1\2\3\4",
+    "notices": ("n",),
+}
+OWN = ("first_packet", "started", "ended", "client", "server", "packed", "target", "key", "latency", "close", "termination")
+OWN += ("end_time", "packed_keys")
+
+
+@pytest.fixture(params=["pure_kernel", "compiled_kernel"])
+def kind(request: pytest.FixtureRequest) -> Any:
+    kernel: SimpleNamespace = request.getfixturevalue(request.param)
+    return kernel.connection.Connection
+
+
+def test_each_field_counts(kind: Any) -> None:
+    plain = kind(*GIVEN)
+    assert plain == kind(*GIVEN)
+    assert set(OTHERS) == set(FIELDS[len(GIVEN) :])
+    for name, value in OTHERS.items():
+        other = kind(*GIVEN, **{name: value})
+        assert (other == plain, getattr(other, name)) == (False, value)
+    for i in range(3):
+        assert kind(*[each + (number == i) if number < 3 else each for number, each in enumerate(GIVEN)]) != plain
+    assert plain != GIVEN
+
+
+def test_what_is_shown(kind: Any) -> None:
+    shown = repr(kind(*GIVEN, **OTHERS))
+    assert shown.startswith(f"Connection(first_packet={1 << 41}, started=2, ")
+    assert all(f" {name}={value!r}" in shown for name, value in OTHERS.items())
+
+
+def test_a_latency_that_is_not_known(kind: Any) -> None:
+    row = kind(*GIVEN)
+    assert row.latency is None
+    for latency in (0, 7, None):
+        row.latency = latency
+        assert row.latency == latency
+
+
+def test_masking_keys(kind: Any) -> None:
+    row = kind(*GIVEN)
+    assert row.mask_keys == ()
+    row.mask_keys = [0, 1 << 31, 0xFFFFFFFF]
+    assert row.mask_keys == (0, 1 << 31, 0xFFFFFFFF)
+
+
+def test_another_has_in_common_what_the_handshake_says(kind: Any) -> None:
+    one = kind(*GIVEN, **OTHERS | {"probable": False, "complete": True, "midstream": False, "notices": ()})
+    other = one.another()
+    for name in OWN:
+        setattr(other, name, getattr(one, name))
+    assert other == one
+
+
+def test_a_row_is_sent_to_another_process() -> None:
+    for named in ({}, OTHERS):
+        row = Connection(*GIVEN, **named)
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(row, protocol)) == row

@@ -1,0 +1,177 @@
+"""What is learned from a connection, and of what nothing is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import wire
+from rules.talks import CHROME, DEFLATE, Talk, talk
+from wire import C, S
+
+import wsaudit.alike
+from wsaudit import engine
+from wsaudit.capture.reader import open_capture
+from wsaudit.engine import Pass
+from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_FIRST_FRAME, AT_FIRST_PING, AT_REQUEST, AT_SERVER_CLOSE
+from wsaudit.kernel.ordinary import Ending, Kinds, Opening
+from wsaudit.options import Options
+from wsaudit.tls.keylog import KeyStore
+
+
+@pytest.fixture(autouse=True)
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection is judged before the next one ends."""
+    monkeypatch.setattr(engine, "TOGETHER", 1)
+
+
+def learned(*talks: wire.Conversation, **options: Any) -> Kinds:
+    """What is known when these are over."""
+    work = Pass(Options(**options), KeyStore())
+    work.run([open_capture(wire.pcap(wire.merge(*talks)), 0)])
+    assert work.kinds is not None
+    return work.kinds
+
+
+def openings(kinds: Kinds) -> list[Opening]:
+    return [opening for request in kinds.requests for opening in request.answers]
+
+
+def endings(kinds: Kinds) -> list[Ending | None]:
+    return [ending for opening in openings(kinds) for ending in opening.endings.values()]
+
+
+def anchors(ending: Ending | None) -> list[tuple[int, str]]:
+    assert ending is not None
+    return sorted((where, finding.rule) for where, finding in ending.findings)
+
+
+def twice(make: Any) -> list[wire.Conversation]:
+    """Two connections: the first shows how they open, the second how they end."""
+    return [make(port) for port in (40000, 40001)]
+
+
+def opened(port: int, **how: Any) -> Talk:
+    return talk(client=("10.0.0.1", port), start=wire.START + port * wire.SECOND, **how)
+
+
+def bye(made: wire.Conversation, code: int | None = 1000, reason: bytes = b"", side: int = C) -> wire.Conversation:
+    return made.close(side, code, reason).close(1 - side, code, reason).fin(S).fin(C).ack(S)
+
+
+# -- openings --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_handshake_is_learned_with_what_its_row_says() -> None:
+    kinds = learned(opened(40000, request=CHROME | {"Cookie": "a=1"}, response={"Server": "nginx/1.27"}))
+    (opening,) = openings(kinds)
+    row = opening.row
+    assert (row.outcome, row.status, row.host, row.server_header) == ("accepted", 101, "example.com", "nginx/1.27")
+    assert (row.user_agent, row.auth, opening.browser) == (CHROME["User-Agent"], ("cookie",), True)
+    assert (row.key, row.target) == (wire.KEY, "/chat")  # its own, of which `another` takes nothing
+    assert not openings(learned(opened(40000)))[0].browser
+
+
+@pytest.mark.parametrize(
+    ("request_", "response"),
+    [
+        (DEFLATE, DEFLATE),
+        ({"Sec-WebSocket-Protocol": "chat"}, {"Sec-WebSocket-Protocol": "chat"}),
+        ({"Content-Length": "0"}, {}),
+        ({}, {"Content-Length": "0"}),
+        ({}, {"Sec-WebSocket-Accept": "wrong"}),
+        ({}, {"Sec-WebSocket-Accept": wire.accept("other")}),
+        ({"X-Odd": "a\x01b"}, {}),
+        ({}, {"X-Odd": "\xe9"}),
+        ({"Sec-WebSocket-Key": [wire.KEY, wire.KEY]}, {}),
+    ],
+)
+def test_of_these_more_would_have_to_be_known(request_: wire.Headers, response: wire.Headers) -> None:
+    assert openings(learned(opened(40000, request=request_, response=response))) == []
+
+
+@pytest.mark.parametrize("target", ["http://example.com/chat", "/a:b", "/chat#a", "/ch\xe9t", "*"])
+def test_nor_of_targets_that_need_a_closer_look(target: str) -> None:
+    made = wire.Conversation().open().upgrade(target)
+    assert openings(learned(made)) == []
+
+
+def test_what_came_before_the_answer_is_part_of_no_kind() -> None:
+    hint = wire.response("103 Early Hints", {"Content-Length": None})
+    made = wire.Conversation().open().send(C, wire.request()).send(S, hint).send(S, wire.response())
+    assert openings(learned(made)) == []
+    made = wire.Conversation().open().send(C, wire.head("GET /a HTTP/1.1", {"Host": "example.com"}))
+    made.send(S, wire.response("200 OK")).upgrade()
+    assert openings(learned(made)) == []
+
+
+def test_what_was_offered_and_not_taken_is_learned() -> None:
+    (opening,) = openings(learned(bye(opened(40000, request=DEFLATE | {"Sec-WebSocket-Protocol": "chat"}).text(C, "a"))))
+    assert opening.row.subprotocols_offered == ("chat",)
+    assert 0x181 in opening.clean
+
+
+# -- endings ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_ending_by_the_book() -> None:
+    (ending,) = endings(learned(*twice(lambda port: bye(opened(port), 1001, side=S))))
+    assert ending is not None
+    assert (ending.termination.kind, ending.termination.cause) == ("closed", "going-away")
+    assert [close and (close.code, close.reason) for close in ending.close] == [(1001, b"")] * 2
+    assert ending.findings == ()
+
+
+@pytest.mark.parametrize("reason", [b"Idle timeout", b"keepalive ping timeout"])
+def test_words_of_a_product_are_looked_up_each_time(reason: bytes) -> None:
+    assert endings(learned(*twice(lambda port: bye(opened(port), 1011, reason, S)))) == [None]
+
+
+def test_an_offence_may_have_been_answered() -> None:
+    assert endings(learned(*twice(lambda port: bye(opened(port), 1005)))) == [None]
+
+
+def test_findings_that_were_left_out_are_told_of_each_connection() -> None:
+    def made(port: int) -> wire.Conversation:
+        return bye(opened(port, request={"Origin": "null"}), 1000, b"error: failed")
+
+    limits = Options().limits
+    few = type(limits)(findings=1)
+    assert endings(learned(*twice(made), limits=few)) == [None]
+    assert endings(learned(*twice(made))) != [None]
+
+
+def test_what_findings_are_about() -> None:
+    """And where they lie, relative to that."""
+
+    def made(port: int) -> wire.Conversation:
+        request = CHROME | {"Sec-WebSocket-Version": "13", "Connection": "keep-alive, Upgrade"}
+        conversation = Talk(client=("10.0.0.1", port), start=wire.START + port * wire.SECOND).open()
+        conversation.upgrade("/chat?token=a", request, {"Set-Cookie": "a=b"}, after=wire.frame(wire.TEXT, b"hello"))
+        conversation.ping(C, b"1").pong(S, b"1")
+        return bye(conversation, 1000, b"error: failed")
+
+    (ending,) = endings(learned(*twice(made)))
+    found = anchors(ending)
+    assert {where for where, _ in found} == {AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE}
+    assert (AT_FIRST_FRAME, "HS-S25") in found
+    assert (AT_FIRST_PING, "PP-11") in found
+    assert ending is not None
+    assert all(finding.key == finding.place.packet == finding.place.time == 0 for _, finding in ending.findings)
+
+
+def test_a_close_that_came_with_the_answer_is_a_close() -> None:
+    """Not the first frame: in another connection that is a message, and what is said of the Close was put there."""
+
+    def made(port: int) -> wire.Conversation:
+        conversation = Talk(client=("10.0.0.1", port), start=wire.START + port * wire.SECOND).open()
+        conversation.upgrade(after=wire.frame(wire.CLOSE, wire.close_payload(1000, "error: failed")))
+        return conversation.close(C, 1000).fin(S).fin(C).ack(S)
+
+    (ending,) = endings(learned(*twice(made)))
+    assert [where for where, rule in anchors(ending) if rule == "CL-22"] == [AT_SERVER_CLOSE]
+
+
+def test_nothing_is_learned_of_an_end_that_was_looked_at_for_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsaudit.alike, "ending_of", lambda *given: pytest.fail("learned"))
+    learned(*twice(lambda port: bye(opened(port).wait(61))), *twice(lambda port: opened(port + 2).fin(C).fin(S)))
