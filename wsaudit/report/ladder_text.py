@@ -254,7 +254,7 @@ def write_ending(page: Page, connection: Record, findings: Sequence[Record]) -> 
     for side in ("client", "server"):
         page.paragraph(told_words(connection["reported"][side], ending), 11, first=f"  {side}")
     cause = story.probability_words(ending)
-    if cause and ending["cause"] != "none":
+    if cause and (ending["cause"] != "none" or ending["alternatives"]):
         page.paragraph(cause, 11, "bold", first="  cause")
     for fact in ending["evidence"][:FACTS]:
         page.paragraph(terminal(fact, 300), 13, first=" " * 11 + "-")
