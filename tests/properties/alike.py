@@ -125,20 +125,9 @@ OTHERS: dict[str, Sequence[Any]] = {
         "half",
     ),
     "network": (
-        *(
-            "repeat",
-            "late copy",
-            "other copy",
-            "swap",
-            "lost",
-            "delayed",
-            "lost for good",
-            "cut",
-            "cut off",
-            "icmp",
-            "icmp to server",
-        ),
-        *("keepalive", "probe", "same instant", "back in time", "later", "much later", "doubled", "mirrored"),
+        *("repeat", "late copy", "other copy", "swap", "lost", "late", "delayed", "lost for good", "cut", "cut off"),
+        *("icmp", "icmp to server", "keepalive", "probe", "same instant", "back in time", "later", "much later"),
+        *("doubled", "mirrored"),
     ),
     "keep": (3, 4, 5, 6, 7, 8, 9, 10, 12, -1, -2, -3),
 }
@@ -405,11 +394,8 @@ def damaged(packets: list[Packet], talk: Talk, made: Conversation) -> None:
             packets.insert(i + 1, (time + 10_000_000, data[:-1] + bytes((data[-1] ^ 1,)), 0))
         case "swap" if i:
             packets[i - 1 : i + 1] = [(packets[i - 1][0], data, 0), (time, packets[i - 1][1], 0)]
-        case "lost":
-            packets[i] = (time + 2_500_000, data, 0)
-            packets.sort(key=lambda packet: packet[0])
-        case "delayed":
-            packets[i] = (time + 6_500_000, data, 0)
+        case "lost" | "late" | "delayed":  # sent again, or captured late: after two, four, six other packets
+            packets[i] = (time + {"lost": 2_500_000, "late": 4_500_000, "delayed": 6_500_000}[talk.network], data, 0)
             packets.sort(key=lambda packet: packet[0])
         case "lost for good":
             del packets[i]
