@@ -88,7 +88,7 @@ OTHERS: dict[str, Sequence[Any]] = {
         *("request in two", "answer in two", "one with the answer", "two with the answer", "Close with the answer"),
         *("part with the answer", "with the request", "before the answer", "answer not acknowledged", "103 first", "GET first"),
         *("refused", "never answered", "POST", "HTTP/1.0", "old clock", "SYN lost", "SYN-ACK lost"),
-        *("asked after two hours", "asked after a day"),
+        *("asked after two hours", "asked after a day", "asked by the server", "asked twice", "asked by both"),
     ),
     "ends": ("v6", "same address", "same client", "to itself"),
     "body": (
@@ -191,9 +191,16 @@ def opened(made: Conversation, talk: Talk, number: int) -> None:
     if how == "GET first":
         made.send(C, wire.head("GET / HTTP/1.1", {"Host": "example.com"}))
         made.send(S, wire.response("200 OK", {"Content-Length": "2"}) + b"ok")
+    if how == "asked by the server":
+        made.send(S, request).send(C, answer)
+        return
     made.send(C, request + (early if how == "with the request" else b""), size=50 if how == "request in two" else None)
     if how == "never answered":
         return
+    if how == "asked twice":
+        made.send(C, request)
+    elif how == "asked by both":
+        made.send(S, request)
     if how == "before the answer":
         made.send(C, early)
     if how == "103 first":
