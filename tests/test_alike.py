@@ -28,9 +28,10 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def learned(*talks: wire.Conversation, **options: Any) -> Kinds:
     """What is known when these are over."""
     work = Pass(Options(**options), KeyStore())
+    kinds = work.kinds
+    assert kinds is not None
     work.run([open_capture(wire.pcap(wire.merge(*talks)), 0)])
-    assert work.kinds is not None
-    return work.kinds
+    return kinds
 
 
 def openings(kinds: Kinds) -> list[Opening]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from wsaudit.engine import run
-from wsaudit.model import unpack_detail
 from wsaudit.options import Options
 from wsaudit.report.json_format import write_json
 from wsaudit.report.records import Records
@@ -39,4 +38,4 @@ def test_cut_anywhere(name: str) -> None:
         write_json(records, stream)
         assert render_text(records)
         for row in records.rows:
-            assert unpack_detail(row.packed).last_packet & (1 << 40) - 1 <= packets
+            assert row.detail.last_packet & (1 << 40) - 1 <= packets

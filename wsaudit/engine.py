@@ -395,8 +395,9 @@ class Pass:
                 audit.notices.append(Notice(reader.index, reference & ((1 << PACKET_BITS) - 1), text))
 
     def part(self, readers: Sequence[CaptureReader]) -> None:
-        """Decoder and readers know this pass: cut the ring, so that the table of flows is freed before rows are compared."""
+        """Decoder, readers and kinds know this pass: cut the rings, so that flows are freed before rows are compared."""
         del self.decoder
+        self.kinds = None
         self.unwrapper = None
         for reader in readers:
             reader.on_chunk = None

@@ -88,7 +88,7 @@ OTHERS: dict[str, Sequence[Any]] = {
         *("request in two", "answer in two", "one with the answer", "two with the answer", "Close with the answer"),
         *("part with the answer", "with the request", "before the answer", "answer not acknowledged", "103 first", "GET first"),
         *("refused", "never answered", "POST", "HTTP/1.0", "old clock", "SYN lost", "SYN-ACK lost"),
-        *("asked after two hours", "asked after a day"),
+        *("asked after two hours", "asked after a day", "asked by the server", "asked twice", "asked by both"),
     ),
     "ends": ("v6", "same address", "same client", "to itself"),
     "body": (
@@ -125,20 +125,9 @@ OTHERS: dict[str, Sequence[Any]] = {
         "half",
     ),
     "network": (
-        *(
-            "repeat",
-            "late copy",
-            "other copy",
-            "swap",
-            "lost",
-            "delayed",
-            "lost for good",
-            "cut",
-            "cut off",
-            "icmp",
-            "icmp to server",
-        ),
-        *("keepalive", "probe", "same instant", "back in time", "later", "much later", "doubled", "mirrored"),
+        *("repeat", "late copy", "other copy", "swap", "lost", "late", "delayed", "lost for good", "cut", "cut off"),
+        *("icmp", "icmp to server", "keepalive", "probe", "same instant", "back in time", "later", "much later"),
+        *("doubled", "mirrored"),
     ),
     "keep": (3, 4, 5, 6, 7, 8, 9, 10, 12, -1, -2, -3),
 }
@@ -202,9 +191,16 @@ def opened(made: Conversation, talk: Talk, number: int) -> None:
     if how == "GET first":
         made.send(C, wire.head("GET / HTTP/1.1", {"Host": "example.com"}))
         made.send(S, wire.response("200 OK", {"Content-Length": "2"}) + b"ok")
+    if how == "asked by the server":
+        made.send(S, request).send(C, answer)
+        return
     made.send(C, request + (early if how == "with the request" else b""), size=50 if how == "request in two" else None)
     if how == "never answered":
         return
+    if how == "asked twice":
+        made.send(C, request)
+    elif how == "asked by both":
+        made.send(S, request)
     if how == "before the answer":
         made.send(C, early)
     if how == "103 first":
@@ -405,11 +401,8 @@ def damaged(packets: list[Packet], talk: Talk, made: Conversation) -> None:
             packets.insert(i + 1, (time + 10_000_000, data[:-1] + bytes((data[-1] ^ 1,)), 0))
         case "swap" if i:
             packets[i - 1 : i + 1] = [(packets[i - 1][0], data, 0), (time, packets[i - 1][1], 0)]
-        case "lost":
-            packets[i] = (time + 2_500_000, data, 0)
-            packets.sort(key=lambda packet: packet[0])
-        case "delayed":
-            packets[i] = (time + 6_500_000, data, 0)
+        case "lost" | "late" | "delayed":  # sent again, or captured late: after two, four, six other packets
+            packets[i] = (time + {"lost": 2_500_000, "late": 4_500_000, "delayed": 6_500_000}[talk.network], data, 0)
             packets.sort(key=lambda packet: packet[0])
         case "lost for good":
             del packets[i]
