@@ -24,7 +24,8 @@ from wsaudit.kernel.party import CloseFrame
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import NOT_EXPLAINED, PACKET_BITS, FailedConnect, Finding, PlainGet, address, packet_input, packet_number
 from wsaudit.options import Options
-from wsaudit.pipeline import Pipeline, Sent
+from wsaudit.pipeline import Pipeline
+from wsaudit.plain_http import Sent
 from wsaudit.registry import home_targets
 from wsaudit.rows import closed_tls_row, row, server_at
 from wsaudit.session import Session

@@ -224,7 +224,7 @@ class Session:
 
 
 class Inflaters(Protocol):
-    """The inflating of one side: the bridge between the frame scanner and `websocket.deflate` (set up by the pipeline)."""
+    """The inflating of one side: the bridge between the frame scanner and `websocket.deflate` (set up by framing.py)."""
 
     def take(self, scanner: Scanner, data: bytes, last: bool) -> None: ...
 
