@@ -387,7 +387,6 @@ class Pass:
         audit.seen["flows"] += decoder.flows
         if self.kinds is not None:
             self.count_requests(self.kinds.requests_seen)
-            self.kinds = None  # it refers to this pass: without it all memory is freed at once
         if decoder.blind:
             audit.seen[f"{CUT_FLOWS}0"] += decoder.blind
         audit.notices += [Notice(0, 0, text) for text in self.overflows()]
