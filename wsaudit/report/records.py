@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA = "wsaudit.report/1"
 CLOSED_TLS = "tls_closed "  # and the reason: how the engine counts them
 NO_SESSION = ("refused", "failed")
+KEY = attrgetter("key")
 ORDER = attrgetter("key", "place.packet", "rule", "side", "detail")  # of findings
 
 
@@ -50,7 +52,7 @@ class Records:
         self.rows.sort(key=attrgetter("first_packet"))
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         findings = audit.findings + Judge(options).report(self.rows, audit.findings)
-        self.judged: list[Finding] = sorted(findings, key=ORDER)
+        self.judged: list[Finding] = in_order(findings)
         last_times = [entry.last_time or 0 for entry in audit.inputs]
         self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures, last_times)
 
@@ -259,6 +261,16 @@ def close_name(close: Close | None) -> str:
     if close.code is not None:
         return str(close.code)
     return "unknown" if close.lost else "empty"
+
+
+def in_order(findings: list[Finding]) -> list[Finding]:
+    """Findings by connection and packet. Most connections have one, so numbers are compared first, and the rest only where they
+    are equal: half the time."""
+    ordered: list[Finding] = []
+    for _, group in groupby(sorted(findings, key=KEY), KEY):
+        about = list(group)
+        ordered += about if len(about) == 1 else sorted(about, key=ORDER)
+    return ordered
 
 
 def counts_as_ended(row: Connection) -> bool:
