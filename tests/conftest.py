@@ -19,9 +19,14 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from wsaudit.engine import Pass
+    from wsaudit.session import Session
 
 KERNEL = Path(__file__).resolve().parent.parent / "wsaudit" / "kernel"
 PREFIX = "wsaudit.kernel."
@@ -96,3 +101,34 @@ def compiled_kernel() -> SimpleNamespace:
             pytest.fail("WSAUDIT_COMPILE=require, but the kernel is not compiled: run `make kernel`")
         pytest.skip("the kernel is not compiled: run `make kernel`")
     return kernel
+
+
+@pytest.fixture(params=["first", "repeated"])
+def known(request: pytest.FixtureRequest) -> None:
+    """Heads like many before them are taken at a glance: everything here holds for the first of a kind and for another one."""
+    import wire
+    from followed import talk_on
+
+    import wsaudit
+    from wsaudit.http.form import _FORMS, forget_forms
+
+    forget_forms()
+    if request.param == "repeated":
+        wsaudit.audit(talk_on(wire.Conversation().open().upgrade()).pcap())
+        assert _FORMS
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
+    """Every session that ends during the test."""
+    from wsaudit.engine import Pass
+
+    ended: list[Session] = []
+    judge = Pass.session_over
+
+    def over(self: Pass, session: Session) -> None:
+        ended.append(session)
+        judge(self, session)
+
+    monkeypatch.setattr(Pass, "session_over", over)
+    return ended
