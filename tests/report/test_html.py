@@ -5,9 +5,11 @@ import json
 import re
 import zlib
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+import wsaudit
 from tests.report.fake import HOSTILE, make_empty, make_report
 from wsaudit.report.html import pack, render_html, wireshark_filter, write_html
 from wsaudit.report.redact import redacted
@@ -225,3 +227,11 @@ def test_write_html_writes_the_same() -> None:
 
 def test_pack_is_free_of_markup() -> None:
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", pack({"x": "</script><!--"}))
+
+
+def test_that_nothing_abnormal_was_captured_completely_is_no_praise() -> None:
+    """A connection may have been dropped and not count as abnormal, because part of it is missing."""
+    report = wsaudit.audit(Path(__file__).parents[2] / "sample_pcaps" / "snaplen-96.pcap")
+    assert "dropped" in set(report.connections["class"])
+    page = render_html(redacted(report.records))
+    assert "None among the connections that were captured completely" in page
