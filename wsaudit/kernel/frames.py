@@ -760,15 +760,6 @@ class Scanner:
         """Complete frames by opcode, 16 numbers."""
         return [self.counts[i] for i in range(16)]
 
-    def frame_counts(self) -> tuple[int, ...]:
-        """Complete frames by kind: text, binary, continuation, close, ping, pong, reserved."""
-        reserved = 0
-        for i in range(3, 8):
-            reserved += self.counts[i] + self.counts[i + 8]
-        return (
-            self.counts[1], self.counts[2], self.counts[0], self.counts[8], self.counts[9], self.counts[10], reserved,
-        )  # fmt: skip
-
     def beat_rows(self) -> list[tuple[bytes, int, int, int, int, int, int, int]]:
         """Short messages and how often they came (`Beats.rows`)."""
         return [] if self.beats is None else self.beats.rows()

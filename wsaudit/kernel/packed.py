@@ -1,5 +1,5 @@
 """Numbers as bytes: seven bits of a number in each, the last one without its top bit; small ones take one byte (LEB128, with the
-sign folded in). A row's forty numbers take 130 bytes; as Python objects they would take ten times that."""
+sign folded in). A row's forty numbers take about 115 bytes; as Python objects they would take ten times that."""
 
 from __future__ import annotations
 
