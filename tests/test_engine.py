@@ -60,6 +60,7 @@ def test_a_file_a_pipe_and_bytes(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["violations-by-client.pcap", "lossy-capture.pcap", "midstream.pcap"])
 def test_a_list_of_scapy_packets(name: str) -> None:
+    import scapy.layers.l2  # noqa: F401 - what knows Ethernet; without it the reader gives bytes and no packets
     from scapy.utils import rdpcap
 
     found = document(list(rdpcap(str(SAMPLES / name))))
