@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,19 +76,13 @@ def test_a_walk_of_blocks_stops_at_another_block(pure_kernel: SimpleNamespace) -
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("big", [False, True])
-@given(number=st.integers(0, 2**32 - 1))
-def test_numbers_composed_of_bytes_are_those_of_struct(big: bool, number: int, pure_kernel: SimpleNamespace) -> None:
-    buffer = buffer_of(pure_kernel, b"\xff" + struct.pack(">I" if big else "<I", number) + b"\xff")
-    assert pure_kernel.records.number_at(buffer, 1, big) == number
-
-
 def test_the_path_of_compiled_code_is_right_when_interpreted(
     pure_kernel: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walks = [(walk_pcap, PCAP), (walk_pcapng, PCAPNG)]
     by_struct = [walk(pure_kernel, data, until) for walk, data in walks for until in LIMITS]
-    monkeypatch.setattr(pure_kernel.records, "PLAIN", False)
+    monkeypatch.setattr(pure_kernel.records.mode, "COMPILED", True)
+    monkeypatch.setattr(pure_kernel.records, "Decoder", pure_kernel.packets.Decoder, raising=False)
     assert [walk(pure_kernel, data, until) for walk, data in walks for until in LIMITS] == by_struct
 
 

@@ -1,8 +1,8 @@
 cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef int SLOTS
 cdef int SHORT
 cdef long long FASTEST
@@ -10,6 +10,7 @@ cdef long long STALE
 cdef long long SLOWEST_TALK
 
 
+@cython.final
 cdef class Beats:
     cdef int used
     cdef int kind[3]

@@ -6,10 +6,9 @@ to what may become one: not what repeats faster than any heartbeat, and rather t
 
 from __future__ import annotations
 
+from wsaudit.kernel import mode
 from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import SHORT, SLOWEST_TALK
-
-COMPILED = not __file__.endswith(".py")
 
 SLOTS = 3
 FASTEST = 500_000_000  # ns: no heartbeat beats faster
@@ -23,7 +22,7 @@ class Beats:
 
     def __init__(self) -> None:
         self.used = 0
-        if not COMPILED:  # compiled, these are C arrays and start as zeros
+        if not mode.COMPILED:  # compiled, these are C arrays and start as zeros
             self.kind = zeros(SLOTS)  # length << 8 | first header byte
             self.count = zeros(SLOTS)
             self.first = zeros(SLOTS)

@@ -7,8 +7,6 @@ a memoryview.
 
 from __future__ import annotations
 
-COMPILED = not __file__.endswith(".py")
-
 
 def zeros(n: int) -> list[int]:
     """A column of zeros; compiled, these columns are C arrays and this is never called."""

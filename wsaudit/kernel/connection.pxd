@@ -1,9 +1,10 @@
 cimport cython
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef long long UNKNOWN, M32
 
 
+@cython.final
 cdef class Connection:
     cdef public long long first_packet
     cdef public long long started

@@ -7,9 +7,9 @@ from operator import attrgetter
 from struct import pack, unpack
 from typing import Any
 
+from wsaudit.kernel import mode
 from wsaudit.model import NOT_EXPLAINED, Close, Detail, Termination, unpack_detail
 
-COMPILED = not __file__.endswith(".py")
 UNKNOWN = -1  # for a time that is not known
 M32 = 0xFFFFFFFF
 
@@ -22,7 +22,7 @@ values_of = attrgetter(*FIELDS)
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 class Connection:

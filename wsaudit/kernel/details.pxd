@@ -5,8 +5,8 @@ from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel.party cimport CloseFrame, Party
 from wsaudit.kernel.streams cimport Stream
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 
 
 @cython.locals(a=Stream, b=Stream)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from wsaudit.kernel import mode
 from wsaudit.kernel.endings import idle_at
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party
 
-COMPILED = not __file__.endswith(".py")
-
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 def pack_history(

@@ -3,8 +3,8 @@ cimport cython
 from wsaudit.kernel.party cimport CloseFrame, Party
 from wsaudit.kernel.pings cimport Ping
 from wsaudit.kernel.streams cimport Stream
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef int BOTH, CLIENT, SERVER, PACKET_BITS
 cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT
 

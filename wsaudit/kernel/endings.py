@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from wsaudit.kernel import mode
 from wsaudit.kernel.constants import LONGEST, SHORTEST_WAIT, TIMES_RTT
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Stream
 from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER
 
-COMPILED = not __file__.endswith(".py")
 FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 def first_to_end(a: Stream, b: Stream) -> int:

@@ -7,6 +7,7 @@ cdef object REQUEST_LINE, STATUS_LINE, LENGTH
 cdef int NONE, UNCLEAR
 
 
+@cython.final
 cdef class Exchanges:
     cdef object owner
     cdef long long max_head
@@ -22,10 +23,10 @@ cdef class HttpReader(Reader):
     cdef readonly long long skip
 
     @cython.locals(size="long long")
-    cpdef long long feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
+    cpdef Py_ssize_t feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
     @cython.locals(exchanges=Exchanges, stop="long long", size="long long", head=bytes, length="long long", status="long long")
-    cdef long long head(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
+    cdef Py_ssize_t head(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
 
 @cython.locals(at="long long")

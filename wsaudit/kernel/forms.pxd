@@ -1,6 +1,6 @@
 cimport cython
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef object VALUE
 
 
@@ -9,4 +9,4 @@ cpdef list values_between(tuple literals, bytes data, long long start, long long
 
 
 @cython.locals(blank="bint", at="long long", octet="int")
-cdef long long value_end(bytes data, long long start, long long end) except -2
+cdef Py_ssize_t value_end(bytes data, long long start, long long end) except -2

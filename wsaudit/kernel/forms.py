@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-COMPILED = not __file__.endswith(".py")
+from wsaudit.kernel import mode
+
 VALUE = re.compile(rb"[!-~]+(?: [!-~]+)*").match
 
 
@@ -29,7 +30,7 @@ def values_between(literals: tuple[bytes, ...], data: bytes, start: int, end: in
 def value_end(data: bytes, start: int, end: int) -> int:
     """Where the value of a field ends that begins at `start`: at a CR, and before that there are no octets that have to be looked
     at, and no outer or double blanks. -1: it is none."""
-    if not COMPILED:
+    if not mode.COMPILED:
         found = VALUE(data, start, end)
         stop = found.end() if found is not None else end
         return stop if stop < end and data[stop] == 13 else -1

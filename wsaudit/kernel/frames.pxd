@@ -4,8 +4,8 @@ from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.pings cimport Pings
 from wsaudit.kernel cimport inline_numbers as numbers
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef long long M32
 
 cdef int MASKED
@@ -37,12 +37,14 @@ cpdef bytes unmask(data, unsigned long long key, long long phase)
 cpdef int header_size(int shape)
 
 
+@cython.final
 cdef class FrameLog:
     cdef readonly object side, packet, time, end_packet, end_time, offset, shape, length, complete
     cdef public list payloads
 
 
 # What every frame touches stands together, as in streams.pxd.
+@cython.final
 cdef class Scanner:
     cdef readonly bytes head
     cdef public FrameLog log
@@ -127,7 +129,7 @@ cdef class Scanner:
     cdef keep_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base)
 
     @cython.locals(head=bytes, have="int", need="int", b1="int")
-    cdef long long join_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base) except -1
+    cdef Py_ssize_t join_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base) except -1
 
     @cython.locals(b0="int", b1="int", opcode="int", length="long long", shape="int", high="long long", key="unsigned long long", i="int", row="int")
     cdef begin_frame(self, Buffer buffer, long long pos)
@@ -149,7 +151,7 @@ cdef class Scanner:
     cpdef lose_step(self)
     cpdef resume(self, long long offset)
 
-    cdef long long check_text(self, Buffer buffer, long long pos, long long end) except -2
+    cdef Py_ssize_t check_text(self, Buffer buffer, long long pos, long long end) except -2
 
     @cython.locals(need="int", lo="int", hi="int", key="unsigned long long", turn="long long", i="long long", shift="int", c="int")
-    cdef long long check_bytes(self, Buffer buffer, long long pos, long long end) except -2
+    cdef Py_ssize_t check_bytes(self, Buffer buffer, long long pos, long long end) except -2

@@ -11,7 +11,7 @@ import codecs
 from array import array
 from typing import Any
 
-from wsaudit.kernel import numbers
+from wsaudit.kernel import mode, numbers
 from wsaudit.kernel.beats import Beats
 from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import (
@@ -30,8 +30,6 @@ from wsaudit.kernel.constants import (
 from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.plain import take_frames
 
-COMPILED = not __file__.endswith(".py")
-
 MAX_SHAPES = 12  # kept in typed columns; legal traffic has about ten
 MORE_SHAPES = 256  # kept beyond that; then only counted
 CONTROL_LIMIT = 125
@@ -46,7 +44,7 @@ HAND_OUT = 3
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 def unmask(data: bytes | bytearray, key: int, phase: int) -> bytes:
@@ -54,7 +52,7 @@ def unmask(data: bytes | bytearray, key: int, phase: int) -> bytes:
     n = len(data)
     if key == 0 or n == 0:
         return bytes(data)
-    if COMPILED:
+    if mode.COMPILED:
         out = bytearray(data)
         for i in range(n):
             out[i] = out[i] ^ ((key >> (((phase + i) & 3) << 3)) & 0xFF)
@@ -283,7 +281,7 @@ class Scanner:
         self.first_keys: list[int] | None = None
         self.beats: Beats | None = None  # short messages that may be heartbeats
         self.recent_n = 0
-        if not COMPILED:  # compiled, these are C arrays and start as zeros
+        if not mode.COMPILED:  # compiled, these are C arrays and start as zeros
             self.counts = zeros(16)  # complete frames by opcode
             self.shape_id = zeros(MAX_SHAPES)
             self.shape_count = zeros(MAX_SHAPES)
@@ -303,7 +301,7 @@ class Scanner:
 
     def feed(self, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> None:
         """Take buffer[pos:end], the next bytes of the stream, captured at `time` in `packet`."""
-        if not COMPILED and self.plain_ready():
+        if not mode.COMPILED and self.plain_ready():
             pos = take_frames(self, buffer, pos, end, time, packet)
             if pos == end:
                 return
@@ -649,7 +647,7 @@ class Scanner:
 
     def check_text(self, buffer: Buffer, pos: int, end: int) -> int:
         """Go on checking UTF-8 (RFC 3629) in masked buffer[pos:end]; returns the position of the first impossible byte, or -1."""
-        if not COMPILED:
+        if not mode.COMPILED:
             return self.check_text_plain(buffer.raw, pos, end)
         return self.check_bytes(buffer, pos, end)
 
@@ -661,7 +659,7 @@ class Scanner:
         turn = (self.phase - pos) & 3  # (turn + i) & 3 is the key byte for position i
         i = pos
         while i < end:
-            if COMPILED and need == 0:
+            if mode.COMPILED and need == 0:
                 shift = ((turn + i) & 3) << 3
                 i = numbers.text_end(buffer, i, end, (key >> shift) | (key << (32 - shift)))
                 if i >= end:
@@ -723,7 +721,7 @@ class Scanner:
     def check_plain_bytes(self, data: bytes) -> int:
         key, phase = self.key, self.phase
         self.key = self.phase = 0
-        at = self.check_bytes(Buffer(data), 0, len(data)) if not COMPILED else -1
+        at = self.check_bytes(Buffer(data), 0, len(data)) if not mode.COMPILED else -1
         self.key, self.phase = key, phase
         return at
 

@@ -1,6 +1,29 @@
-"""The compiled form of numbers.py: inlined, and with one bounds check for all bytes of a number."""
+"""The compiled form of numbers.py: inlined, and with one bounds check for all bytes of a number or of a header."""
 
 from wsaudit.kernel.buffer cimport Buffer
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    /* GCC sees one load in "p[0] | p[1] << 8 ..." but not where it unrolls a loop: say it. */
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    static inline uint32_t wsaudit_le32(const unsigned char *p) { uint32_t v; memcpy(&v, p, 4); return v; }
+    static inline uint64_t wsaudit_le64(const unsigned char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
+    static inline uint32_t wsaudit_be32(const unsigned char *p) { return __builtin_bswap32(wsaudit_le32(p)); }
+    #else
+    static inline uint32_t wsaudit_le32(const unsigned char *p)
+    { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
+    static inline uint64_t wsaudit_le64(const unsigned char *p)
+    { return (uint64_t)wsaudit_le32(p + 4) << 32 | wsaudit_le32(p); }
+    static inline uint32_t wsaudit_be32(const unsigned char *p)
+    { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+    #endif
+    """
+    unsigned int wsaudit_le32(const unsigned char *p) noexcept nogil
+    unsigned long long wsaudit_le64(const unsigned char *p) noexcept nogil
+    unsigned int wsaudit_be32(const unsigned char *p) noexcept nogil
+
 
 cdef inline const unsigned char *at(Buffer buffer, long long pos, long long n) except NULL:
     """Where buffer[pos:pos + n] lies, n > 0."""
@@ -9,31 +32,28 @@ cdef inline const unsigned char *at(Buffer buffer, long long pos, long long n) e
     return &buffer.b[0] + pos
 
 
-cdef inline long long be16(Buffer buffer, long long pos) except -1:
-    cdef const unsigned char *p = at(buffer, pos, 2)
-    return p[0] << 8 | p[1]
-
-
-cdef inline long long be32(Buffer buffer, long long pos) except -1:
-    cdef const unsigned char *p = at(buffer, pos, 4)
-    return <unsigned int>p[0] << 24 | <unsigned int>p[1] << 16 | <unsigned int>p[2] << 8 | p[3]
-
-
 cdef inline long long le32(Buffer buffer, long long pos) except -1:
-    cdef const unsigned char *p = at(buffer, pos, 4)
-    return <unsigned int>p[3] << 24 | <unsigned int>p[2] << 16 | <unsigned int>p[1] << 8 | p[0]
+    return wsaudit_le32(at(buffer, pos, 4))
 
 
-cdef inline unsigned long long be64(Buffer buffer, long long pos) except? 0:
-    return <unsigned long long>be32(buffer, pos) << 32 | <unsigned long long>be32(buffer, pos + 4)
+cdef inline unsigned long long le64(Buffer buffer, long long pos) except? 0:
+    return wsaudit_le64(at(buffer, pos, 8))
 
 
-cdef inline unsigned long long le64(const unsigned char *p) noexcept nogil:
-    return (
-        <unsigned long long>p[0] | <unsigned long long>p[1] << 8 | <unsigned long long>p[2] << 16 | <unsigned long long>p[3] << 24
-        | <unsigned long long>p[4] << 32 | <unsigned long long>p[5] << 40 | <unsigned long long>p[6] << 48
-        | <unsigned long long>p[7] << 56
-    )
+cdef inline long long u32(const unsigned char *p, long long i, bint big) noexcept nogil:
+    return wsaudit_be32(p + i) if big else wsaudit_le32(p + i)
+
+
+cdef inline bint equal(const unsigned char *p, const unsigned int[::1] words, long long i, long long n) except -1:
+    cdef const unsigned int *w
+    cdef long long j
+    if i < 0 or n < 1 or i > words.shape[0] - n:
+        raise IndexError("outside the words")
+    w = &words[0] + i
+    for j in range(n):
+        if w[j] != wsaudit_le32(p + 4 * j):
+            return False
+    return True
 
 
 cdef inline int character(unsigned long long bytes) noexcept nogil:
@@ -53,32 +73,34 @@ cdef inline int character(unsigned long long bytes) noexcept nogil:
     return 0
 
 
+cdef inline unsigned long long turned(unsigned long long key, long long i) noexcept nogil:
+    """The masking key, twice in a row, for the eight bytes from payload byte `i` on."""
+    cdef int turn = (i & 3) << 3
+    return key >> turn | key << (-turn & 63)
+
+
 cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsigned long long key) except -1:
     cdef const unsigned char *p
-    cdef unsigned long long pattern, word, seen
-    cdef long long n = end - pos, i = 0, turn
-    cdef int left, size, j, run = 0
+    cdef unsigned long long pattern, word
+    cdef unsigned long long above = 0x8080808080808080ULL  # the bits that no ASCII character has
+    cdef long long n = end - pos, i = 0
+    cdef int left, size
     if n < 8:
         return pos
     p = at(buffer, pos, n)
     key &= 0xFFFFFFFF
     key |= key << 32
     while n - i >= 8:
-        turn = (i & 3) << 3
-        pattern = key >> turn | key << (64 - turn) if turn else key
-        word = le64(p + i) ^ pattern
-        if not word & 0x8080808080808080ULL:
+        pattern = turned(key, i)
+        word = wsaudit_le64(p + i) ^ pattern
+        if not word & above:
             i += 8
-            run += 1
-            while run >= 4 and n - i >= 64:
-                seen = 0
-                for j in range(0, 64, 8):
-                    seen |= le64(p + i + j) ^ pattern
-                if seen & 0x8080808080808080ULL:
-                    break
-                i += 64
+            while n - i >= 32 and not above & (
+                (wsaudit_le64(p + i) ^ pattern) | (wsaudit_le64(p + i + 8) ^ pattern)
+                | (wsaudit_le64(p + i + 16) ^ pattern) | (wsaudit_le64(p + i + 24) ^ pattern)
+            ):
+                i += 32
             continue
-        run = 0
         left = 8
         while left >= 4:
             size = 1
@@ -89,4 +111,8 @@ cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsi
             word >>= size << 3
             left -= size
             i += size
+    if i < n:  # less than eight bytes are left: look at the last eight, without those that were seen
+        word = (wsaudit_le64(p + n - 8) ^ turned(key, n - 8)) >> ((8 - (n - i)) << 3)
+        if not word & above:
+            i = n
     return pos + i

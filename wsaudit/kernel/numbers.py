@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wsaudit.kernel.buffer import Buffer
 
 
-def be16(buffer: Buffer, pos: int) -> int:
-    """The big-endian 16-bit number at `pos`."""
-    return int.from_bytes(buffer.raw[pos : pos + 2], "big")
-
-
-def be32(buffer: Buffer, pos: int) -> int:
-    """The big-endian 32-bit number at `pos`."""
-    return int.from_bytes(buffer.raw[pos : pos + 4], "big")
+def at(buffer: Buffer, pos: int, n: int) -> bytes | bytearray:
+    """buffer[pos:pos+n], n > 0; compiled, a pointer to it."""
+    return buffer.raw[pos : pos + n]
 
 
 def le32(buffer: Buffer, pos: int) -> int:
@@ -23,9 +19,19 @@ def le32(buffer: Buffer, pos: int) -> int:
     return int.from_bytes(buffer.raw[pos : pos + 4], "little")
 
 
-def be64(buffer: Buffer, pos: int) -> int:
-    """The big-endian 64-bit number at `pos`."""
-    return int.from_bytes(buffer.raw[pos : pos + 8], "big")
+def le64(buffer: Buffer, pos: int) -> int:
+    """The little-endian 64-bit number at `pos`."""
+    return int.from_bytes(buffer.raw[pos : pos + 8], "little")
+
+
+def u32(data: bytes | bytearray, i: int, big: bool) -> int:
+    """The 32-bit number at data[i], which `at` gave."""
+    return int.from_bytes(data[i : i + 4], "big" if big else "little")
+
+
+def equal(data: bytes | bytearray, words: Sequence[int], i: int, n: int) -> bool:
+    """Are the `n` little-endian 32-bit numbers that begin `data`, which `at` gave, those of words[i:i+n]?"""
+    return all(u32(data, 4 * j, False) == words[i + j] for j in range(n))
 
 
 def text_end(buffer: Buffer, pos: int, end: int, key: int) -> int:

@@ -2,8 +2,8 @@ cimport cython
 
 from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.party cimport CloseFrame, Party
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef int CLOSED, FAILED, CUT, LOST, KEYS, FRAGMENTED, TEXT, UNANSWERED, PONGS, HEARTBEAT
 cdef long long GRACE, CLOSE_GRACE, PROMPT, SLOW_PONG, MANY_PINGS, TINY, M32
 
@@ -15,7 +15,7 @@ cpdef int occasions_of_frames(Party client, Party server) except -1
 cpdef int occasions_of_closes(Party client, Party server) except -1
 
 @cython.locals(fin="long long", rst="long long")
-cpdef long long end_of(Party party) except -1
+cpdef Py_ssize_t end_of(Party party) except -1
 
 cpdef int occasions_of_pings(Party client, Party server, long long ended) except -1
 

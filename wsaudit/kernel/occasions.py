@@ -7,10 +7,9 @@ asking some fifty rules.
 
 from __future__ import annotations
 
+from wsaudit.kernel import mode
 from wsaudit.kernel.constants import BIT, CLOSE_GRACE, GRACE, MANY_PINGS, PROMPT, SLOW_PONG, TINY
 from wsaudit.kernel.party import CloseFrame, Party
-
-COMPILED = not __file__.endswith(".py")
 
 CLOSED, FAILED, CUT, LOST = BIT["closed"], BIT["failed"], BIT["cut"], BIT["lost"]
 KEYS, FRAGMENTED, TEXT = BIT["keys"], BIT["fragmented"], BIT["text"]
@@ -23,7 +22,7 @@ COMPLAINTS = (1002, 1007, 1009)  # those that say what was wrong with frames
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 def occasions_of_frames(client: Party, server: Party) -> int:

@@ -11,14 +11,15 @@ from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, 
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
 from wsaudit.kernel.streams cimport Flow, Stream
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE
 cdef int START, ASKED, OPEN, OVER, CLOSE, SHORTEST, KEY_SIZE
 cdef long long QUIET, LONG_IDLE, SECOND
 
 
+@cython.final
 cdef class Opening:
     cdef readonly tuple literals
     cdef readonly int accept_turn
@@ -31,6 +32,7 @@ cdef class Opening:
     cpdef learn(self, tuple key, ending)
 
 
+@cython.final
 cdef class Request:
     cdef readonly tuple literals
     cdef readonly int key_turn
@@ -38,6 +40,7 @@ cdef class Request:
     cdef readonly list answers
 
 
+@cython.final
 cdef class Kinds:
     cdef readonly object sink
     cdef readonly list rows
@@ -59,6 +62,7 @@ cdef class Kinds:
     cpdef Opening find_answer(self, Request request, bytes key, bytes data)
 
 
+@cython.final
 cdef class Ordinary:
     cdef readonly Flow flow
     cdef readonly Kinds kinds

@@ -16,6 +16,7 @@ from binascii import b2a_base64
 from struct import Struct
 from typing import Any, NamedTuple
 
+from wsaudit.kernel import mode
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import (
@@ -41,7 +42,6 @@ from wsaudit.kernel.party import CloseFrame, Party, introduce, part
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SECOND, SERVER, Close, Finding, Place, Termination
 
-COMPILED = not __file__.endswith(".py")
 SHORTEST = len(b"GET / HTTP/1.1")
 KEY_SIZE = 24  # characters of a Sec-WebSocket-Key (RFC 6455 §4.1)
 ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -62,7 +62,7 @@ MASK_KEYS = tuple(Struct(f"<{n}I").pack for n in range(5))
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 class Ending(NamedTuple):

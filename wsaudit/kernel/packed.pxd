@@ -1,9 +1,10 @@
 cimport cython
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef int WIDEST
 
 
+@cython.final
 cdef class Packer:
     cdef long long n
     cdef long long room

@@ -3,12 +3,13 @@ sign folded in). A row's forty numbers take about 115 bytes; as Python objects t
 
 from __future__ import annotations
 
-COMPILED = not __file__.endswith(".py")
+from wsaudit.kernel import mode
+
 WIDEST = 10  # bytes of a 64-bit number
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 class Packer:

@@ -4,8 +4,8 @@ from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.streams cimport Flow, Stream
 from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_prefetch as prefetch
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef long long M32
 cdef unsigned long long MIX
 cdef int FIN, SYN, RST, PSH, ACK
@@ -15,6 +15,7 @@ cdef int RING, TO_ENTRY, TO_STREAM, TO_SCANNER
 cdef int KEY, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
+@cython.final
 cdef class Decoder:
     cdef readonly object listener
     cdef readonly int shard
@@ -64,12 +65,12 @@ cdef class Decoder:
     @cython.locals(end="long long", p="long long", kind="int", tags="int")
     cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
 
-    @cython.locals(first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
+    @cython.locals(ip="const unsigned char *", first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
     cpdef network(self, Buffer buffer, long long pos, long long end, long long cut, long long time, long long packet)
 
     cdef begin(self)
 
-    @cython.locals(i="long long", p="long long", kind="int", words="int", place="long long")
+    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", words="int", place="long long")
     cdef expect(self, Buffer buffer, long long pos, long long caplen, int linktype)
 
     @cython.locals(i="long long")
@@ -77,7 +78,7 @@ cdef class Decoder:
 
     cdef unusual(self, Buffer buffer, long long pos, long long end, int protocol, int version, long long time, long long packet)
 
-    @cython.locals(seq="long long", ack="long long", flags="int", window="int", start="long long", total="long long", e="long long", stream=Stream, flow=Flow, n="long long")
+    @cython.locals(tcp="const unsigned char *", seq="long long", ack="long long", flags="int", window="int", start="long long", total="long long", e="long long", stream=Stream, flow=Flow, n="long long")
     cdef transport(self, Buffer buffer, long long addresses, int words, long long pos, long long stop, long long end, int ttl, int ident, long long time, long long packet)
 
     @cython.locals(r="long long", n="long long", kind="int", stream=Stream)
@@ -104,17 +105,17 @@ cdef class Decoder:
     cpdef forget(self, Flow flow)
 
     @cython.locals(e="long long")
-    cdef long long find(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+    cdef Py_ssize_t find(self, Buffer buffer, long long addresses, int words, long long pos) except -2
 
-    @cython.locals(base="long long", i="int")
-    cdef bint is_key(self, long long e, int n) except -1
+    @cython.locals(base="long long")
+    cdef bint is_key(self, long long e, Buffer buffer, long long addresses, int words, long long pos) except -1
 
-    cdef long long find_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+    cdef Py_ssize_t find_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
     cdef bytes reverse_key(self, Buffer buffer, long long addresses, int words, long long pos)
-    cdef long long insert(self, Buffer buffer, long long addresses, int words, long long pos) except -2
-    cdef long long insert_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+    cdef Py_ssize_t insert(self, Buffer buffer, long long addresses, int words, long long pos) except -2
+    cdef Py_ssize_t insert_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
 
-    @cython.locals(half="int", i="int", j="long long")
+    @cython.locals(ends="const unsigned char *", ports="long long", turn="int", i="int")
     cdef load_key(self, Buffer buffer, long long addresses, int words, long long pos, bint reverse)
 
     @cython.locals(total="long long", i="long long")
@@ -124,10 +125,10 @@ cdef class Decoder:
     cdef unsigned long long hash_word(self, int n) except? 0
 
     @cython.locals(slot="long long", e="int", base="long long", i="int")
-    cdef long long probe(self, int n) except -2
+    cdef Py_ssize_t probe(self, int n) except -2
 
     @cython.locals(e="long long", base="long long", i="int")
-    cdef long long add(self, bytes key, int n) except -2
+    cdef Py_ssize_t add(self, bytes key, int n) except -2
 
     @cython.locals(slot="long long")
     cdef place(self, long long e, int n)

@@ -14,13 +14,12 @@ from heapq import nsmallest
 from struct import Struct
 from typing import Any
 
-from wsaudit.kernel import numbers, prefetch
+from wsaudit.kernel import mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import AHEAD
 from wsaudit.kernel.plain import take_packet
 from wsaudit.kernel.streams import Flow, Stream
 
-COMPILED = not __file__.endswith(".py")
 M32 = 0xFFFFFFFF
 MIX = 0x9E3779B97F4A7C15
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -50,7 +49,7 @@ U16 = Struct(">H").unpack_from
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 class Decoder:
@@ -99,7 +98,7 @@ class Decoder:
         self.free: list[int] = []
         self.state = array("B", bytes(self.capacity))
         self.size = array("B", bytes(self.capacity))
-        self.words = array("I", bytes(4 * KEY * self.capacity if COMPILED else 0))
+        self.words = array("I", bytes(4 * KEY * self.capacity if mode.COMPILED else 0))
         self.other = array("i", [-1]) * self.capacity  # the opposite direction's entry
         self.probes = array("B", bytes(self.capacity))
         self.syn_seq = array("q", [-1]) * self.capacity
@@ -111,7 +110,7 @@ class Decoder:
         self.slot_mask = 2 * self.capacity - 1
         self.index: dict[bytes, int] = {}  # plain mode: a dict is the faster table
         self.keys: list[bytes] = []
-        if not COMPILED:
+        if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
             self.places = zeros(RING)  # of the next packets: slots, then entries; -1: none, or that of the packet before
         self.last_place = EMPTY
@@ -136,14 +135,16 @@ class Decoder:
         if linktype != 1 or caplen < 54 or self.told - self.at <= TO_ENTRY:
             return
         p = pos + 14
-        kind = numbers.be16(buffer, pos + 12)
+        head = numbers.at(buffer, p, 40)
+        kind = buffer.b[pos + 12] << 8 | buffer.b[pos + 13]
         if kind == 0x8100 and caplen >= 58:
-            kind = numbers.be16(buffer, pos + 16)
+            kind = head[2] << 8 | head[3]
             p += 4
-        if kind == 0x0800 and buffer.b[p + 9] == 6:
+            head = numbers.at(buffer, p, 40)
+        if kind == 0x0800 and head[9] == 6:
             words = 2
             self.load_key(buffer, p + 12, 2, p + 20, False)
-        elif kind == 0x86DD and buffer.b[p + 6] == 6 and caplen >= 62:
+        elif kind == 0x86DD and head[6] == 6 and caplen >= 62:
             words = 8
             self.load_key(buffer, p + 8, 8, p + 40, False)
         else:
@@ -184,7 +185,7 @@ class Decoder:
         """One captured packet at buffer[pos:pos+caplen]."""
         if time == 0:
             time = 1  # a clock that was never set: behind this door 0 means "never"
-        if not COMPILED and linktype == 1 and caplen == wirelen and take_packet(self, buffer, pos, caplen, time, packet):
+        if not mode.COMPILED and linktype == 1 and caplen == wirelen and take_packet(self, buffer, pos, caplen, time, packet):
             return
         self.packets += 1
         self.now = time
@@ -261,12 +262,13 @@ class Decoder:
             return
         first = buffer.b[pos]
         if first >> 4 == 4:
-            if COMPILED:
-                total = numbers.be16(buffer, pos + 2)
-                ident = numbers.be16(buffer, pos + 4)
-                fragment = numbers.be16(buffer, pos + 6)
-                ttl = buffer.b[pos + 8]
-                protocol = buffer.b[pos + 9]
+            if mode.COMPILED:
+                ip = numbers.at(buffer, pos, 20)
+                total = ip[2] << 8 | ip[3]
+                ident = ip[4] << 8 | ip[5]
+                fragment = ip[6] << 8 | ip[7]
+                ttl = ip[8]
+                protocol = ip[9]
             else:
                 first, total, ident, fragment, ttl, protocol = IP4_FIELDS(buffer.raw, pos)
             header = (first & 15) << 2
@@ -331,12 +333,13 @@ class Decoder:
         if pos + 20 > end:
             self.cut_packets += 1
             return
-        if COMPILED:
-            seq = numbers.be32(buffer, pos + 4)
-            ack = numbers.be32(buffer, pos + 8)
-            flags = buffer.b[pos + 13]
-            window = numbers.be16(buffer, pos + 14)
-            start = pos + ((buffer.b[pos + 12] >> 4) << 2)
+        if mode.COMPILED:
+            tcp = numbers.at(buffer, pos, 20)
+            seq = numbers.u32(tcp, 4, True)
+            ack = numbers.u32(tcp, 8, True)
+            flags = tcp[13]
+            window = tcp[14] << 8 | tcp[15]
+            start = pos + ((tcp[12] >> 4) << 2)
         else:
             _, _, seq, ack, start, flags, window = TCP_FIELDS(buffer.raw, pos)
             start = pos + ((start >> 4) << 2)
@@ -701,32 +704,31 @@ class Decoder:
 
     def find(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
         """The entry of this direction, or -1. Sets `stopped` when the flow belongs to another shard."""
-        if not COMPILED:
+        if not mode.COMPILED:
             raw = buffer.raw
             if self.shards > 1 and self.foreign(buffer, addresses, words, pos):
                 self.stopped = 1
                 return -1
             return self.index.get(bytes(raw[addresses : addresses + 4 * words]) + bytes(raw[pos : pos + 4]), -1)
-        self.load_key(buffer, addresses, words, pos, False)
         if self.shards > 1 and self.foreign(buffer, addresses, words, pos):
             self.stopped = 1
             return -1
-        if self.guess >= 0 and self.is_key(self.guess, words + 1):
+        if self.guess >= 0 and self.is_key(self.guess, buffer, addresses, words, pos):
             return self.guess
+        self.load_key(buffer, addresses, words, pos, False)
         return self.probe(words + 1)
 
-    def is_key(self, e: int, n: int) -> bool:
-        """Is the key in `self.word` that of entry `e`?"""
-        if e >= self.top or self.state[e] == FREE or self.size[e] != n:
+    def is_key(self, e: int, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
+        """Is that the key of entry `e`?"""
+        if e >= self.top or self.state[e] == FREE or self.size[e] != words + 1:
             return False
         base = e * KEY
-        for i in range(n):  # noqa: SIM110 - a C loop when compiled
-            if self.words[base + i] != self.word[i]:
-                return False
-        return True
+        return numbers.equal(numbers.at(buffer, addresses, 4 * words), self.words, base, words) and numbers.equal(
+            numbers.at(buffer, pos, 4), self.words, base + words, 1
+        )
 
     def find_reverse(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
-        if not COMPILED:
+        if not mode.COMPILED:
             return self.index.get(self.reverse_key(buffer, addresses, words, pos), -1)
         self.load_key(buffer, addresses, words, pos, True)
         return self.probe(words + 1)
@@ -738,25 +740,26 @@ class Decoder:
 
     def insert(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
         raw = buffer.raw
-        if COMPILED:
+        if mode.COMPILED:
             self.load_key(buffer, addresses, words, pos, False)
         return self.add(bytes(raw[addresses : addresses + 4 * words]) + bytes(raw[pos : pos + 4]), words + 1)
 
     def insert_reverse(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
-        if COMPILED:
+        if mode.COMPILED:
             self.load_key(buffer, addresses, words, pos, True)
         return self.add(self.reverse_key(buffer, addresses, words, pos), words + 1)
 
     def load_key(self, buffer: Buffer, addresses: int, words: int, pos: int, reverse: bool) -> None:
         """The key's 32-bit words into `self.word`."""
-        half = words >> 1
-        for i in range(words):
-            j = addresses + 4 * (((i + half) if i < half else (i - half)) if reverse else i)
-            self.word[i] = numbers.be32(buffer, j)
+        ends = numbers.at(buffer, addresses, 4 * words)
+        ports = numbers.u32(numbers.at(buffer, pos, 4), 0, False)
+        turn = 0
         if reverse:
-            self.word[words] = numbers.be16(buffer, pos + 2) << 16 | numbers.be16(buffer, pos)
-        else:
-            self.word[words] = numbers.be32(buffer, pos)
+            turn = words >> 1
+            ports = (ports >> 16 | ports << 16) & M32
+        for i in range(words):
+            self.word[i] = numbers.u32(ends, 4 * (i ^ turn), False)
+        self.word[words] = ports
 
     def foreign(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
         """Does this flow fall to another shard? The hash is the same for both directions."""
@@ -803,7 +806,7 @@ class Decoder:
                 self.grow()
             e = self.top
             self.top += 1
-            if not COMPILED:
+            if not mode.COMPILED:
                 self.keys.append(b"")
         self.live += 1
         self.state[e] = FRESH
@@ -815,7 +818,7 @@ class Decoder:
         self.syn_packet[e] = 0
         self.seen_time[e] = self.now
         self.streams[e] = None
-        if not COMPILED:
+        if not mode.COMPILED:
             self.index[key] = e
             self.keys[e] = key
             return e
@@ -839,7 +842,7 @@ class Decoder:
         if r >= 0 and self.other[r] == e:
             self.other[r] = -1
         self.other[e] = -1
-        if COMPILED:
+        if mode.COMPILED:
             self.unplace(e)
         else:
             self.index.pop(self.keys[e], None)
@@ -874,10 +877,10 @@ class Decoder:
             self.word[i] = self.words[base + i]
 
     def key_bytes(self, e: int) -> bytes:
-        if not COMPILED:
+        if not mode.COMPILED:
             return self.keys[e]
         base = e * KEY
-        return b"".join([int(self.words[base + i]).to_bytes(4, "big") for i in range(self.size[e])])
+        return b"".join([int(self.words[base + i]).to_bytes(4, "little") for i in range(self.size[e])])
 
     def release_pair(self, e: int) -> None:
         r = self.other[e]
@@ -891,7 +894,7 @@ class Decoder:
         self.capacity = 2 * old
         self.state = array("B", self.state) + array("B", bytes(old))
         self.size = array("B", self.size) + array("B", bytes(old))
-        self.words = array("I", self.words) + array("I", bytes(4 * KEY * old if COMPILED else 0))
+        self.words = array("I", self.words) + array("I", bytes(4 * KEY * old if mode.COMPILED else 0))
         self.other = array("i", self.other) + array("i", [-1]) * old
         self.probes = array("B", self.probes) + array("B", bytes(old))
         self.syn_seq = array("q", self.syn_seq) + array("q", [-1]) * old
@@ -899,7 +902,7 @@ class Decoder:
         self.syn_packet = array("q", self.syn_packet) + array("q", bytes(8 * old))
         self.seen_time = array("q", self.seen_time) + array("q", bytes(8 * old))
         self.streams.extend([None] * old)
-        if not COMPILED:
+        if not mode.COMPILED:
             return
         self.slots = array("i", [EMPTY]) * (2 * self.capacity)
         self.slot_mask = 2 * self.capacity - 1

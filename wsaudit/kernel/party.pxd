@@ -1,11 +1,14 @@
+cimport cython
+
 from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.pings cimport Pings
 from wsaudit.kernel.streams cimport Stream
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef Py_ssize_t CLOSES
 
 
+@cython.final
 cdef class CloseFrame:
     cdef readonly int side
     cdef readonly bint lost
@@ -19,6 +22,7 @@ cdef class CloseFrame:
     cdef readonly long long acked
 
 
+@cython.final
 cdef class Party(Pings):
     cdef readonly int side
     cdef readonly Stream stream

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from wsaudit.kernel import mode
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.streams import Stream
 from wsaudit.model import Place
 
-COMPILED = not __file__.endswith(".py")
 CLOSES = 4  # Close frames of one side that are kept
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 class Gap(NamedTuple):

@@ -4,6 +4,7 @@ cdef int OUTSTANDING
 cdef int RTTS
 
 
+@cython.final
 cdef class Ping:
     cdef readonly bytes payload
     cdef readonly long long packet

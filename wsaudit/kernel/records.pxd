@@ -3,13 +3,12 @@ cimport cython
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.packets cimport Decoder
 from wsaudit.kernel cimport inline_numbers as numbers
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint PLAIN
 cdef int AHEAD
 
-cdef long long number_at(Buffer buffer, Py_ssize_t pos, bint big) except -1
 
-
+@cython.final
 cdef class PcapWalker:
     cdef public bint big_endian
     cdef public bint nano
@@ -26,7 +25,7 @@ cdef class PcapWalker:
     cdef public long long last_time
 
     @cython.locals(
-        decoder=Decoder,
+        decoder=Decoder, header="const unsigned char *",
         big=bint, scale="long long", header_size="long long", linktype="long long", base="long long", number="long long",
         total="long long", clipped="long long", first="long long", last="long long", limit="long long", seconds="long long",
         fraction="long long", caplen="long long", wirelen="long long", data="long long", after="long long", time="long long", ahead="long long",
@@ -34,9 +33,10 @@ cdef class PcapWalker:
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
 
     @cython.locals(caplen="long long", after="long long")
-    cdef long long look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
+    cdef Py_ssize_t look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
 
 
+@cython.final
 cdef class Interface:
     cdef public long long linktype
     cdef public long long snaplen
@@ -55,6 +55,7 @@ cdef class Interface:
     cpdef long long nanoseconds(self, long long high, long long low)
 
 
+@cython.final
 cdef class PcapngWalker:
     cdef public bint big_endian
     cdef public list interfaces
@@ -72,7 +73,7 @@ cdef class PcapngWalker:
     cdef public long long last_time
 
     @cython.locals(
-        decoder=Decoder,
+        decoder=Decoder, header="const unsigned char *",
         big=bint, interfaces=list, interface=Interface, count="long long", base="long long", number="long long",
         total="long long", clipped="long long", now="long long", first="long long", last="long long", limit="long long",
         kind="long long", length="long long", after="long long", again="long long", index="long long", high="long long",
@@ -80,11 +81,11 @@ cdef class PcapngWalker:
     )
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
 
-    @cython.locals(big=bint, interface=Interface, length="long long", index="long long", caplen="long long")
-    cdef long long look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
+    @cython.locals(header="const unsigned char *", big=bint, interface=Interface, length="long long", index="long long", caplen="long long")
+    cdef Py_ssize_t look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
 
     @cython.locals(caplen="long long")
     cpdef long long simple_length(self, long long wirelen, long long room)
 
-    @cython.locals(big=bint, kind="long long", length="long long", limit="long long")
+    @cython.locals(header="const unsigned char *", big=bint, kind="long long", length="long long", limit="long long")
     cpdef long long skip(self, Buffer buffer, long long pos, long long end)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from wsaudit.kernel import numbers
+from wsaudit.kernel import mode, numbers
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import AHEAD
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 # Compiled, numbers are composed of bytes in registers; interpreted, one call of `struct` for a whole record is much faster. This
 # is a C global when compiled, so the choice costs a predicted branch.
-PLAIN = __file__.endswith((".py", ".pyc"))
-COMPILED = not PLAIN
 
 # Why a walk stopped.
 MORE = 0  # the record at the returned position is not complete in the buffer
@@ -54,11 +52,6 @@ ONE_LITTLE, ONE_BIG = Struct("<I").unpack_from, Struct(">I").unpack_from
 TWO_LITTLE, TWO_BIG = Struct("<2I").unpack_from, Struct(">2I").unpack_from
 FOUR_LITTLE, FOUR_BIG = Struct("<4I").unpack_from, Struct(">4I").unpack_from
 SEVEN_LITTLE, SEVEN_BIG = Struct("<7I").unpack_from, Struct(">7I").unpack_from
-
-
-def number_at(buffer: Buffer, pos: int, big: bool) -> int:
-    """The unsigned 32-bit number at `pos`."""
-    return numbers.be32(buffer, pos) if big else numbers.le32(buffer, pos)
 
 
 class PcapWalker:
@@ -101,7 +94,7 @@ class PcapWalker:
         limit = RECORD_LIMIT
         raw = buffer.raw
         # Compiled, a call of a Decoder is one in C; any other sink costs a call in Python. The name comes from the .pxd then.
-        decoder = sink if COMPILED and isinstance(sink, Decoder) else None
+        decoder = sink if mode.COMPILED and isinstance(sink, Decoder) else None
         unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
         ahead = pos  # behind the packets that the decoder was told of
@@ -110,13 +103,14 @@ class PcapWalker:
         while pos + header_size <= end:
             if decoder is not None:
                 ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
-            if PLAIN:
+            if not mode.COMPILED:
                 seconds, fraction, caplen, wirelen = unpack(raw, pos)
             else:
-                seconds = number_at(buffer, pos, big)
-                fraction = number_at(buffer, pos + 4, big)
-                caplen = number_at(buffer, pos + 8, big)
-                wirelen = number_at(buffer, pos + 12, big)
+                header = numbers.at(buffer, pos, 16)
+                seconds = numbers.u32(header, 0, big)
+                fraction = numbers.u32(header, 4, big)
+                caplen = numbers.u32(header, 8, big)
+                wirelen = numbers.u32(header, 12, big)
             if caplen > limit:
                 self.status = BAD
                 self.problem = f"a record that claims {caplen} captured bytes"
@@ -161,7 +155,7 @@ class PcapWalker:
     def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
         """Tell `decoder` of packets to come, from buffer[pos:end] on; returns the position behind them."""
         while decoder.told - decoder.at < AHEAD and pos + self.header_size <= end:
-            caplen = number_at(buffer, pos + 8, self.big_endian)
+            caplen = numbers.u32(numbers.at(buffer, pos + 8, 4), 0, self.big_endian)
             after = pos + self.header_size + caplen
             if after > end:
                 break
@@ -260,7 +254,7 @@ class PcapngWalker:
         last = self.last_time
         limit = RECORD_LIMIT
         raw = buffer.raw
-        decoder = sink if COMPILED and isinstance(sink, Decoder) else None
+        decoder = sink if mode.COMPILED and isinstance(sink, Decoder) else None
         unpack = SEVEN_BIG if big else SEVEN_LITTLE
         unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
@@ -270,16 +264,17 @@ class PcapngWalker:
         while pos + 12 <= end:
             if decoder is not None:
                 ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
-            if PLAIN:
+            if not mode.COMPILED:
                 kind, length, index, high, low, caplen, wirelen = unpack(raw, pos)
             else:
-                kind = number_at(buffer, pos, big)
-                length = number_at(buffer, pos + 4, big)
-                index = number_at(buffer, pos + 8, big)
-                high = number_at(buffer, pos + 12, big)
-                low = number_at(buffer, pos + 16, big)
-                caplen = number_at(buffer, pos + 20, big)
-                wirelen = number_at(buffer, pos + 24, big)
+                header = numbers.at(buffer, pos, 28)
+                kind = numbers.u32(header, 0, big)
+                length = numbers.u32(header, 4, big)
+                index = numbers.u32(header, 8, big)
+                high = numbers.u32(header, 12, big)
+                low = numbers.u32(header, 16, big)
+                caplen = numbers.u32(header, 20, big)
+                wirelen = numbers.u32(header, 24, big)
             # 6 enhanced, 3 simple, 2 obsolete. Names would be looked up for each packet.
             if kind == 6:
                 data = pos + 28
@@ -304,7 +299,7 @@ class PcapngWalker:
                 if 32 <= length <= limit:
                     self.problem += f" that claims {caplen} captured bytes"
                 break
-            again = unpack_one(raw, after - 4)[0] if PLAIN else number_at(buffer, after - 4, big)
+            again = unpack_one(raw, after - 4)[0] if not mode.COMPILED else numbers.u32(numbers.at(buffer, after - 4, 4), 0, big)
             if again != length:
                 self.status = BAD
                 self.problem = "the two lengths of a packet block differ"
@@ -358,10 +353,11 @@ class PcapngWalker:
         """Tell `decoder` of packets to come, from buffer[pos:end] on (enhanced blocks only); returns the position behind them."""
         big = self.big_endian
         while decoder.told - decoder.at < AHEAD and pos + 28 <= end:
-            length = number_at(buffer, pos + 4, big)
-            index = number_at(buffer, pos + 8, big)
-            caplen = number_at(buffer, pos + 20, big)
-            if number_at(buffer, pos, big) != 6 or caplen + 32 > length or pos + length > end or index >= len(self.interfaces):
+            header = numbers.at(buffer, pos, 28)
+            length = numbers.u32(header, 4, big)
+            index = numbers.u32(header, 8, big)
+            caplen = numbers.u32(header, 20, big)
+            if numbers.u32(header, 0, big) != 6 or caplen + 32 > length or pos + length > end or index >= len(self.interfaces):
                 break
             interface = self.interfaces[index]
             decoder.expect(buffer, pos + 28, caplen, interface.linktype)
@@ -383,11 +379,12 @@ class PcapngWalker:
         unpack = TWO_BIG if big else TWO_LITTLE
         self.status = MORE
         while pos + 12 <= end:
-            if PLAIN:
+            if not mode.COMPILED:
                 kind, length = unpack(raw, pos)
             else:
-                kind = number_at(buffer, pos, big)
-                length = number_at(buffer, pos + 4, big)
+                header = numbers.at(buffer, pos, 8)
+                kind = numbers.u32(header, 0, big)
+                length = numbers.u32(header, 4, big)
             if kind != 6 and kind != 3 and kind != 2:
                 self.status = BLOCK
                 break

@@ -4,8 +4,8 @@ from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.reader cimport Reader
 from wsaudit.kernel cimport inline_numbers as numbers
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef long long M32
 cdef long long HALF
 cdef long long FAR
@@ -16,6 +16,7 @@ cdef int DROP, FIRST, FRAMES, PYTHON, READER
 cdef int SAMPLES
 
 
+@cython.final
 cdef class Flow:
     cdef readonly bytes address_a
     cdef readonly int port_a
@@ -40,6 +41,7 @@ cdef class Flow:
 
 # With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, and
 # first of all what a packet of the other side touches. `prefetch` knows how much that is.
+@cython.final
 cdef class Stream:
     cdef public Stream peer
     cdef readonly list pending

@@ -11,11 +11,10 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import Any
 
-from wsaudit.kernel import numbers
+from wsaudit.kernel import mode, numbers
 from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
 
-COMPILED = not __file__.endswith(".py")
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 FAR = 1 << 30  # an acknowledgement further ahead than any window is not one
@@ -27,7 +26,7 @@ SAMPLES = 8  # delivered segments whose first and last bytes are remembered, to 
 
 
 def is_compiled() -> bool:
-    return COMPILED
+    return bool(mode.COMPILED)
 
 
 class Flow:
@@ -224,7 +223,7 @@ class Stream:
         self.seg_time = 0
         self.seg_ident = 0
         self.sample_n = 0
-        if not COMPILED:  # compiled, these are C arrays and start as zeros
+        if not mode.COMPILED:  # compiled, these are C arrays and start as zeros
             self.sample = zeros(4 * SAMPLES)
 
     def start(self, seq: int) -> None:
@@ -616,10 +615,10 @@ class Stream:
 
 def load(buffer: Buffer, pos: int, width: int) -> int:
     """Up to eight bytes as one number."""
-    if not COMPILED:
+    if not mode.COMPILED:
         return int.from_bytes(buffer.raw[pos : pos + width], "big")
     if width == 8:
-        return numbers.be64(buffer, pos)
+        return numbers.le64(buffer, pos)
     value = buffer.b[pos] & 0xFF
     for i in range(pos + 1, pos + width):
         value = value << 8 | buffer.b[i]

@@ -3,8 +3,8 @@ cimport cython
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.reader cimport Reader
+from wsaudit.kernel cimport inline_mode as mode
 
-cdef bint COMPILED
 cdef int APPLICATION_DATA
 cdef int HEADER_SIZE
 cdef int LARGEST_BODY
@@ -14,18 +14,20 @@ cdef int AEAD_EXPLICIT
 cdef list SPARE
 
 
+@cython.final
 cdef class Scratch:
     cdef Buffer buffer
     cdef object view
     cdef object out
 
     cdef room(self, long long size)
-    cdef long long without_padding(self, long long size) except -2
+    cdef Py_ssize_t without_padding(self, long long size) except -2
 
 
 cdef Scratch borrow()
 
 
+@cython.final
 cdef class RecordCounts:
     cdef public long long handshake
     cdef readonly long long application
@@ -35,6 +37,7 @@ cdef class RecordCounts:
     cpdef add_application(self, long long size)
 
 
+@cython.final
 cdef class Aead:
     cdef object decrypt_into
     cdef readonly int form
@@ -49,7 +52,7 @@ cdef class Aead:
     cpdef plain_length(self, long long length)
 
     @cython.locals(length="long long", size="long long")
-    cdef long long unseal(self, Scratch scratch, unsigned long long sequence, int kind, int version, body) except -2
+    cdef Py_ssize_t unseal(self, Scratch scratch, unsigned long long sequence, int kind, int version, body) except -2
 
     @cython.locals(i="int")
     cdef write_nonce(self, unsigned long long sequence)
@@ -75,10 +78,10 @@ cdef class RecordReader(Reader):
     cpdef open_with(self, Aead aead, unsigned long long sequence, Scanner scanner, list ends)
 
     @cython.locals(scratch=Scratch, base="long long", left="long long", due="long long", size="long long", version="int")
-    cpdef long long feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
+    cpdef Py_ssize_t feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
     @cython.locals(held=bytearray, have="long long", size="long long")
-    cdef long long due(self) except -1
+    cdef Py_ssize_t due(self) except -1
 
     @cython.locals(aead=Aead, size="long long")
     cdef bint take(self, Scratch scratch, body, int version, long long tcp_end, long long time, long long packet) except *

@@ -10,6 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from wsaudit.kernel import mode
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import AEAD_EXPLICIT, AEAD_TLS13, SMALL_RECORD
 from wsaudit.kernel.reader import Reader
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from wsaudit.kernel.frames import Scanner
 
-COMPILED = not __file__.endswith(".py")
 APPLICATION_DATA = 23
 HEADER_SIZE = 5
 LARGEST_BODY = (1 << 14) + 2048  # RFC 5246 §6.2.3; TLS 1.3 allows less
@@ -142,7 +142,7 @@ class Aead:
         return size
 
     def write_nonce(self, sequence: int) -> None:
-        if not COMPILED:
+        if not mode.COMPILED:
             self.nonce[:] = (int.from_bytes(self.iv, "big") ^ sequence).to_bytes(12, "big")
             return
         for i in range(11, -1, -1):
@@ -150,7 +150,7 @@ class Aead:
             sequence >>= 8
 
     def write_header(self, at: int, kind: int, version: int, length: int) -> None:
-        if not COMPILED:
+        if not mode.COMPILED:
             pack_header(self.additional, at, kind, version, length)
             return
         self.additional[at] = kind

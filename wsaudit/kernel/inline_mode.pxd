@@ -1,0 +1,4 @@
+"""The compiled form of mode.py."""
+
+cdef enum:
+    COMPILED = 1
