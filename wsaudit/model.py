@@ -184,6 +184,9 @@ class Detail(NamedTuple):
         return pack_numbers(numbers + self.heartbeat.as_numbers())
 
 
+CLOSES, SILENCE, IDLE = 25, 29, 30  # where their numbers begin in a packed Detail
+
+
 def known(value: int | None) -> int:
     """A number that is not negative, -1 for None."""
     return -1 if value is None else int(value)
@@ -198,13 +201,13 @@ def unpack_detail(packed: bytes) -> Detail:
     """What `Detail.pack` gave."""
     numbers = unpack_numbers(packed)
     messages = tuple(numbers[15:20]), tuple(numbers[20:25])
-    closes = (numbers[25], numbers[26]), (numbers[27], numbers[28])
-    idle = tuple(map(maybe, numbers[30:34]))
+    closes = (numbers[CLOSES], numbers[CLOSES + 1]), (numbers[CLOSES + 2], numbers[CLOSES + 3])
+    idle = tuple(map(maybe, numbers[IDLE : IDLE + 4]))
     end = 42 + 5 * numbers[41]
     last = tuple([(at[0], at[1], at[2], at[3], at[4]) for at in (numbers[i : i + 5] for i in range(42, end, 5))])
     beat = unpack_heartbeat(numbers[end + 1 :]) if numbers[end] else NO_HEARTBEAT
     return Detail(
-        numbers[0], (tuple(numbers[1:8]), tuple(numbers[8:15])), messages, closes, numbers[29], idle, tuple(numbers[34:39]),
+        numbers[0], (tuple(numbers[1:8]), tuple(numbers[8:15])), messages, closes, numbers[SILENCE], idle, tuple(numbers[34:39]),
         numbers[39], numbers[40], last, beat,
     )  # fmt: skip
 

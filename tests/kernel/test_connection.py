@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wsaudit.kernel.connection import FIELDS, Connection
-from wsaudit.model import NOT_EXPLAINED, Close
+from wsaudit.model import NOT_EXPLAINED, Close, Detail
 
 GIVEN = (1 << 41, 2, 3, (b"\n\0\0\1", 4), (b"\n\0\0\2", 5), b"packed")
 OTHERS: dict[str, Any] = {
@@ -72,6 +72,13 @@ def test_a_latency_that_is_not_known(kind: Any) -> None:
     for latency in (0, 7, None):
         row.latency = latency
         assert row.latency == latency
+
+
+def test_what_is_asked_often_is_not_unpacked(kind: Any) -> None:
+    for idle in (None, 0, 1 << 40):
+        detail = Detail(7, closes=((1, 2), (3, 4)), silence=5, idle=(idle, 8, None, 9))
+        row = kind(*GIVEN[:5], detail.pack())
+        assert (row.idle, row.silence, row.closed_at(0), row.closed_at(1)) == (idle, 5, 2, 4)
 
 
 def test_masking_keys(kind: Any) -> None:

@@ -48,3 +48,15 @@ def test_a_packer_begins_anew(packed: SimpleNamespace) -> None:
         taken = packer.taken()
         assert taken == packed.pack_numbers(values)
         assert packed.unpack_numbers(taken) == values
+
+
+@given(st.lists(numbers, min_size=1, max_size=50), st.data())
+def test_one_of_many(
+    compiled_kernel: SimpleNamespace, pure_kernel: SimpleNamespace, values: list[int], data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(values) - 1))
+    for kernel in (compiled_kernel, pure_kernel):
+        packed = kernel.packed.pack_numbers(values)
+        assert kernel.packed.number_at(packed, place) == values[place]
+        with pytest.raises(IndexError):
+            kernel.packed.number_at(packed, len(values))

@@ -52,11 +52,11 @@ def test_probable_connections_are_compared_only_while_they_are_open() -> None:
     rows = [connection(0, 1), connection(0, 2), connection(0, 9, kind="ongoing")]
     for row in rows[1:]:
         row.probable = True
-    assert [number for number, _ in Population(enumerate(rows, 1))] == [1, 3]
+    assert Population(rows).rows == [rows[0], rows[2]]
 
 
 def test_neighbours_by_server_and_by_host() -> None:
-    population = Population(enumerate([connection(0, 1, server=0, host=1), connection(0, 1, server=1, host=1)]))
+    population = Population([connection(0, 1, server=0, host=1), connection(0, 1, server=1, host=1)])
     assert [len(each.rows) for each in population.servers.values()] == [1, 1]
     assert [len(each.rows) for each in population.hosts.values()] == [2]
 
@@ -64,7 +64,7 @@ def test_neighbours_by_server_and_by_host() -> None:
 def test_natural_ends_are_no_part_of_an_incident() -> None:
     natural = [connection(0, 1, initiator=CLIENT, code=1001), connection(0, 1, initiator=SERVER, code=1000)]
     others = [goodbye(0, 1), goodbye(0, 1, code=1012), dropped(0, 1), given_up(0, 1)]
-    population = Population(enumerate([*natural, *others]))
+    population = Population([*natural, *others])
     assert population.closed_by_clients == natural[:1]
     assert population.around_servers[SERVERS[0]].natural == [end_time(row) for row in natural]
 
@@ -72,7 +72,7 @@ def test_natural_ends_are_no_part_of_an_incident() -> None:
 def test_those_that_ended_alike_are_together() -> None:
     rows = [connection(i, i + 1) for i in range(4)]
     rows[2].termination = rows[0].termination
-    assert [[number for number, _ in members] for _, members in Population(enumerate(rows)).alike] == [[0, 2], [1], [3]]
+    assert [members for _, members in Population(rows).alike] == [[rows[0], rows[2]], [rows[1]], [rows[3]]]
 
 
 def test_equal_ages_prove_no_event() -> None:
@@ -81,7 +81,7 @@ def test_equal_ages_prove_no_event() -> None:
     apart = ends(*(dropped(i, 50 + i / 1000) for i in range(9)))
     assert not grew_equally_old(apart)
     for members, found in ((together, []), (apart, [apart])):
-        near = Population(enumerate([connection(0, 100)])).around_servers[SERVERS[0]]
+        near = Population([connection(0, 100)]).around_servers[SERVERS[0]]
         assert list(bursts(members, near, SECOND, 3, 1)) == found
 
 

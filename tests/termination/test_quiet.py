@@ -11,6 +11,7 @@ from wire import C, S
 
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import SECOND, Detail, Heartbeat, Termination
+from wsaudit.termination.clusters import Population
 from wsaudit.termination.incidents import find_incidents
 from wsaudit.termination.quiet import doubt_open
 
@@ -162,8 +163,8 @@ def pinged(ended: int, number: int = 0) -> Connection:
 
 
 def test_without_a_witness_the_input_tells() -> None:
-    assert doubt_open([pinged(20)]) == []
-    assert len(doubt_open([pinged(20)], [wire.START + 60 * SECOND])) == 1
+    assert doubt_open(Population([pinged(20)])) == []
+    assert len(doubt_open(Population([pinged(20)]), [wire.START + 60 * SECOND])) == 1
     row = pinged(20)
     find_incidents([row], last_times=[wire.START + 60 * SECOND])
     assert row.termination.confidence == 0.5
@@ -171,12 +172,12 @@ def test_without_a_witness_the_input_tells() -> None:
 
 def test_another_input_tells_nothing() -> None:
     """It may be of another machine."""
-    assert doubt_open([pinged(20), pinged(90, 1)]) == []
-    assert doubt_open([pinged(20), pinged(90, 1)], [wire.START + 21 * SECOND, wire.START + 90 * SECOND]) == []
+    assert doubt_open(Population([pinged(20), pinged(90, 1)])) == []
+    assert doubt_open(Population([pinged(20), pinged(90, 1)]), [wire.START + 21 * SECOND, wire.START + 90 * SECOND]) == []
 
 
 def test_of_several_inputs_each_has_its_end() -> None:
     late = pinged(20)
     late.started = wire.START + 70 * SECOND
     late.first_packet += 5
-    assert len(doubt_open([pinged(20), late, pinged(90, 1)])) == 2
+    assert len(doubt_open(Population([pinged(20), late, pinged(90, 1)]))) == 2

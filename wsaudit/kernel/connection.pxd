@@ -14,6 +14,7 @@ cdef class Connection:
     cdef public bint probable
     cdef public bint complete
     cdef public bint midstream
+    cdef public int number
     cdef public object client, server, packed, transport, http, tls, outcome, status, target, host, origin, user_agent
     cdef public object server_header, key, subprotocols_offered, subprotocol, extensions, auth, close, termination
     cdef public object packed_keys, notices

@@ -8,7 +8,8 @@ from struct import pack, unpack
 from typing import Any
 
 from wsaudit.kernel import mode
-from wsaudit.model import NOT_EXPLAINED, Close, Detail, Termination, unpack_detail
+from wsaudit.kernel.packed import number_at
+from wsaudit.model import CLOSES, IDLE, NOT_EXPLAINED, SILENCE, Close, Detail, Termination, unpack_detail
 
 UNKNOWN = -1  # for a time that is not known
 M32 = 0xFFFFFFFF
@@ -29,13 +30,15 @@ class Connection:
     """One row of the report. `rows.connection_dict` turns it into the contract's JSON, and report.md says what the fields mean.
 
     Times in ns; `end_time`: of the first FIN or RST; of the last packet, or 0, when there was none. `packed`: model.Detail.
-    `tls`: version, cipher, sni, alpn, decrypted, why_not. `packed_keys`: the first masking keys of the client's frames.
+    `tls`: version, cipher, sni, alpn, decrypted, why_not. `packed_keys`: the first masking keys of the client's frames. `number`:
+    its id, known when the report is complete; no fact about the connection, so it is neither compared nor sent on.
     """
 
     __slots__ = (
         "auth", "client", "close", "complete", "end_time", "ended", "extensions", "first_packet", "host", "http", "key",
-        "latency_ns", "midstream", "notices", "origin", "outcome", "packed", "packed_keys", "probable", "server", "server_header",
-        "started", "status", "subprotocol", "subprotocols_offered", "target", "termination", "tls", "transport", "user_agent",
+        "latency_ns", "midstream", "notices", "number", "origin", "outcome", "packed", "packed_keys", "probable", "server",
+        "server_header", "started", "status", "subprotocol", "subprotocols_offered", "target", "termination", "tls", "transport",
+        "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +104,7 @@ class Connection:
         self.midstream = midstream
         self.packed_keys = packed_keys
         self.notices = notices
+        self.number = 0
 
     def another(self) -> Connection:
         """A row about which everything is the same that connections with the same opening handshake, but for its key and
@@ -123,6 +127,7 @@ class Connection:
         made.complete = True
         made.midstream = False
         made.notices = ()
+        made.number = 0
         return made
 
     @property
@@ -138,6 +143,21 @@ class Connection:
     def detail(self) -> Detail:
         """The rest, unpacked: ask once."""
         return unpack_detail(self.packed)
+
+    @property
+    def idle(self) -> int | None:
+        """The silence at the end, `detail.idle[0]`, without unpacking the rest, as in the next two."""
+        value = number_at(self.packed, IDLE)
+        return None if value < 0 else value
+
+    @property
+    def silence(self) -> int:
+        """The longest silence, `detail.silence`."""
+        return number_at(self.packed, SILENCE)
+
+    def closed_at(self, side: int) -> int:
+        """When this side's first Close was sent, `detail.closes[side][1]`."""
+        return number_at(self.packed, CLOSES + 2 * side + 1)
 
     @property
     def mask_keys(self) -> tuple[int, ...]:

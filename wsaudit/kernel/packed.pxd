@@ -23,3 +23,6 @@ cpdef bytes pack_numbers(list values)
 
 @cython.locals(left="unsigned long long", part="unsigned long long", shift="int", octet="int", value="long long")
 cpdef list unpack_numbers(bytes packed)
+
+@cython.locals(i="int", left="unsigned long long", part="unsigned long long", shift="int", value="long long")
+cpdef long long number_at(bytes packed, int place) except? -2

@@ -76,3 +76,22 @@ def unpack_numbers(packed: bytes) -> list[int]:
         left = 0
         shift = 0
     return values
+
+
+def number_at(packed: bytes, place: int) -> int:
+    """One of the numbers; IndexError when there are not that many. The ones before it are not looked at."""
+    i = 0
+    while place > 0:
+        if not packed[i] & 0x80:
+            place -= 1
+        i += 1
+    part = packed[i]
+    left = part & 0x7F
+    shift = 7
+    while part & 0x80:
+        i += 1
+        part = packed[i]
+        left |= (part & 0x7F) << shift
+        shift += 7
+    value = left >> 1
+    return -1 - value if left & 1 else value

@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.collector import patient
 from wsaudit.engine import CUT_FLOWS, Audit, Input, Notice
+from wsaudit.kernel.compare import by_connection, rule_groups, unsettled
+from wsaudit.kernel.compare import kinds as kinds_of
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import CLIENT, SERVER, SIDES, VERDICTS, Close, Finding, packet_input, packet_number, timestamp
 from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
 from wsaudit.report.groups import RuleGroup
 from wsaudit.rows import connection_dict, plain_get_rows
+from wsaudit.together import Together
 
 if TYPE_CHECKING:
     from wsaudit.rules.rule import Rule
@@ -51,10 +53,11 @@ class Records:
         self.rows += plain_get_rows(self.rows, audit.plain_gets)
         self.rows.sort(key=attrgetter("first_packet"))
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
-        findings = audit.findings + Judge(options).report(self.rows, audit.findings)
-        self.judged: list[Finding] = in_order(findings)
+        connections = Together(self.rows)
+        findings = audit.findings + Judge(options).report(connections, audit.findings)
+        self.judged: list[Finding] = in_order(findings, self.ids)
         last_times = [entry.last_time or 0 for entry in audit.inputs]
-        self.incidents: list[dict[str, Any]] = find_incidents(self.rows, options.signatures, last_times)
+        self.incidents: list[dict[str, Any]] = find_incidents(connections, options.signatures, last_times)
 
     # -- parts of the contract -------------------------------------------------------------
 
@@ -99,18 +102,13 @@ class Records:
     @cached_property
     def groups(self) -> list[RuleGroup]:
         """The same by rule and verdict, without building them."""
-        groups: dict[tuple[str, str], RuleGroup] = {}
-        for found in self.judged:
-            group = groups.get((found.rule, found.verdict))
-            if group is None:
-                first = self.finding(found)
-                group = RuleGroup(found.rule, first["name"], found.verdict, first["severity"], first)
-                groups[found.rule, found.verdict] = group
-            group.faults[found.at_fault] += 1
-            number = self.ids.get(found.key)
-            if number:
-                group.connections.add(number)
-        return list(groups.values())
+        groups = []
+        for found, connections, faults in rule_groups(self.judged, self.ids).values():
+            first = self.finding(found)
+            groups.append(
+                RuleGroup(found.rule, first["name"], found.verdict, first["severity"], first, connections, Counter(faults))
+            )
+        return groups
 
     def finding(self, found: Finding) -> dict[str, Any]:
         """One finding in the contract's shape."""
@@ -153,17 +151,15 @@ class Records:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """Counts over the confirmed connections; `probable` and `seen` are about the rest."""
-        rows = [row for row in self.rows if not row.probable]
         codes: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         told: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         kinds: Counter[str] = Counter()
         causes: Counter[str] = Counter()
-        abnormal = ended = accepted = refused = 0
-        # Rows that ended alike share these objects: few kinds of them to count.
-        keys = [(row.outcome, row.complete, id(row.termination), id(row.close)) for row in rows]
-        examples = dict(zip(keys, rows, strict=True))
-        for key, times in Counter(keys).items():
-            row = examples[key]
+        connections = abnormal = ended = accepted = refused = 0
+        for row, times in kinds_of(self.rows):
+            if row.probable:
+                continue
+            connections += times
             end = row.termination
             kinds[end.kind] += times
             causes[end.cause] += times
@@ -179,14 +175,17 @@ class Records:
             ended += times * counts_as_ended(row)
             abnormal += times * ended_abnormally(row)
         members = {number for incident in self.incidents for number in incident["connections"]}
-        verdicts = Counter(found.verdict for found in self.judged)
-        counted = Counter(found.rule for found in self.judged)
+        verdicts: Counter[str] = Counter()
+        counted: Counter[str] = Counter()
+        for group in self.groups:
+            verdicts[group.verdict] += group.faults.total()
+            counted[group.rule] += group.faults.total()
         return {
-            "connections": len(rows),
+            "connections": connections,
             "accepted": accepted,
             "refused": refused,
             "ongoing": kinds["ongoing"],
-            "probable": len(self.rows) - len(rows),
+            "probable": len(self.rows) - connections,
             "close_codes": {SIDES[side]: ordered_codes(codes[side]) for side in (CLIENT, SERVER)},
             "reported_codes": {SIDES[side]: ordered_codes(told[side]) for side in (CLIENT, SERVER)},
             "terminations": dict(sorted(kinds.items(), key=by_count)),
@@ -263,13 +262,11 @@ def close_name(close: Close | None) -> str:
     return "unknown" if close.lost else "empty"
 
 
-def in_order(findings: list[Finding]) -> list[Finding]:
-    """Findings by connection and packet. Most connections have one, so numbers are compared first, and the rest only where they
-    are equal: half the time."""
-    ordered: list[Finding] = []
-    for _, group in groupby(sorted(findings, key=KEY), KEY):
-        about = list(group)
-        ordered += about if len(about) == 1 else sorted(about, key=ORDER)
+def in_order(findings: list[Finding], ids: dict[int, int]) -> list[Finding]:
+    """Findings by connection and packet. Those about one connection mostly are in order, as the judge gave them."""
+    ordered = by_connection(findings, ids) or sorted(findings, key=KEY)
+    for start, stop in unsettled(ordered):
+        ordered[start:stop] = sorted(ordered[start:stop], key=ORDER)
     return ordered
 
 

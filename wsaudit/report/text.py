@@ -46,15 +46,16 @@ def render_text(report: ReportLike, width: int = 80, color: bool = False) -> str
     page = Page(max(width, 60), color)
     write_header(page, report)
     write_verdict(page, report)
+    causes = story.abnormal_groups(report, examples=True) if (report.summary.get("abnormal") or {}).get("count") else []
     if report.summary["connections"]:
         write_incidents(page, report)
         write_endings(page, report.summary)
         write_codes(page, report.summary["close_codes"])
-        write_causes(page, report)
+        write_causes(page, causes)
         write_violations(page, report)
     write_probable(page, report)
     write_notices(page, report)
-    write_next(page, report)
+    write_next(page, report, causes)
     return "\n".join(page.lines) + "\n"
 
 
@@ -205,9 +206,8 @@ def write_codes(page: Page, codes: Record) -> None:
     write_more(page, len(names) - len(shown), "code")
 
 
-def write_causes(page: Page, report: ReportLike) -> None:
+def write_causes(page: Page, groups: list[story.CauseGroup]) -> None:
     """Abnormal ends by cause, each with one worked example: the facts, their packets, and how to be sure."""
-    groups = story.abnormal_groups(report, examples=True) if (report.summary.get("abnormal") or {}).get("count") else []
     if not groups:
         return
     page.heading(("Abnormal ends by cause", 0), ("connections", 46), ("confidence", 66))
@@ -294,17 +294,15 @@ def write_notices(page: Page, report: ReportLike) -> None:
         write_more(page, len(notices) - GROUPS, "notice")
 
 
-def write_next(page: Page, report: ReportLike) -> None:
+def write_next(page: Page, report: ReportLike, causes: list[story.CauseGroup]) -> None:
     """Commands that answer the next question."""
     path = story.captures_words(report)
     steps = []
     worst = next((number for incident in report.incidents for number in incident.get("connections") or []), None)
     if worst:
         steps.append((f"wsaudit show {path} -c {worst}", "first of the incident"))
-    elif (report.summary.get("abnormal") or {}).get("count"):
-        groups = [group for group in story.abnormal_groups(report, examples=True) if group.example]
-        if groups and groups[0].example:
-            steps.append((f"wsaudit show {path} -c {groups[0].example['id']}", "an abnormal end, frame by frame"))
+    elif example := next((group.example for group in causes if group.example), None):
+        steps.append((f"wsaudit show {path} -c {example['id']}", "an abnormal end, frame by frame"))
     broken = story.rule_groups(report)
     if broken:
         steps.append((f"wsaudit rules {broken[0].rule}", "what this rule means"))

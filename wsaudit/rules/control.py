@@ -16,6 +16,7 @@ from wsaudit.rules.frame import Frame
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
 from wsaudit.rules.timing import patience, round_trip, seconds
 from wsaudit.session import Session
+from wsaudit.together import together
 
 FLOOD = 10  # Pings a second: heartbeats come once in some seconds
 NEAR = 0.8  # of a path's idle limit: timers are late by some seconds, in background tabs by up to a minute
@@ -186,10 +187,11 @@ def heartbeat_too_slow(connections: Sequence[Connection], findings: Sequence[Fin
     What to do: ping at most every third of the limit, or raise the limit on the path (nginx: proxy_read_timeout).
     """
     limits: dict[tuple[bytes, int], int] = {}
-    for connection in connections:
-        idle = connection.detail.idle[0] if connection.termination.cause == "idle-timeout" else None
-        if idle:
-            limits[connection.server] = min(idle, limits.get(connection.server, idle))
+    for end, ended in together(connections).alike[0]:
+        for connection in ended if end.cause == "idle-timeout" else ():
+            idle = connection.idle
+            if idle:
+                limits[connection.server] = min(idle, limits.get(connection.server, idle))
     for connection in connections if limits else ():
         limit = limits.get(connection.server)
         if limit is None:

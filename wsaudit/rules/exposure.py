@@ -6,21 +6,23 @@ Details name kinds of secrets, never a value.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from operator import attrgetter
 from struct import unpack
 
 from wsaudit.http.credentials import HEADER_TOKENS, SCHEMES, is_token
 from wsaudit.http.upgrade import Handshake
+from wsaudit.kernel.compare import by_server, first_and_last, with_mask_keys, without_tls
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.party import Party
 from wsaudit.model import CLIENT, SERVER, Fault, Finding
 from wsaudit.registry import browser
 from wsaudit.rules.handshake import host_name, is_address, place_of, query_tokens, quote
 from wsaudit.rules.handshake_request import Found, start_of
-from wsaudit.rules.rule import INFO, MUST, SHOULD, rule, together
+from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
 from wsaudit.session import Session
+from wsaudit.together import together
 
 WEAK_VERSIONS = frozenset({"SSL 3.0", "TLS 1.0", "TLS 1.1"})  # RFC 8996, RFC 7568
 WEAK_CIPHERS = ("_NULL_", "_RC4_", "_3DES_", "_DES_", "_DES40_", "_RC2_", "_EXPORT_", "_anon_", "_MD5")
@@ -49,19 +51,11 @@ def cleartext_connection(connections: Sequence[Connection], findings: Sequence[F
     servers: defaultdict[tuple[bytes, int], list[Connection]] = defaultdict(list)
     for group in together(connections).clients:
         if is_remote(group[0]):
-            servers[group[0].server] += [each for each in group if each.transport == "tcp" and not each.probable]
+            servers[group[0].server] += without_tls(group)
     for users in filter(None, servers.values()):
-        first, last = min(users, key=first_packet), max(users, key=first_packet)
+        first, last = first_and_last(users)
         many = "1 connection" if len(users) == 1 else f"{len(users):,} connections"
         yield first, CLIENT, Fault(f"{many} to one server without TLS", start_of(first), len(users), last.first_packet)
-
-
-def by_server(connections: Iterator[Connection]) -> list[list[Connection]]:
-    """Connections grouped by the server's address and port."""
-    groups: defaultdict[tuple[bytes, int], list[Connection]] = defaultdict(list)
-    for each in connections:
-        groups[each.server].append(each)
-    return list(groups.values())
 
 
 def is_remote(connection: Connection) -> bool:
@@ -137,7 +131,7 @@ def weak_tls(connections: Sequence[Connection], findings: Sequence[Finding]) -> 
 
     What to do: switch the old versions and ciphers off in the server or in the proxy that ends TLS for it.
     """
-    for users in by_server(each for each in connections if each.tls is not None and weakness(each)):
+    for users in by_server([each for each in together(connections).with_tls if weakness(each)]).values():
         for why, count in Counter(weakness(each) for each in users).items():
             first = next(each for each in users if weakness(each) == why)
             yield first, SERVER, Fault(why, start_of(first), count)
@@ -313,7 +307,7 @@ def predictable_client_software(connections: Sequence[Connection], findings: Seq
     """
     groups: defaultdict[tuple[str | None, bool], list[Connection]] = defaultdict(list)
     for group in together(connections).clients:
-        groups[group[0].user_agent, group[0].target is None] += [each for each in group if each.packed_keys]
+        groups[group[0].user_agent, group[0].target is None] += with_mask_keys(group)
     for (agent, unread), users in groups.items():
         why = predictable(users)
         if why and len(users := without_copies(sorted(users, key=first_packet))) > 1 and (why := predictable(users)):

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from wsaudit.http.head import Head
 from wsaudit.http.upgrade import Handshake
+from wsaudit.kernel.compare import at_once, first_and_last
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import CLIENT, SERVER, Fault, Finding, Place
 from wsaudit.registry import browser, extension
 from wsaudit.rules.handshake import TOKEN, RequestBody, host_name, is_address, place_of, quote, request_rule
-from wsaudit.rules.rule import INFO, MUST, SHOULD, rule, together
+from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
 from wsaudit.session import Session
+from wsaudit.together import together
 from wsaudit.websocket.extensions import parse_extensions
 
 Found = Iterator[tuple[Connection, int, Fault]]
@@ -550,8 +552,8 @@ def no_server_name(connections: Sequence[Connection], findings: Sequence[Finding
     What to do: pass the host name to the TLS layer. It gets lost where a client connects to an address and sets Host by hand.
     """
     groups: defaultdict[tuple[str, str | None], list[Connection]] = defaultdict(list)
-    for each in connections:
-        if each.tls is not None and (host := unnamed_host(each)):
+    for each in together(connections).with_tls:
+        if host := unnamed_host(each):
             groups[host, each.user_agent].append(each)
     for (host, _), users in groups.items():
         detail = f"Host is {quote(host)}, but the ClientHello names no server"
@@ -585,21 +587,7 @@ def handshakes_at_once(connections: Sequence[Connection], findings: Sequence[Fin
         if overlapping:
             told[group[0].server, group[0].user_agent] += overlapping
     for (_, agent), overlapping in told.items():
-        first = min(overlapping, key=lambda each: each.first_packet)
-        last = max(overlapping, key=lambda each: each.first_packet)
+        first, last = first_and_last(overlapping)
         who = "a client without User-Agent" if agent is None else quote(agent)
         detail = f"{len(overlapping):,} handshakes of {who} while another one of the same address was under way"
         yield first, CLIENT, Fault(detail, start_of(first), len(overlapping), last.first_packet)
-
-
-def at_once(group: list[Connection]) -> list[Connection]:
-    """Those of a group, in the order of their starts, that began while the handshake of another was surely under way: from its
-    start for as long as the server took to answer, which leaves out the time before its request."""
-    found = []
-    end = 0
-    for each in group:
-        if each.latency is not None:
-            if each.started < end:
-                found.append(each)
-            end = max(end, each.started + each.latency)
-    return found

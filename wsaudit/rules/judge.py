@@ -21,9 +21,10 @@ from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
 from wsaudit.rules.occasions import occasions_of
-from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Offences, Rule, Together
+from wsaudit.rules.rule import CATALOGUE, INFO, MUST, SHOULD, CloseBody, Offences, Rule
 from wsaudit.rules.signature import signature
 from wsaudit.session import Session
+from wsaudit.together import together
 from wsaudit.websocket.extensions import PERMESSAGE_DEFLATE, RSV1_EXTENSIONS
 
 VERDICTS = {MUST: "violation", SHOULD: "non-strict", INFO: "informational"}
@@ -85,7 +86,7 @@ class Judge:
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
         """What only shows when connections are compared."""
         found: list[Finding] = []
-        connections = Together(connections)
+        connections = together(connections)
         for rule in rules_of("report"):
             if rule.id in self.chosen:
                 for connection, side, fault in rule.body(connections, findings):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import NamedTuple
 
+from wsaudit.kernel.compare import by_path, successions
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import CLIENT, SECOND, SERVER, Fault, Finding
 from wsaudit.rules.handshake import quote
 from wsaudit.rules.handshake_request import Found, start_of
-from wsaudit.rules.rule import INFO, SHOULD, Together, rule, together
+from wsaudit.rules.rule import INFO, SHOULD, rule
+from wsaudit.together import Together, together
 
 Client = tuple[bytes, str | None, tuple[bytes, int], str]
 
@@ -193,11 +195,7 @@ def find_returns(connections: Together) -> Iterator[Return]:
     """Only of clients for whom something went wrong: in a healthy capture there is nothing to compare."""
     for group in connections.clients:
         if len(group) > 1 and any(map(matters, group)):
-            paths: defaultdict[str, list[Connection]] = defaultdict(list)
-            for each in group:
-                if each.target is not None and not each.probable:
-                    paths[each.target.partition("?")[0]].append(each)
-            for users in paths.values():
+            for users in by_path(group):
                 yield from returns_of(users)
 
 
@@ -217,9 +215,6 @@ def client_of(connection: Connection) -> Client:
 def returns_of(group: list[Connection]) -> Iterator[Return]:
     """The returns of one client, whose connections come in the order of their starts. Where connections overlap, nobody can tell
     whose successor the next one is."""
-    open_until = 0  # the end of all before `before`
-    for before, after in pairwise(group):
-        # At one instant: the clock is too coarse to tell.
-        if open_until <= before.started and before.ended < after.started and matters(before):
+    for before, after in successions(group):
+        if matters(before):
             yield Return(before, after, after.started - before.ended)
-        open_until = max(open_until, before.ended)

@@ -19,14 +19,10 @@ A body returns a sentence, a `Fault`, a list of them, or None; where the sender 
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
-from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import WHENS
 from wsaudit.model import Finding
 
@@ -147,27 +143,6 @@ def ordered() -> list[Rule]:
     """The catalogue by section, then number."""
     place = {family: index for index, family in enumerate(SECTIONS)}
     return sorted(CATALOGUE.values(), key=lambda each: (place[each.family], each.id))
-
-
-class Together(list[Connection]):
-    """All connections of a report, as rules that compare them see it. `facts`: what one rule worked out and others ask too."""
-
-    def __init__(self, connections: Iterable[Connection]) -> None:
-        super().__init__(connections)
-        self.facts: dict[str, Any] = {}
-
-    @cached_property
-    def clients(self) -> list[list[Connection]]:
-        """The connections of each client: of one host, to one server, with one User-Agent; in the order of their starts."""
-        groups: defaultdict[tuple[bytes, tuple[bytes, int], str | None], list[Connection]] = defaultdict(list)
-        for each in sorted(self, key=attrgetter("started")):
-            groups[each.client[0], each.server, each.user_agent].append(each)
-        return list(groups.values())
-
-
-def together(connections: Sequence[Connection]) -> Together:
-    """What a rule is given, as what it is in a report."""
-    return connections if isinstance(connections, Together) else Together(connections)
 
 
 Offences = tuple[tuple[Finding, ...], tuple[Finding, ...]]

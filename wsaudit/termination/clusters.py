@@ -6,25 +6,28 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sized
 from functools import cached_property
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
+from wsaudit.kernel import compare
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import CLIENT, SECOND, SERVER, Termination, address
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.closing import evidence_of
 from wsaudit.termination.edge import cloudflare
 from wsaudit.termination.words import CONFIRM
+from wsaudit.together import together
 
 K = TypeVar("K", bound=Hashable)
 Endpoint = tuple[bytes, int]
-Numbered = tuple[int, Connection]  # with its id
 
 WITH_CLOSE = ("closed", "close-unanswered")
 GOODBYES = (1001, 1012)
 NEVER_OPEN = ("refused", "failed")
 FEW = 3  # ends are a mass when they were all that was open
 SAMPLE = 10_000
+NEVER = 1 << 63
 FEWER = 2000  # are enough to know how long connections last
 INSTANT = SECOND // 1000  # kernels and captures handle packets in batches: less than this between two ends means nothing
 
@@ -61,6 +64,11 @@ def end_time(row: Connection) -> int:
     return row.end_time or row.ended
 
 
+def ends_of(rows: list[Connection]) -> list[Ended]:
+    """These rows with the times of their ends."""
+    return [Ended(row.number, row, row.end_time or row.ended) for row in rows]
+
+
 def group(rows: Iterable[Ended], key: Callable[[Connection], K]) -> dict[K, list[Ended]]:
     """Rows by `key`, each group in the order of `time`."""
     groups: dict[K, list[Ended]] = defaultdict(list)
@@ -76,44 +84,43 @@ def time_and_id(each: Ended) -> tuple[int, int]:
 
 
 class Population:
-    """The connections that are compared, each with its id: all but those of which nobody knows that they were WebSockets, unless
-    they are still open.
+    """The connections that are compared: of `everyone` all but those of which nobody knows that they were WebSockets, unless they
+    are still open.
 
-    `alike` are the same by how they ended, before anything was found by comparison: of thousands that ended alike, most share one
-    object (termination.Explainer). `refused`: when connects to each server were answered with an RST, in order.
+    `alike` are the same by how they ended, before anything was found by comparison. `refused`: when connects to each server were
+    answered with an RST, in order.
     """
 
-    def __init__(self, rows: Iterable[Numbered]) -> None:
+    def __init__(self, rows: Iterable[Connection]) -> None:
+        self.everyone = together(rows)
+        self.alike, others = self.everyone.alike
         self.refused: dict[Endpoint, list[int]] = defaultdict(list)
-        groups: dict[int, tuple[Termination, list[Numbered]]] = {}
-        for each in rows:
-            end = each[1].termination
-            if each[1].probable and end.kind != "ongoing":
-                if end.cause == "connect-failed" and end.how == "rst":
-                    self.refused[each[1].server].append(end_time(each[1]))
-                continue
-            known = groups.get(id(end))
-            if known is None:
-                groups[id(end)] = end, [each]
-            else:
-                known[1].append(each)
-        self.alike = list(groups.values())
+        for row in others:
+            if row.termination.cause == "connect-failed" and row.termination.how == "rst":
+                self.refused[row.server].append(end_time(row))
         for times in self.refused.values():
             times.sort()
 
-    def __iter__(self) -> Iterator[Numbered]:
-        return (each for _, rows in self.alike for each in rows)
+    @cached_property
+    def rows(self) -> list[Connection]:
+        """All of them, those that ended alike together."""
+        return list(chain.from_iterable([rows for _, rows in self.alike]))
 
     def without(self, ids: Container[int]) -> Population:
-        rest = Population([each for each in self if each[0] not in ids])
+        rest = Population([row for row in self.rows if row.number not in ids])
         rest.refused = self.refused
         return rest
 
     @cached_property
     def sample(self) -> list[tuple[Termination, Connection]]:
         """Some, of each way to end, when there are many: enough to know how ends lie by chance."""
-        pairs = [(end, row) for end, rows in self.alike for _, row in rows]
-        return pairs[:: len(pairs) // SAMPLE + 1]
+        step = len(self.rows) // SAMPLE + 1
+        pairs = []
+        ahead = 0  # how many of the next ones are not taken
+        for end, rows in self.alike:
+            pairs += [(end, row) for row in rows[ahead::step]]
+            ahead = (ahead - len(rows)) % step
+        return pairs
 
     @cached_property
     def closed_by_clients(self) -> list[Connection]:
@@ -124,18 +131,12 @@ class Population:
     @cached_property
     def servers(self) -> dict[Endpoint, Neighbours]:
         """The connections of each server."""
-        return self.neighbours(by_server)
+        return {each: Neighbours(rows) for each, rows in compare.by_server(self.rows).items()}
 
     @cached_property
     def hosts(self) -> dict[bytes, Neighbours]:
         """The connections of each client's host."""
-        return self.neighbours(by_client_host)
-
-    def neighbours(self, key: Callable[[Connection], K]) -> dict[K, Neighbours]:
-        rows: dict[K, list[Connection]] = defaultdict(list)
-        for _, row in self:
-            rows[key(row)].append(row)
-        return {each: Neighbours(group) for each, group in rows.items()}
+        return {each: Neighbours(rows) for each, rows in compare.by_client_host(self.rows).items()}
 
     @cached_property
     def around_servers(self) -> dict[Endpoint, Surroundings]:
@@ -159,18 +160,20 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.natural: list[int] = []
-        self.rows: list[Connection] = []
+        self.first = NEVER
+        self.last = 0
 
     def add(self, end: Termination, row: Connection) -> None:
-        self.rows.append(row)
+        self.first, self.last = min(self.first, row.started), max(self.last, row.ended)
         if is_natural(end, row):
             self.natural.append(end_time(row))
 
     def background(self, members: list[Ended]) -> Background:
         """For ends of `members`, who belong to it as well."""
-        rows = [*self.rows, *(each.row for each in members)]
-        first, last = min([row.started for row in rows]), max([row.ended for row in rows])
-        return Background(sorted(self.natural), first, last, INSTANT)
+        first = min(self.first, *[each.row.started for each in members])
+        last = max(self.last, *[each.row.ended for each in members])
+        self.natural.sort()
+        return Background(self.natural, first, last, INSTANT)
 
 
 class Neighbours:
@@ -195,7 +198,7 @@ class Neighbours:
     @cached_property
     def longest_silence(self) -> int:
         """But for those that never opened: while a handshake waits for its answer, other timeouts run."""
-        return max([row.detail.silence for row in self.rows if row.termination.kind not in NEVER_OPEN], default=0)
+        return max([row.silence for row in self.rows if row.termination.kind not in NEVER_OPEN], default=0)
 
     def open_at(self, time: int) -> int:
         return bisect_right(self.starts, time) - bisect_left(self.ends, time)
@@ -271,7 +274,7 @@ def apart(burst: list[Ended]) -> int | None:
     A limit's timers start with the last bytes: the silences are equal, and the ends as far apart as the last bytes were. One
     event that ends all of them is the other way round (measured: killed backends, and HAProxy's timeout tunnel).
     """
-    idle = [each.row.detail.idle[0] for each in burst]
+    idle = [each.row.idle for each in burst]
     known = [value for value in idle if value is not None]
     return lasts(burst) - (max(known) - min(known)) if len(known) == len(burst) else None
 

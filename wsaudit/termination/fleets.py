@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from itertools import chain
 from math import log
 
+from wsaudit.kernel.compare import agents_accepted
 from wsaudit.model import CLIENT, SECOND, SERVER
 from wsaudit.termination.chance import RARE, log_tail
 from wsaudit.termination.clusters import (
@@ -13,7 +15,7 @@ from wsaudit.termination.clusters import (
     Population,
     bursts,
     by_server,
-    end_time,
+    ends_of,
     group,
     lasts,
     looks_at,
@@ -32,12 +34,7 @@ OTHERS_PART = 0.1
 
 def heartbeat_storms(population: Population) -> list[Incident]:
     """Many keep-alives give up together: it is not the clients, it is what they have in common."""
-    late = [
-        Ended(number, row, end_time(row))
-        for end, rows in population.alike
-        if end.cause == "keepalive-timeout"
-        for number, row in rows
-    ]
+    late = [each for end, rows in population.alike if end.cause == "keepalive-timeout" for each in ends_of(rows)]
     found = []
     groups = group(late, by_server)
     looks = looks_at(groups, STORM)
@@ -69,13 +66,13 @@ def bad_releases(population: Population) -> list[Incident]:
     bad: dict[str, list[Ended]] = defaultdict(list)
     for end, rows in population.alike:
         if end.cause in OFFENCES and (end.initiator == SERVER or (end.initiator is None and end.by == SERVER)):
-            for number, row in rows:
-                if row.user_agent and row.outcome == "accepted":
-                    bad[row.user_agent].append(Ended(number, row, end_time(row)))
+            for each in ends_of(rows):
+                if each.row.user_agent and each.row.outcome == "accepted":
+                    bad[each.row.user_agent].append(each)
     if not looks_at(bad, STORM):
         return []
-    accepted = (row for end, rows in population.alike if end.kind != "ongoing" for _, row in rows if row.outcome == "accepted")
-    members = Counter([row.user_agent for row in accepted if row.user_agent])
+    over = chain.from_iterable([rows for end, rows in population.alike if end.kind != "ongoing"])
+    members = Counter(agents_accepted(list(over)))
     total, total_bad = members.total(), sum(map(len, bad.values()))
     found = []
     for agent, accused in sorted(bad.items()):

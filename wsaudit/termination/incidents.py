@@ -12,10 +12,11 @@ fleets.py     heartbeats that fail together, one release that misbehaves
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from wsaudit.kernel.compare import number
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import timestamp
 from wsaudit.registry import load_signatures
@@ -25,28 +26,31 @@ from wsaudit.termination.legs import explain_legs, find_legs, one_limit, passed_
 from wsaudit.termination.limits import find_limits
 from wsaudit.termination.masses import find_masses
 from wsaudit.termination.quiet import doubt_open, fell_silent
+from wsaudit.together import together
 
 
 def find_incidents(
-    rows: list[Connection], signatures: Path | None = None, last_times: Sequence[int] = ()
+    connections: Iterable[Connection], signatures: Path | None = None, last_times: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
-    """The incidents among `rows`, the report's connections in their final order (ids from 1), by time.
+    """The incidents among `connections`, the report's in their final order (ids from 1), by time.
 
     Also gives rows the cause that only the comparison tells: their terminations are changed in place. `signatures`: a file of the
     user's own limits. `last_times`: of the last packet of each input, by its index; without them the connections tell how long
     each went on. Shape of an incident: report.md, with cause, confidence, alternatives and confirm.
     """
+    rows = together(connections)
+    number(list(rows))
     if all(row.ended == row.started for row in rows):
         return []  # a clock that stood still: all ends would be one event
     known = load_signatures(signatures)
-    population = Population(enumerate(rows, 1))
+    population = Population(rows)
     legs = find_legs(population)
     origin = passed_on(legs)
     found = find_masses(population.without(origin) if origin else population, known)
     taken = {i for incident in found if incident.kind != "reconnect-storm" for i in incident.connections}
     found += one_limit(find_limits(population, taken.union(origin), known), legs)
     explain_legs(legs, origin, taken)
-    found += fell_silent(doubt_open(rows, last_times), population)
+    found += fell_silent(doubt_open(population, last_times), population)
     found += heartbeat_storms(population)
     found += bad_releases(population)
     found = [with_legs(each, origin) for each in found]

@@ -23,12 +23,12 @@ AFTER_SYN = SECOND  # from a connection's first packet to its request
 
 def find_legs(population: Population) -> list[tuple[Ended, Ended]]:
     """Legs of one connection that both ended without a Close, next to each other on the way, as (client's, server's)."""
-    keys = Counter([row.key for end, rows in population.alike if end.kind == "dropped" for _, row in rows])
+    keys = Counter([row.key for end, rows in population.alike if end.kind == "dropped" for row in rows])
     shared = {key for key, count in keys.items() if count > 1 and key is not None}
     by_key: dict[str, list[Ended]] = {}
-    for number, row in population if shared else ():
+    for row in population.rows if shared else ():
         if row.key in shared and row.latency is not None and row.termination.kind != "ongoing":
-            by_key.setdefault(row.key or "", []).append(Ended(number, row, end_time(row)))
+            by_key.setdefault(row.key or "", []).append(Ended(row.number, row, end_time(row)))
     pairs = []
     for legs in by_key.values():
         if 2 <= len(legs) <= MOST_LEGS:
@@ -124,7 +124,7 @@ def with_backs(limit: Incident, backs: set[int]) -> Incident:
 def limited(each: Ended) -> int | None:
     """The silence before this end, if it is as long as a setting may be."""
     possible = any(cause == "idle-timeout" for cause, _ in each.row.termination.alternatives)
-    return each.row.detail.idle[0] if possible else None
+    return each.row.idle if possible else None
 
 
 def surest(each: Ended) -> tuple[float, int]:

@@ -15,10 +15,10 @@ from wsaudit.termination.clusters import (
     Ended,
     Endpoint,
     Incident,
-    Numbered,
     Population,
     apart,
     end_time,
+    ends_of,
     explain,
     lasts,
     make,
@@ -63,11 +63,11 @@ def find_limits(population: Population, taken: set[int], signatures: Signatures)
         for end, rows in population.alike
         if (end.kind == "dropped" or end.initiator == SERVER) and end.cause in UNSURE
         for each in rows
-        if each[0] not in taken
+        if each.number not in taken
     ]
     found = idle_limits(free, population, signatures)
     taken = {i for incident in found for i in incident.connections}
-    return found + lifetime_caps([each for each in free if each[0] not in taken], population, signatures)
+    return found + lifetime_caps([each for each in free if each.number not in taken], population, signatures)
 
 
 class Durations:
@@ -84,20 +84,20 @@ def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | No
     return row.server, row.client[0] if end.by == CLIENT else None, end.by, end.how
 
 
-def idle_limits(free: list[Numbered], population: Population, signatures: Signatures) -> list[Incident]:
+def idle_limits(free: list[Connection], population: Population, signatures: Signatures) -> list[Incident]:
     """Silences that several ends have in common."""
     groups: dict[Hashable, Durations] = defaultdict(Durations)
-    for number, row in free:
+    for row in free:
         end = row.termination
-        if end.kind == "dropped" and end.how in ("fin", "rst") and (idle := row.detail.idle[0]) is not None:
+        if end.kind == "dropped" and end.how in ("fin", "rst") and (idle := row.idle) is not None:
             group = groups[ender(row)]
             group.count += 1
             if idle >= SHORTEST:
-                group.values.append((idle, number, row))
+                group.values.append((idle, row.number, row))
     looked_at = [each for each in groups.values() if len(each.values) >= PAIR]
     if not looked_at:
         return []
-    background = background_of([row.detail.idle[0] or 0 for row in population.closed_by_clients], looked_at)
+    background = background_of([row.idle or 0 for row in population.closed_by_clients], looked_at)
     found = []
     for each in looked_at:
         rare = list(equal_values(each, background, PAIR, len(looked_at), FRACTION, SLACK))
@@ -136,7 +136,7 @@ def value_and_id(value: Value) -> tuple[int, int]:
 def shared_idle(run: list[Value], outlived: int, signatures: Signatures) -> list[Incident]:
     """T21 for several: surer, unless another connection of that server outlived a longer silence."""
     value = run[len(run) // 2][0]
-    members = ends_of(run)
+    members = ends_of_run(run)
     together = lasts(members) < ONE_INSTANT
     known = [limit for limit in signatures.limits_at(value / SECOND, "idle") if limit.clock == "any"]
     if together and ((not is_round(value) and not known) or (apart(members) or 0) <= -INSTANT):
@@ -171,21 +171,21 @@ def equally_old(members: list[Ended]) -> bool:
     return max(ages) - min(ages) <= max(max(ages) * FRACTION, SLACK)
 
 
-def ends_of(run: list[Value]) -> list[Ended]:
+def ends_of_run(run: list[Value]) -> list[Ended]:
     """Whose these durations are, by the time of their ends."""
-    return sorted([Ended(number, row, end_time(row)) for _, number, row in run], key=time_and_id)
+    return sorted(ends_of([row for _, _, row in run]), key=time_and_id)
 
 
-def lifetime_caps(free: list[Numbered], population: Population, signatures: Signatures) -> list[Incident]:
+def lifetime_caps(free: list[Connection], population: Population, signatures: Signatures) -> list[Incident]:
     """T22 for several: the ages are equal, the silences are not, and the ends are not one event."""
     groups: dict[Endpoint, Durations] = defaultdict(Durations)
-    for number, row in free:
+    for row in free:
         if row.termination.by == SERVER or row.termination.initiator == SERVER:
             group = groups[row.server]
             group.count += 1
             age = (row.end_time or row.ended) - row.started
             if age >= SHORTEST_AGE:
-                group.values.append((age, number, row))
+                group.values.append((age, row.number, row))
     looked_at = {server: each for server, each in sorted(groups.items()) if len(each.values) >= SHARED}
     if not looked_at:
         return []
@@ -194,8 +194,8 @@ def lifetime_caps(free: list[Numbered], population: Population, signatures: Sign
     for server, each in looked_at.items():
         for run in equal_values(each, background, SHARED, len(looked_at), AGE_FRACTION, AGE_SLACK):
             age = run[len(run) // 2][0]
-            members = ends_of(run)
-            in_use = min([row.detail.idle[0] or 0 for _, _, row in run]) <= age - age // 10
+            members = ends_of_run(run)
+            in_use = min([row.idle or 0 for _, _, row in run]) <= age - age // 10
             if in_use and lasts(members) >= ONE_INSTANT:
                 found.append(lifetime_cap(server, members, age, signatures))
     return found

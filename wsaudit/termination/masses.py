@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+from wsaudit.kernel.connection import Connection
 from wsaudit.model import CLIENT, SECOND, SERVER, address, timestamp
 from wsaudit.registry import Signatures
 from wsaudit.termination.aftermath import RETURN, Aftermath, aftermath
@@ -18,13 +19,12 @@ from wsaudit.termination.clusters import (
     Endpoint,
     Incident,
     Neighbours,
-    Numbered,
     Population,
     apart,
     bursts,
     by_client_host,
     by_server,
-    end_time,
+    ends_of,
     explain,
     group,
     lasts,
@@ -87,13 +87,13 @@ def candidates(population: Population) -> tuple[list[Ended], list[Ended], list[E
     for end, rows in population.alike:
         if end.kind != "dropped":
             if end.initiator == SERVER:
-                said += [Ended(i, row, row.detail.closes[SERVER][1]) for i, row in rows if says_goodbye(row)]
+                said += [Ended(row.number, row, row.closed_at(SERVER)) for row in rows if says_goodbye(row)]
         elif end.how == "silent":
-            silent += [Ended(i, row, end_time(row)) for i, row in rows]
+            silent += ends_of(rows)
         elif end.cause == "middlebox-reset":
-            cut += [Ended(i, row, end_time(row)) for i, row in rows]
+            cut += ends_of(rows)
         elif end.cause not in INDIVIDUAL and end.by in (CLIENT, SERVER):
-            (gone if end.by == SERVER else left).extend([Ended(i, row, end_time(row)) for i, row in rows])
+            (gone if end.by == SERVER else left).extend(ends_of(rows))
     return gone, left, cut, said, silent
 
 
@@ -183,7 +183,7 @@ def same_limit(burst: list[Ended]) -> bool:
 
 def may_be_limit(burst: list[Ended]) -> bool:
     """Is the silence before all of these the same, and one that a limit may have?"""
-    idle = [each.row.detail.idle[0] for each in burst]
+    idle = [each.row.idle for each in burst]
     known = [value for value in idle if value is not None]
     if len(known) < len(burst) or max(known) - min(known) > max(SAME_SILENCE, known[0] // 500):
         return False
@@ -388,12 +388,12 @@ def returns(population: Population, masses: list[Incident]) -> list[Incident]:
     if not masses:
         return []
     masses = sorted(masses, key=start_of)
-    rows = list(population)
+    rows = population.rows
     suffered = sufferers(rows, masses)
-    connects = [Ended(number, row, row.started) for number, row in rows if row.client[0] in suffered]
+    connects = [Ended(row.number, row, row.started) for row in rows if row.client[0] in suffered]
     connects.sort(key=time_and_id)
-    others = sorted([row.started for _, row in rows if row.client[0] not in suffered])
-    first, last = min(row.started for _, row in rows), max(row.ended for _, row in rows)
+    others = sorted([row.started for row in rows if row.client[0] not in suffered])
+    first, last = min(row.started for row in rows), max(row.ended for row in rows)
     background = Background(others, first, last, INSTANT)
     found = []
     for start, stop in runs([each.time for each in connects], background, RETURN, STORM):
@@ -406,9 +406,9 @@ def returns(population: Population, masses: list[Incident]) -> list[Incident]:
     return found
 
 
-def sufferers(rows: list[Numbered], masses: list[Incident]) -> dict[bytes, list[int]]:
+def sufferers(rows: list[Connection], masses: list[Incident]) -> dict[bytes, list[int]]:
     """The hosts whose connections were ended, each with the numbers of these mass ends in order."""
-    hosts = {number: row.client[0] for number, row in rows}
+    hosts = {row.number: row.client[0] for row in rows}
     suffered: dict[bytes, list[int]] = defaultdict(list)
     for number, mass in enumerate(masses):
         for host in {hosts[i] for i in mass.connections}:

@@ -8,17 +8,14 @@ or bytes that had come all the time. What nobody expected to go on tells nothing
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import accumulate
-from typing import TypeVar
+from collections.abc import Sequence
+from itertools import accumulate, chain
 
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import SECOND, Detail, packet_input
 from wsaudit.termination.chance import runs
 from wsaudit.termination.clusters import Ended, Incident, Population, by_server, group, lasts, looks_at, make, name_of
 from wsaudit.termination.words import CONFIRM, seconds
-
-K = TypeVar("K", bound=Hashable)
 
 REGULAR = 3  # beats are a rhythm
 BEATS = 4  # of them that did not come
@@ -36,15 +33,13 @@ STUCK = "other connections of these two hosts went on: the network is there, and
 HANGS = "does the process at the other end hang, or was it stopped: its state, its CPU and its event loop at that time"
 
 
-def doubt_open(rows: Iterable[Connection], last_times: Sequence[int] = ()) -> list[Connection]:
+def doubt_open(population: Population, last_times: Sequence[int] = ()) -> list[Connection]:
     """The open connections whose rhythm has stopped; their rows are told. `last_times`: of the last packet of each input."""
-    rows = list(rows)
-    ends = last_times or last_seen(rows)
+    ends = last_times or last_seen(population.everyone)
     latest = max(ends, default=0)
     doubtful = []
-    for row in rows:
-        end = row.termination
-        if end.kind != "ongoing" or end.cause != "none" or row.outcome not in ("accepted", "not-captured") or any(row.close):
+    for row in chain.from_iterable([rows for end, rows in population.alike if end.kind == "ongoing"]):
+        if row.termination.cause != "none" or row.outcome not in ("accepted", "not-captured") or any(row.close):
             continue
         if latest - row.ended < NOTICED:
             continue
@@ -54,8 +49,10 @@ def doubt_open(rows: Iterable[Connection], last_times: Sequence[int] = ()) -> li
         found = None if silence < NOTICED or detail.gaps else rhythm(row, detail, silence)
         if found is not None:
             doubtful.append((row, *found))
-    hosts = {two_hosts(row) for row, _, _ in doubtful}
-    others = others_of(rows, two_hosts, hosts) if doubtful else {}
+    others = {two_hosts(row): Others() for row, _, _ in doubtful}
+    for rows in population.everyone.clients if doubtful else ():
+        if two_hosts(rows[0]) in others:
+            others[two_hosts(rows[0])].add(rows)
     for row, fact, (still, gone) in doubtful:
         hung = others[two_hosts(row)].went_on(row.ended)
         cause = "endpoint-killed" if hung else "network-loss"
@@ -73,8 +70,11 @@ class Others:
     """The connections of two hosts, or of one server's host: was any of them open before a time and heard of long after it?"""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[int, int]] = []
+        self.rows: list[tuple[int, int]] = []  # when each began, and when it was heard of last
         self.latest: list[int] = []  # when the last packet came of any that began up to each
+
+    def add(self, rows: list[Connection]) -> None:
+        self.rows += [(row.started, row.ended) for row in rows]
 
     def went_on(self, time: int) -> bool:
         if not self.latest:
@@ -84,24 +84,11 @@ class Others:
         return before > 0 and self.latest[before - 1] - time >= NOTICED
 
 
-def others_of(rows: Iterable[Connection], key: Callable[[Connection], K], keys: set[K]) -> dict[K, Others]:
-    found: dict[K, Others] = {each: Others() for each in keys}
-    for row in rows:
-        others = found.get(key(row))
-        if others is not None:
-            others.rows.append((row.started, row.ended))
-    return found
-
-
 def two_hosts(row: Connection) -> tuple[bytes, bytes]:
     return row.client[0], row.server[0]
 
 
-def server_host(row: Connection) -> bytes:
-    return row.server[0]
-
-
-def last_seen(rows: list[Connection]) -> list[int]:
+def last_seen(rows: Sequence[Connection]) -> list[int]:
     """When each input was certainly being written, as far as the connections tell."""
     inputs = {packet_input(row.first_packet) for row in rows}
     ends = [0] * (max(inputs, default=0) + 1)
@@ -132,15 +119,15 @@ def rhythm(row: Connection, detail: Detail, silence: int) -> tuple[str, tuple[fl
 
 def fell_silent(doubtful: list[Connection], population: Population) -> list[Incident]:
     """Many of one server whose rhythm stopped together: what they have in common did not go on."""
-    known = {id(row) for row in doubtful}
-    members = [Ended(number, row, row.ended) for number, row in population if id(row) in known] if doubtful else []
-    groups = group(members, by_server)
-    others = others_of((row for _, row in population), server_host, {server[0] for server in groups}) if groups else {}
+    groups = group([Ended(row.number, row, row.ended) for row in doubtful], by_server)
+    others: dict[bytes, Others] = {}
     found = []
     for server, each in sorted(groups.items()):
         times, background = [one.time for one in each], population.around_servers[server].background(each)
         for start, stop in runs(times, background, NETWORK, CROWD, looks_at(groups, CROWD)):
             quiet = each[start:stop]
+            if server[0] not in others:
+                others[server[0]] = others_at(server[0], population)
             hung = others[server[0]].went_on(quiet[-1].time)
             cause, sure, other = (
                 ("endpoint-killed", HUNG, "network-loss") if hung else ("network-loss", OUTAGE, "endpoint-killed")
@@ -156,4 +143,13 @@ def fell_silent(doubtful: list[Connection], population: Population) -> list[Inci
                     "mass-silent-end", server, quiet, detail, cause, sure, ((other, 0.3), ("none", 0.3)), HANGS if hung else None
                 )
             )
+    return found
+
+
+def others_at(host: bytes, population: Population) -> Others:
+    """The connections to any server of a host."""
+    found = Others()
+    for server, neighbours in population.servers.items():
+        if server[0] == host:
+            found.add(neighbours.rows)
     return found

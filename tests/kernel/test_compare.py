@@ -1,0 +1,142 @@
+"""The walks over all connections of a report, in both forms of the kernel."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsaudit.model import Finding, Place, Reported, Termination
+
+SERVERS = [(b"\n\0\0\1", 80), (b"\n\0\0\1", 81)]
+HOSTS = [b"\n\0\1\1", b"\n\0\1\2"]
+NOW = 1_700_000_000_000_000_000
+
+
+@pytest.fixture(params=["pure_kernel", "compiled_kernel"])
+def kernel(request: pytest.FixtureRequest) -> SimpleNamespace:
+    found: SimpleNamespace = request.getfixturevalue(request.param)
+    return found
+
+
+def row(
+    kernel: SimpleNamespace, packet: int = 1, start: int = 0, end: int = 0, server: int = 0, host: int = 0, **more: Any
+) -> Any:
+    return kernel.connection.Connection(packet, NOW + start, NOW + end, (HOSTS[host], 4000), SERVERS[server], b"", **more)
+
+
+def test_ids_begin_with_1(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel), row(kernel), row(kernel)]
+    assert rows[0].number == 0
+    kernel.compare.number(rows)
+    assert [each.number for each in rows] == [1, 2, 3]
+
+
+def test_in_order_of_start(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, start=start) for start in (0, 5, 5, 9)]
+    assert kernel.compare.in_order_of_start(rows)
+    assert not kernel.compare.in_order_of_start(rows[::-1])
+    assert kernel.compare.in_order_of_start([])
+
+
+def test_alike_by_the_object_that_tells_how_they_ended(kernel: SimpleNamespace) -> None:
+    closed, dropped, ongoing = Termination("closed"), Termination("dropped"), Termination("ongoing")
+    ends = [dropped, closed, dropped, ongoing, Termination("closed"), closed]
+    rows = [row(kernel, i, termination=end, probable=i in (3, 5)) for i, end in enumerate(ends)]
+    found, others = kernel.compare.alike(rows)
+    assert [[each.first_packet for each in members] for _, members in found] == [[0, 2], [1], [3], [4]]
+    assert found[0][0] is dropped
+    assert others == [rows[5]]  # nobody knows whether it was a WebSocket, and it is over
+
+
+def test_kinds_are_by_what_is_counted(kernel: SimpleNamespace) -> None:
+    told = Reported(1000, True, True), Reported(1006, False, True)
+    ends = [Termination("closed", evidence=(fact,), reported=told) for fact in "aab"]
+    rows = [row(kernel, termination=end) for end in ends] + [row(kernel, termination=ends[0])]
+    assert kernel.compare.kinds(rows) == [(rows[0], 4)]
+    others: list[dict[str, Any]] = [
+        {"outcome": "refused"}, {"complete": False}, {"probable": True}, {"close": (None, "x")},
+        {"termination": ends[0]._replace(kind="dropped")}, {"termination": ends[0]._replace(cause="normal")},
+        {"termination": ends[0]._replace(reported=told[::-1])},
+    ]  # fmt: skip
+    rows += [row(kernel, **{"termination": ends[0], **other}) for other in others]
+    assert [times for _, times in kernel.compare.kinds(rows)] == [4, *[1] * len(others)]
+
+
+def test_groups(kernel: SimpleNamespace) -> None:
+    compare = kernel.compare
+    rows = [row(kernel, server=s, host=h, user_agent=agent) for s in (0, 1) for h in (0, 1) for agent in (None, "a")]
+    again = row(kernel, user_agent="a")
+    assert compare.by_client([*rows, again]) == [[rows[0]], [rows[1], again], *[[each] for each in rows[2:]]]
+    assert compare.by_server(rows) == {SERVERS[0]: rows[:4], SERVERS[1]: rows[4:]}
+    assert compare.by_client_host(rows) == {HOSTS[0]: rows[:2] + rows[4:6], HOSTS[1]: rows[2:4] + rows[6:]}
+
+
+def test_paths_without_their_queries(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, target=target) for target in ("/a?1", "/b", "/a", None, "/a?x?y")]
+    rows.append(row(kernel, target="/a", probable=True))
+    assert kernel.compare.by_path(rows) == [[rows[0], rows[2], rows[4]], [rows[1]]]
+
+
+def test_filters(kernel: SimpleNamespace) -> None:
+    compare = kernel.compare
+    rows = [row(kernel), row(kernel, probable=True), row(kernel, transport="tls", tls=("1.3",)), row(kernel, packed_keys=b"1234")]
+    assert compare.without_tls(rows) == [rows[0], rows[3]]
+    assert compare.with_tls(rows) == [rows[2]]
+    assert compare.with_mask_keys(rows) == [rows[3]]
+
+
+def test_first_and_last(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, packet) for packet in (5, 3, 9, 3, 9)]
+    first, last = kernel.compare.first_and_last(rows)
+    assert (first is rows[1], last is rows[2]) == (True, True)
+
+
+def test_handshakes_at_once(kernel: SimpleNamespace) -> None:
+    waits = ((0, 10), (5, 1), (9, 0), (9, None), (10, 3), (12, 1))
+    rows = [row(kernel, start=start, latency=latency) for start, latency in waits]
+    assert kernel.compare.at_once(rows) == [rows[1], rows[2], rows[5]]
+
+
+def test_successions(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, i, *span) for i, span in enumerate([(0, 9), (2, 3), (4, 5), (9, 10), (10, 20), (21, 22), (23, 24)])]
+    found = [(before.first_packet, after.first_packet) for before, after in kernel.compare.successions(rows)]
+    assert found == [(4, 5), (5, 6)]  # 0 was open around 1 and 2; 4 began in the instant in which 3 ended
+
+
+def test_agents(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, user_agent=agent, outcome="accepted") for agent in ("a", "b", "a", None, "")]
+    rows.append(row(kernel, user_agent="a", outcome="refused"))
+    assert kernel.compare.agents_accepted(rows) == {"a": 2, "b": 1}
+
+
+def finding(key: int, packet: int = 0, rule: str = "X-1", verdict: str = "violation", at_fault: str = "client") -> Finding:
+    return Finding(rule, verdict, at_fault, 0, key, Place(packet, 0, 0), 0, 1, "")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5))))
+def test_findings_in_order(
+    compiled_kernel: SimpleNamespace, pure_kernel: SimpleNamespace, places: list[tuple[int, int]]
+) -> None:
+    findings = [finding(*place) for place in places]
+    ids = {key: number for number, key in enumerate(range(6), 1)}
+    for kernel in (compiled_kernel, pure_kernel):
+        ordered = kernel.compare.by_connection(findings, ids)
+        assert ordered == sorted(findings, key=lambda each: each.key)
+        for start, stop in kernel.compare.unsettled(ordered):
+            assert len({each.key for each in ordered[start:stop]}) == 1
+            ordered[start:stop] = sorted(ordered[start:stop])
+        assert ordered == sorted(findings, key=lambda each: (each.key, each.place.packet))
+
+
+def test_who_has_no_id_has_no_order(kernel: SimpleNamespace) -> None:
+    assert kernel.compare.by_connection([finding(1), finding(2)], {1: 1}) is None
+
+
+def test_rule_groups(kernel: SimpleNamespace) -> None:
+    findings = [finding(7), finding(8, at_fault="server"), finding(7, 3), finding(9), finding(7, verdict="unverifiable")]
+    found = kernel.compare.rule_groups(findings, {7: 1, 8: 2})
+    assert list(found.values()) == [(findings[0], {1, 2}, {"client": 3, "server": 1}), (findings[4], {1}, {"client": 1})]
