@@ -239,9 +239,9 @@ class Pipeline:
         from wsaudit.tls.tunnel import TlsTunnel
 
         tunnel = self.tunnel = TlsTunnel(self.sink.fresh_keys(), self.sink.options.limits)
-        if sealed.closed:
+        if sealed.closed_by >= 0:
             client = self.client
-            tunnel.go_on_closed(sealed.counts(), (self.streams[client].reader, self.streams[1 - client].reader))
+            tunnel.go_on_closed(sealed.closed_by, sealed.counts(), (self.streams[client].reader, self.streams[1 - client].reader))
         for chunk in sealed.chunks:
             tunnel.feed(*chunk)
 

@@ -202,3 +202,19 @@ def test_what_the_kernel_takes_makes_no_difference(talk: list[tuple[int, bytes]]
         patch.object(Pipeline, "lend_http", return_value=False),
     ):
         assert found(capture) == taken
+
+
+def test_a_bug_in_us_costs_one_flow() -> None:
+    talks = [
+        wire.Conversation(("10.0.0.1", 2000 + i)).open().send(C, GET).send(S, OK).send(C, b"?").fin(C).fin(S) for i in (0, 1)
+    ]
+    taken = Pass.plain_get
+
+    def plain_get(work: Pass, flow: Any, *given: Any) -> None:
+        assert flow.port_a != 2000
+        taken(work, flow, *given)
+
+    with patch.object(Pass, "plain_get", plain_get):
+        audit = run([wire.pcap(wire.merge(*talks))], Options())
+    assert (audit.crashes, len(audit.plain_gets)) == (1, 1)
+    assert "internal error (AssertionError in " in audit.notices[0].text

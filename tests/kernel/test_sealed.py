@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 import wire
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from properties.mutate import mutated
 from wire import C, S
@@ -130,6 +130,15 @@ records = st.sampled_from([NO_HELLO, NO_HELLO, APPLICATION, APPLICATION, *OTHERS
 sides = st.sampled_from([C, S])
 
 
+# What a tunnel goes on with after the readers had the flow: which side's records still tell how far the handshake came.
+@example(
+    begun=BEGUN,
+    talk=[(C, APPLICATION), (C, HELLO + CHANGE_CIPHER), (S, APPLICATION + CHANGE_CIPHER + APPLICATION), (C, NO_HELLO)],
+    size=1 << 20,
+    whole=True,
+    ended=True,
+    seed=None,
+)
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
     begun=st.sampled_from([(), ((C, NO_HELLO),), BEGUN, BEGUN]),

@@ -21,7 +21,7 @@ cdef class Flight:
 cdef class Sealed(Foreign):
     cdef readonly Flight flight_a
     cdef readonly Flight flight_b
-    cdef readonly bint closed
+    cdef readonly int closed_by
     cdef readonly list chunks
     cdef long long kept
 

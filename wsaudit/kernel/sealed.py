@@ -64,15 +64,16 @@ class Flight:
 
 
 class Sealed(Foreign):
-    """`closed`: there will be no keys. Until then `chunks` has what came: side, bytes, offset, time, packet."""
+    """`closed_by`: whose application data told that there will be no keys, -1 before that. Until then `chunks` has what came: side,
+    bytes, offset, time, packet."""
 
-    __slots__ = ("chunks", "closed", "flight_a", "flight_b", "kept")
+    __slots__ = ("chunks", "closed_by", "flight_a", "flight_b", "kept")
 
     def __init__(self, flow: Flow, client: int, sink: Any) -> None:
         Foreign.__init__(self, flow, client, sink)
         self.flight_a = Flight()
         self.flight_b = Flight()
-        self.closed = False
+        self.closed_by = -1
         self.chunks: list[tuple[int, bytes, int, int, int]] = []
         self.kept = 0
 
@@ -88,7 +89,7 @@ class Sealed(Foreign):
 
     def take(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> bool:
         """False: somebody else has to look at these bytes."""
-        if self.closed:
+        if self.closed_by >= 0:
             return False
         side = (0 if stream is self.flow.a else 1) ^ self.client
         mine, other = (self.flight_a, self.flight_b) if stream is self.flow.a else (self.flight_b, self.flight_a)
@@ -108,17 +109,17 @@ class Sealed(Foreign):
         stream.reader = reader
         stream.peer.reader = RecordReader(other.counts, stream.peer.offset, b"", 0)
         stream.mode = stream.peer.mode = READER
-        self.closed = True
+        self.closed_by = side
         self.chunks.clear()
         return True
 
     def end(self, ongoing: bool) -> None:
         flow = self.flow
-        chatty = self.closed and self.flight_a.counts.is_chatty(1) and self.flight_b.counts.is_chatty(1)
+        chatty = self.closed_by >= 0 and self.flight_a.counts.is_chatty(1) and self.flight_b.counts.is_chatty(1)
         if chatty or flow.a.truncated or flow.b.truncated:
             self.hand_over().finish(flow, ongoing)
         else:
-            self.sink.count_tls("handshake-not-captured" if self.closed else "handshake-incomplete")
+            self.sink.count_tls("handshake-not-captured" if self.closed_by >= 0 else "handshake-incomplete")
 
     def counts(self) -> list[RecordCounts]:
         """Those of the client and the server."""

@@ -198,13 +198,14 @@ class TlsTunnel:
 
     # --- what needs nothing of this ---
 
-    def go_on_closed(self, counts: list[RecordCounts], readers: tuple[RecordReader, RecordReader]) -> None:
-        """Application data came before any ClientHello, and since then these readers, of client and server, have taken all
-        records."""
+    def go_on_closed(self, side: int, counts: list[RecordCounts], readers: tuple[RecordReader, RecordReader]) -> None:
+        """Application data of `side` came before any ClientHello, and since then these readers, of client and server, have taken
+        all records."""
         self.facts.records = counts
         for direction, reader in zip(self._directions, readers, strict=True):
             direction.reader = reader
             direction.framer.started = True
+        self._directions[side].blocked = True
         self._close("handshake-not-captured")
 
     def reader(self, side: int, offset: int, scanner: Scanner | None, ends: list[int]) -> RecordReader | None:
