@@ -64,8 +64,8 @@ class Flight:
 
 
 class Sealed(Foreign):
-    """`closed_by`: whose application data told that there will be no keys, -1 before that. Until then `chunks` has what came: side,
-    bytes, offset, time, packet."""
+    """`closed_by`: whose application data told that there will be no keys, -1 before that. Until then `chunks` has what came:
+    side, bytes, offset, time, packet."""
 
     __slots__ = ("chunks", "closed_by", "flight_a", "flight_b", "kept")
 
