@@ -19,7 +19,7 @@ LAYERS = [
     ("heartbeats",),
     ("session",),
     ("rules", "termination", "inflation"),
-    ("rows", "framing", "midstream", "plain_http"),
+    ("rows", "framing", "midstream"),
     ("opening",),
     ("pipeline", "alike"),
     DRIVERS,

@@ -18,14 +18,16 @@ from wsaudit.errors import InputError
 from wsaudit.guard import where
 from wsaudit.http.head import parse_head
 from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.ordinary import Kinds, Ordinary
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.party import CloseFrame
+from wsaudit.kernel.sealed import Sealed
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import NOT_EXPLAINED, PACKET_BITS, FailedConnect, Finding, PlainGet, address, packet_input, packet_number
+from wsaudit.opening import Sent
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline
-from wsaudit.plain_http import Sent
 from wsaudit.registry import home_targets
 from wsaudit.rows import closed_tls_row, row, server_at
 from wsaudit.session import Session
@@ -34,7 +36,6 @@ from wsaudit.tls.keylog import KeyStore
 if TYPE_CHECKING:
     from wsaudit.kernel.frames import FrameLog
     from wsaudit.net.link import Unwrapper
-    from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.tunnel import TlsTunnel
 
 
@@ -158,8 +159,8 @@ class Pass:
     def open(self, flow: Flow) -> Pipeline | Ordinary:
         return Pipeline(flow, self) if self.kinds is None else Ordinary(flow, self.kinds)
 
-    def unusual(self, usual: Ordinary) -> Pipeline:
-        """A flow is no longer like others: who takes over."""
+    def unusual(self, usual: Ordinary | Exchanges | Sealed) -> Pipeline:
+        """A flow is no longer like others, or of no interest: who takes over."""
         pipeline = Pipeline(usual.flow, self)
         pipeline.take_over(usual)
         return pipeline
@@ -250,14 +251,11 @@ class Pass:
     def count_requests(self, number: int) -> None:
         self.audit.seen["http_requests"] += number
 
-    def count_tls(self, facts: TlsFacts) -> None:
-        """One TLS connection is over: was it opened, and if not, why not?"""
+    def count_tls(self, why_not: str | None) -> None:
+        """One TLS connection is over. `why_not`: why it was not opened."""
         seen = self.audit.seen
         seen["tls_connections"] += 1
-        if facts.decrypted:
-            seen["tls_opened"] += 1
-        else:
-            seen[f"tls_closed {facts.why_not or facts.handshake_failed or 'unknown'}"] += 1
+        seen["tls_opened" if why_not is None else f"tls_closed {why_not}"] += 1
 
     def plain_get(self, flow: Flow, client: int, request: Sent, status: int, time: int, packet: int) -> None:
         raw, started, first = request

@@ -23,7 +23,6 @@ from wsaudit.http.upgrade import (
 from wsaudit.kernel.party import Gap
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import CLIENT, SERVER, Place
-from wsaudit.plain_http import Counter, Sent
 from wsaudit.session import Session
 from wsaudit.websocket.resync import frames_begin, masked_frame
 
@@ -66,11 +65,14 @@ class HeadsLost(NamedTuple):
 
 
 Outcome: TypeAlias = Opened | Switched | HeadsCut | HeadsLost
+Sent: TypeAlias = tuple[bytes, int, int]  # a head, its time and packet
 
 
-class Listener(Counter, Protocol):
-    """Who is told what heads say beside the outcome."""
+class Listener(Protocol):
+    """Who is told what heads say beside the outcome: how many requests there were, each answer to a GET without an upgrade..."""
 
+    def count_requests(self, number: int) -> None: ...
+    def plain_get(self, flow: Flow, client: int, request: Sent, status: int, time: int, packet: int) -> None: ...
     def accepted(self, session: Session) -> None: ...
     def limit_hit(self, packet: int, text: str) -> None: ...
 

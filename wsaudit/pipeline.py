@@ -18,20 +18,20 @@ from wsaudit.http.head import Head, parse_head
 from wsaudit.http.messages import looks_like_request, looks_like_response
 from wsaudit.http.upgrade import build_handshake
 from wsaudit.kernel.constants import DROP, FIRST, PYTHON, READER
+from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.party import Gap, Party
+from wsaudit.kernel.sealed import Sealed, hello_sender
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.midstream import HEADS_CUT, Found, FrameSearch
 from wsaudit.model import CLIENT, SERVER, Place
 from wsaudit.opening import HeadsCut, HeadsLost, Listener, Opened, OpeningHandshake, Outcome, Switched, usual_request
 from wsaudit.options import Options
-from wsaudit.plain_http import PlainHttp
 from wsaudit.session import Session
 from wsaudit.websocket.resync import Chunk
 
 if TYPE_CHECKING:
     from wsaudit.kernel.ordinary import Ordinary
-    from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.keylog import KeyStore
     from wsaudit.tls.tunnel import TlsTunnel
 
@@ -55,7 +55,7 @@ class Sink(Listener, Protocol):
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> None: ...
     def forget(self, flow: Flow) -> None: ...
     def internal_error(self, flow: Flow, error: Exception) -> None: ...
-    def count_tls(self, facts: TlsFacts) -> None: ...
+    def count_tls(self, why_not: str | None) -> None: ...
     def cut_flow(self, kept: int) -> None: ...
 
 
@@ -90,15 +90,24 @@ class Pipeline:
         self.session: Session | None = None
         self.tunnel: TlsTunnel | None = None
         self.plain_offset = [0, 0]  # of the decrypted streams
-        self.plain: PlainHttp | None = None  # while the kernel follows HTTP
+        self.plain: Exchanges | None = None  # while the kernel follows HTTP
         self.opening: OpeningHandshake | None = None  # from the first head that the kernel does not take until frames follow
         self.search: FrameSearch | None = None  # while it is MIDSTREAM
         self.framing: Framing | None = None  # while it is OPEN
         self.blind = -1  # bytes left of a segment that was cut, while it may have been a handshake; -1: nothing of the kind
 
     @guarded
-    def take_over(self, usual: Ordinary) -> None:
-        """Go on with a flow that was like others until now (kernel/ordinary.py)."""
+    def take_over(self, usual: Ordinary | Exchanges | Sealed) -> None:
+        """Go on with a flow that was like others until now (kernel/ordinary.py), or of no interest (kernel/foreign.py)."""
+        if isinstance(usual, Exchanges):
+            self.state = HTTP
+            self.client = usual.client
+            self.plain = usual
+            return
+        if isinstance(usual, Sealed):
+            self.client = usual.client
+            self.go_on_sealed(usual)
+            return
         if usual.kind is None:
             return
         head = parse_head(usual.request, 0, usual.request_time, usual.request_packet)
@@ -183,8 +192,9 @@ class Pipeline:
                 self.take_back(i, stream)
             for event in tunnel.finish():
                 self.tls_event(event)
-            self.sink.count_tls(tunnel.facts)
-            if tunnel.facts.why_not in CUT_TLS and not tunnel.facts.decrypted:
+            facts = tunnel.facts
+            self.sink.count_tls(None if facts.decrypted else facts.why_not or facts.handshake_failed or "unknown")
+            if facts.why_not in CUT_TLS and not facts.decrypted:
                 self.blind = 0
         if self.search is not None:
             self.searched(self.search.settle())
@@ -221,12 +231,19 @@ class Pipeline:
 
         if self.client < 0:
             hello = len(data) > 5 and data[0] == 0x16
-            if hello:
-                self.client = i if data[5] == 1 else 1 - i
-            else:
-                self.client = self.guess_client()
+            self.client = hello_sender(data, i) if hello else self.guess_client()
         self.tunnel = TlsTunnel(self.sink.fresh_keys(), self.sink.options.limits)
         self.tls_events(i, self.tunnel.feed(i ^ self.client, data, offset, time, packet))
+
+    def go_on_sealed(self, sealed: Sealed) -> None:
+        from wsaudit.tls.tunnel import TlsTunnel
+
+        tunnel = self.tunnel = TlsTunnel(self.sink.fresh_keys(), self.sink.options.limits)
+        if sealed.closed_by >= 0:
+            client = self.client
+            tunnel.go_on_closed(sealed.closed_by, sealed.counts(), (self.streams[client].reader, self.streams[1 - client].reader))
+        for chunk in sealed.chunks:
+            tunnel.feed(*chunk)
 
     def tls_events(self, i: int, events: Any) -> None:
         for event in events:
@@ -369,7 +386,7 @@ class Pipeline:
 
     def plain_request(self, i: int, data: bytes, time: int, packet: int) -> bool:
         """A chunk that is one whole request without an upgrade: the kernel takes it from here."""
-        plain = PlainHttp(self.flow, i, self.sink, self.sink.options.limits.head, self.crashed)
+        plain = Exchanges(self.flow, i, self.sink, self.sink.options.limits.head)
         if not plain.lend_with(data, time, packet):
             return False
         self.state = HTTP
@@ -383,7 +400,7 @@ class Pipeline:
         rests = None if self.opening is None else self.opening.rests((client.offset, server.offset))
         if rests is None:
             return False
-        self.plain = PlainHttp(self.flow, self.client, self.sink, self.sink.options.limits.head, self.crashed)
+        self.plain = Exchanges(self.flow, self.client, self.sink, self.sink.options.limits.head)
         self.plain.lend_between(rests)
         return True
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from properties.mutate import mutated
 from wire import C, S
 
-from wsaudit.engine import run
+from wsaudit.engine import Pass, run
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline
 from wsaudit.report.report import Report
@@ -65,11 +65,13 @@ class Both:
     def __init__(self, kernel: SimpleNamespace, max_head: int = 1000) -> None:
         self.kernel = kernel
         self.told: list[tuple[bytes, int, int, int]] = []
-        self.exchanges = kernel.exchanges.Exchanges(self, max_head)
+        self.exchanges = kernel.exchanges.Exchanges(kernel.streams.Flow(b"a", 1, b"b", 2), 0, self, max_head)
         self.readers = [kernel.exchanges.HttpReader(self.exchanges, answers, 0) for answers in (False, True)]
 
-    def answered(self, *answer: int) -> None:
-        self.told.append((self.exchanges.asked, *answer))
+    def plain_get(self, flow: Any, client: int, request: tuple[bytes, int, int], *answer: int) -> None:
+        assert (flow, client) == (self.exchanges.flow, 0)
+        assert request == (self.exchanges.asked, self.exchanges.time, self.exchanges.packet)
+        self.told.append((request[0], *answer))
 
     def feed(self, side: int, data: bytes, size: int = 1 << 20) -> int:
         """How much of `data` is taken, in pieces of `size`; each in the middle of a buffer."""
@@ -194,5 +196,25 @@ def test_what_the_kernel_takes_makes_no_difference(talk: list[tuple[int, bytes]]
     conversation.send(C, GET).send(S, OK).upgrade().text(C, "one").close(S, 1000).close(C, 1000).fin(S).fin(C)
     capture = conversation.pcap() if seed is None else mutated(conversation.pcap(), seed)
     taken = found(capture)
-    with patch.object(Pipeline, "plain_request", return_value=False), patch.object(Pipeline, "lend_http", return_value=False):
+    with (
+        patch.object(Pass, "open", lambda work, flow: Pipeline(flow, work)),
+        patch.object(Pipeline, "plain_request", return_value=False),
+        patch.object(Pipeline, "lend_http", return_value=False),
+    ):
         assert found(capture) == taken
+
+
+def test_a_bug_in_us_costs_one_flow() -> None:
+    talks = [
+        wire.Conversation(("10.0.0.1", 2000 + i)).open().send(C, GET).send(S, OK).send(C, b"?").fin(C).fin(S) for i in (0, 1)
+    ]
+    taken = Pass.plain_get
+
+    def plain_get(work: Pass, flow: Any, *given: Any) -> None:
+        assert flow.port_a != 2000
+        taken(work, flow, *given)
+
+    with patch.object(Pass, "plain_get", plain_get):
+        audit = run([wire.pcap(wire.merge(*talks))], Options())
+    assert (audit.crashes, len(audit.plain_gets)) == (1, 1)
+    assert "internal error (AssertionError in " in audit.notices[0].text

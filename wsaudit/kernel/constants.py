@@ -56,6 +56,10 @@ AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE, AT_SERVER
 
 AHEAD = 16  # packets whose flows are on their way into the cache
 
+# TLS records (RFC 8446 §5.1).
+HANDSHAKE, APPLICATION_DATA = 22, 23
+HEADER_SIZE = 5
+LARGEST_BODY = (1 << 14) + 2048  # RFC 5246 §6.2.3; TLS 1.3 allows less
 SMALL_RECORD = 1024  # bytes of a TLS record that may be one message of a WebSocket
 
 # Where the nonce of an AEAD cipher comes from in TLS, and what is authenticated beside the record.

@@ -1,20 +1,35 @@
 cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.foreign cimport Foreign
 from wsaudit.kernel.reader cimport Reader
+from wsaudit.kernel.streams cimport Flow, Stream
 
 cdef object REQUEST_LINE, STATUS_LINE, LENGTH
-cdef int NONE, UNCLEAR
+cdef int NONE, UNCLEAR, PYTHON, READER, CLIENT, SERVER
 
 
-@cython.final
-cdef class Exchanges:
-    cdef object owner
+cdef class HttpReader(Reader)
+
+
+cdef class Exchanges(Foreign):
     cdef long long max_head
     cdef public long long requests
     cdef public bytes asked
     cdef public long long time
     cdef public long long packet
+
+    @cython.locals(requests=HttpReader)
+    cpdef bint lend_with(self, bytes data, long long time, long long packet) except -1
+    cpdef lend_between(self, tuple rests)
+
+    @cython.locals(flow=Flow, client=Stream, server=Stream)
+    cdef lend(self, HttpReader requests, HttpReader answers)
+
+    @cython.locals(flow=Flow, client=Stream, server=Stream, requests=HttpReader, answers=HttpReader, stream=Stream)
+    cpdef take_back(self)
+    cdef answered(self, int status, long long time, long long packet)
+    cdef end(self, bint ongoing)
 
 
 cdef class HttpReader(Reader):

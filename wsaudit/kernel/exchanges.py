@@ -11,7 +11,11 @@ import re
 from typing import Any
 
 from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.constants import PYTHON, READER
+from wsaudit.kernel.foreign import Foreign
 from wsaudit.kernel.reader import Reader
+from wsaudit.kernel.streams import Flow
+from wsaudit.model import CLIENT, SERVER
 
 REQUEST_LINE = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) /[!-~]* HTTP/1\.[01]\r\n").match
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([2-5][0-9][0-9]) [ -~]*\r\n").match
@@ -21,22 +25,64 @@ UNCLEAR = -2
 BODYLESS = (204, 304)  # RFC 9110 §6.4.1
 
 
-class Exchanges:
-    """What the two readers of a connection have in common. `asked`: the head of the request that waits for its answer, b"" if
-    there is none, and `time`, `packet` of it; `requests`: how many there were.
+class Exchanges(Foreign):
+    """The exchanges of one connection. `asked`: the head of the request that waits for its answer, b"" if there is none, and
+    `time`, `packet` of it; `requests`: how many there were; longer heads than `max_head` are left.
 
-    `owner` gets `answered(status, time, packet)` for each answer to a GET, while `asked` is still there.
+    `sink` gets `count_requests(number)`, and `plain_get(flow, client, request, status, time, packet)` for each answer to a GET.
     """
 
-    __slots__ = ("asked", "max_head", "owner", "packet", "requests", "time")
+    __slots__ = ("asked", "max_head", "packet", "requests", "time")
 
-    def __init__(self, owner: Any, max_head: int) -> None:
-        self.owner = owner
+    def __init__(self, flow: Flow, client: int, sink: Any, max_head: int) -> None:
+        Foreign.__init__(self, flow, client, sink)
         self.max_head = max_head
         self.requests = 0
         self.asked = b""
         self.time = 0
         self.packet = 0
+
+    def lend_with(self, data: bytes, time: int, packet: int) -> bool:
+        """Take the flow, if these first bytes of its client are one whole request without an upgrade."""
+        requests = HttpReader(self, False, 0)
+        if requests.feed(Buffer(data), 0, len(data), time, packet) < len(data):
+            return False
+        self.lend(requests, HttpReader(self, True, 0))
+        return True
+
+    def lend_between(self, rests: tuple[int, int]) -> None:
+        """Take the flow while no request waits. `rests`: bytes of client and server up to their next messages."""
+        self.lend(HttpReader(self, False, rests[CLIENT]), HttpReader(self, True, rests[SERVER]))
+
+    def lend(self, requests: HttpReader, answers: HttpReader) -> None:
+        flow = self.flow
+        client, server = (flow.b, flow.a) if self.client else (flow.a, flow.b)
+        client.reader = requests
+        server.reader = answers
+        client.mode = server.mode = READER
+
+    def take_back(self) -> tuple[tuple[bytes, int, int] | None, tuple[int, int]]:
+        """Let the flow go: the request that waits for its answer, its time and packet, and the bytes of client and server up to
+        their next messages."""
+        flow = self.flow
+        client, server = (flow.b, flow.a) if self.client else (flow.a, flow.b)
+        requests: Any = client.reader
+        answers: Any = server.reader
+        for stream in (client, server):
+            stream.reader = None
+            stream.mode = PYTHON
+        self.sink.count_requests(self.requests)
+        return (self.asked, self.time, self.packet) if self.asked else None, (requests.skip, answers.skip)
+
+    def answered(self, status: int, time: int, packet: int) -> None:
+        """The answer to a GET."""
+        try:
+            self.sink.plain_get(self.flow, self.client, (self.asked, self.time, self.packet), status, time, packet)
+        except Exception as error:
+            self.flow.owner.crashed(error)
+
+    def end(self, ongoing: bool) -> None:
+        self.take_back()
 
 
 class HttpReader(Reader):
@@ -82,7 +128,7 @@ class HttpReader(Reader):
             elif length == NONE:  # up to the end of the connection
                 return 0
             if exchanges.asked.startswith(b"GET"):
-                exchanges.owner.answered(status, time, packet)
+                exchanges.answered(status, time, packet)
             exchanges.asked = b""
         else:
             if REQUEST_LINE(head) is None:

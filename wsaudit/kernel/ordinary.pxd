@@ -5,11 +5,13 @@ from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.connection cimport Connection
 from wsaudit.kernel.details cimport pack_history
 from wsaudit.kernel.endings cimport fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
+from wsaudit.kernel.exchanges cimport Exchanges
 from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
+from wsaudit.kernel.sealed cimport Sealed, begins_handshake, hello_sender
 from wsaudit.kernel.streams cimport Flow, Stream
 from wsaudit.kernel cimport inline_mode as mode
 
@@ -97,6 +99,9 @@ cdef class Ordinary:
     @cython.locals(stream=Stream)
     cdef crashed(self, error)
     cdef hand_over(self)
+
+    @cython.locals(flow=Flow, side="int", exchanges=Exchanges, sealed=Sealed)
+    cdef bint entrust(self, Stream stream, bytes data, long long time, long long packet) except -1
 
     @cython.locals(flow=Flow, from_client="bint", kind=Request, opening=Opening, end="long long")
     cdef bint take(self, Stream stream, bytes data, long long time, long long packet) except -1

@@ -34,11 +34,13 @@ from wsaudit.kernel.constants import (
 )
 from wsaudit.kernel.details import pack_history
 from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
+from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.frames import Scanner, header_size
 from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, occasions_of_pings
 from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party, introduce, part
+from wsaudit.kernel.sealed import Sealed, begins_handshake, hello_sender
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.model import CLIENT, SECOND, SERVER, Close, Finding, Place, Termination
 
@@ -243,7 +245,7 @@ class Ordinary:
     def data(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> None:
         """The next bytes of one side, in order."""
         try:
-            if offset == 0 and self.take(stream, data, time, packet):
+            if offset == 0 and (self.take(stream, data, time, packet) or self.entrust(stream, data, time, packet)):
                 return
         except Exception as error:
             self.crashed(error)
@@ -309,6 +311,24 @@ class Ordinary:
         self.flow.owner = owner
         self.state = OVER
         return owner
+
+    def entrust(self, stream: Stream, data: bytes, time: int, packet: int) -> bool:
+        """Leave a flow with these first bytes to an owner of what is no WebSocket, if they are of that."""
+        if self.state != START:
+            return False
+        flow = self.flow
+        side = 0 if stream is flow.a else 1
+        if begins_handshake(data):
+            sealed = Sealed(flow, hello_sender(data, side) if self.client < 0 else self.client, self.kinds.sink)
+            if sealed.take(stream, data, 0, time, packet):
+                flow.owner = sealed
+                self.state = OVER
+        elif self.client < 0 or self.client == side:
+            exchanges = Exchanges(flow, side, self.kinds.sink, self.kinds.max_head)
+            if exchanges.lend_with(data, time, packet):
+                flow.owner = exchanges
+                self.state = OVER
+        return self.state == OVER
 
     # -- the opening handshake -------------------------------------------------------------
 

@@ -11,6 +11,7 @@ cdef int LARGEST_BODY
 cdef int SMALL_RECORD
 cdef int AEAD_TLS13
 cdef int AEAD_EXPLICIT
+cdef double SMALL_PART
 cdef list SPARE
 
 
@@ -35,6 +36,7 @@ cdef class RecordCounts:
     cdef readonly long long last_size
 
     cpdef add_application(self, long long size)
+    cpdef bint is_chatty(self, long long least) except -1
 
 
 @cython.final

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from wsaudit.kernel import mode
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.constants import AEAD_EXPLICIT, AEAD_TLS13, SMALL_RECORD
+from wsaudit.kernel.constants import (
+    AEAD_EXPLICIT,
+    AEAD_TLS13,
+    APPLICATION_DATA,
+    HEADER_SIZE,
+    LARGEST_BODY,
+    SMALL_RECORD,
+)
 from wsaudit.kernel.reader import Reader
 
 if TYPE_CHECKING:
@@ -20,9 +27,7 @@ if TYPE_CHECKING:
 
     from wsaudit.kernel.frames import Scanner
 
-APPLICATION_DATA = 23
-HEADER_SIZE = 5
-LARGEST_BODY = (1 << 14) + 2048  # RFC 5246 §6.2.3; TLS 1.3 allows less
+SMALL_PART = 0.75
 
 pack_header = Struct(">BHH").pack_into
 pack_number = Struct(">Q").pack_into
@@ -84,6 +89,10 @@ class RecordCounts:
         self.last_size = size
         if size <= SMALL_RECORD:
             self.small += 1
+
+    def is_chatty(self, least: int) -> bool:
+        """Are there at least so many application records, and nearly all of them small?"""
+        return self.application >= least and self.small >= SMALL_PART * self.application
 
 
 class Aead:

@@ -12,13 +12,11 @@ from wsaudit.termination.words import CONFIRM
 
 if TYPE_CHECKING:
     from wsaudit.kernel.streams import Flow
-    from wsaudit.kernel.tls import RecordCounts
     from wsaudit.tls.facts import TlsFacts
     from wsaudit.tls.tunnel import TlsTunnel
 
 WEBSOCKET_ALPN = (None, "http/1.1")
 RECORDS = 4  # application records of each side; a request, its answer and a close_notify make fewer
-SMALL_PART = 0.75
 LAST_WORDS = 150  # bytes of the last record: a Close, a Ping or a close_notify, no request
 LONG = 30 * SECOND
 AT_ONCE = SECOND
@@ -143,12 +141,8 @@ def behaves(facts: TlsFacts, flow: Flow) -> bool:
     if facts.alpn not in WEBSOCKET_ALPN:
         return False
     if not facts.handshake_complete:  # the start was not captured: only its behaviour can tell
-        return facts.why_not == "handshake-not-captured" and all(is_chatty(records, 1) for records in facts.records)
-    if not all(is_chatty(records, RECORDS) for records in facts.records):
+        return facts.why_not == "handshake-not-captured" and all(records.is_chatty(1) for records in facts.records)
+    if not all(records.is_chatty(RECORDS) for records in facts.records):
         return False
     lasted = flow.last_time - flow.first_time >= LONG
     return lasted or all(records.last_size <= LAST_WORDS for records in facts.records)
-
-
-def is_chatty(records: RecordCounts, least: int) -> bool:
-    return records.application >= least and records.small >= SMALL_PART * records.application

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from wsaudit.kernel.tls import Aead, RecordReader
+from wsaudit.kernel.tls import Aead, RecordCounts, RecordReader
 from wsaudit.tls import handshake as messages
 from wsaudit.tls.direction import DROPPED, SMALLEST_BODY, Direction
 from wsaudit.tls.direction import PlainGap as PlainGap
@@ -197,6 +197,16 @@ class TlsTunnel:
         return out
 
     # --- what needs nothing of this ---
+
+    def go_on_closed(self, side: int, counts: list[RecordCounts], readers: tuple[RecordReader, RecordReader]) -> None:
+        """Application data of `side` came before any ClientHello, and since then these readers, of client and server, have taken
+        all records."""
+        self.facts.records = counts
+        for direction, reader in zip(self._directions, readers, strict=True):
+            direction.reader = reader
+            direction.framer.started = True
+        self._directions[side].blocked = True
+        self._close("handshake-not-captured")
 
     def reader(self, side: int, offset: int, scanner: Scanner | None, ends: list[int]) -> RecordReader | None:
         """What takes a side's records from TCP offset `offset` on as long as nothing but data comes: opens them and feeds
