@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -196,11 +197,11 @@ def test_what_the_kernel_takes_makes_no_difference(talk: list[tuple[int, bytes]]
     conversation.send(C, GET).send(S, OK).upgrade().text(C, "one").close(S, 1000).close(C, 1000).fin(S).fin(C)
     capture = conversation.pcap() if seed is None else mutated(conversation.pcap(), seed)
     taken = found(capture)
-    with (
-        patch.object(Pass, "open", lambda work, flow: Pipeline(flow, work)),
-        patch.object(Pipeline, "plain_request", return_value=False),
-        patch.object(Pipeline, "lend_http", return_value=False),
-    ):
+    with ExitStack() as without:
+        without.enter_context(patch.object(Pass, "open", lambda work, flow: Pipeline(flow, work)))
+        without.enter_context(patch.object(Pipeline, "plain_request", return_value=False))
+        if seed is None:  # where bytes of heads are lost, only the kernel finds the next exchange
+            without.enter_context(patch.object(Pipeline, "lend_http", return_value=False))
         assert found(capture) == taken
 
 
