@@ -739,15 +739,17 @@ class Decoder:
         return bytes(raw[half : half + 2 * words] + raw[addresses:half] + raw[pos + 2 : pos + 4] + raw[pos : pos + 2])
 
     def insert(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
-        raw = buffer.raw
-        if mode.COMPILED:
-            self.load_key(buffer, addresses, words, pos, False)
-        return self.add(bytes(raw[addresses : addresses + 4 * words]) + bytes(raw[pos : pos + 4]), words + 1)
+        if not mode.COMPILED:
+            raw = buffer.raw
+            return self.add(bytes(raw[addresses : addresses + 4 * words]) + bytes(raw[pos : pos + 4]), words + 1)
+        self.load_key(buffer, addresses, words, pos, False)
+        return self.add(b"", words + 1)
 
     def insert_reverse(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
-        if mode.COMPILED:
-            self.load_key(buffer, addresses, words, pos, True)
-        return self.add(self.reverse_key(buffer, addresses, words, pos), words + 1)
+        if not mode.COMPILED:
+            return self.add(self.reverse_key(buffer, addresses, words, pos), words + 1)
+        self.load_key(buffer, addresses, words, pos, True)
+        return self.add(b"", words + 1)
 
     def load_key(self, buffer: Buffer, addresses: int, words: int, pos: int, reverse: bool) -> None:
         """The key's 32-bit words into `self.word`."""
@@ -892,15 +894,15 @@ class Decoder:
         """Twice as many entries; the slots are placed anew."""
         old = self.capacity
         self.capacity = 2 * old
-        self.state = array("B", self.state) + array("B", bytes(old))
-        self.size = array("B", self.size) + array("B", bytes(old))
-        self.words = array("I", self.words) + array("I", bytes(4 * KEY * old if mode.COMPILED else 0))
-        self.other = array("i", self.other) + array("i", [-1]) * old
-        self.probes = array("B", self.probes) + array("B", bytes(old))
-        self.syn_seq = array("q", self.syn_seq) + array("q", [-1]) * old
-        self.syn_time = array("q", self.syn_time) + array("q", bytes(8 * old))
-        self.syn_packet = array("q", self.syn_packet) + array("q", bytes(8 * old))
-        self.seen_time = array("q", self.seen_time) + array("q", bytes(8 * old))
+        self.state = longer("B", self.state, bytes(old))
+        self.size = longer("B", self.size, bytes(old))
+        self.words = longer("I", self.words, bytes(4 * KEY * old if mode.COMPILED else 0))
+        self.other = longer("i", self.other, b"\xff" * 4 * old)  # -1
+        self.probes = longer("B", self.probes, bytes(old))
+        self.syn_seq = longer("q", self.syn_seq, b"\xff" * 8 * old)
+        self.syn_time = longer("q", self.syn_time, bytes(8 * old))
+        self.syn_packet = longer("q", self.syn_packet, bytes(8 * old))
+        self.seen_time = longer("q", self.seen_time, bytes(8 * old))
         self.streams.extend([None] * old)
         if not mode.COMPILED:
             return
@@ -941,6 +943,11 @@ METHODS = frozenset((b"GET ", b"HEAD", b"HTTP", b"POST", b"PUT ", b"PATC", b"OPT
 def is_request(buffer: Buffer, start: int, n: int) -> bool:
     """Is there a request line with an odd method, in lower case perhaps (HS-C01 judges it)? Asked once a direction."""
     return bool(buffer.raw.find(b" HTTP/", start, start + min(n, LONGEST_LINE)) > 0)
+
+
+def longer(typecode: str, column: Any, more: bytes) -> Any:
+    """A copy of a column with more behind it; as bytes, since items would become objects one by one."""
+    return array(typecode, bytes(column) + more)
 
 
 def cut_ties(flow: Flow) -> None:
