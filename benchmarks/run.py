@@ -19,6 +19,7 @@ own and stays small; what needs less than 20 MiB shows as that.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -89,6 +90,8 @@ def close_codes(capture: Path) -> list[str]:
 def peers(scratch: Path) -> list[Peer]:
     here = {"PYTHONPATH": str(ROOT)}
     pure = {"PYTHONPATH": str(pure_copy(scratch / "pure"))}
+    for tree in (ROOT, scratch / "pure"):  # as pip does where it installs, whatever the environment here says
+        compileall.compile_dir(tree / "wsaudit", quiet=1)
     tshark = {"WIRESHARK_CONFIG_DIR": str(lean_tshark(scratch / "tshark"))}
     return [
         Peer("capinfos", lambda capture: ["capinfos", "-c", str(capture)], "capinfos"),
