@@ -141,6 +141,15 @@ def test_a_ping_that_waited_too_long(kernel: SimpleNamespace) -> None:
     assert overdue(client, server, 10**12 + TIMES_RTT * 300 * MS) == (TIMES_RTT * 300 * MS, 5, 90)
 
 
+@pytest.mark.parametrize(
+    ("code", "pause", "expected"), [(1000, 999, True), (1000, 1000, False), (1011, 0, False), (4000, -5, True)]
+)
+def test_who_answers_a_close_at_once_is_there(kernel: SimpleNamespace, code: int, pause: int, expected: bool) -> None:
+    lead = close(kernel, C, payload=code.to_bytes(2, "big"))
+    answer = close(kernel, S, time=lead.time + pause * MS)
+    assert kernel.endings.answered_at_once(lead, answer) == expected
+
+
 def test_clocks_that_stood_still(kernel: SimpleNamespace) -> None:
     idle_at = kernel.endings.idle_at
     client, server = parties(kernel)

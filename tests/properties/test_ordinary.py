@@ -25,6 +25,9 @@ USUAL = {
     "server without a code": Talk(closes="SC", codes=(None, None), body=""),
     "browser that pings": Talk(agent=CHROMIUM, body="ping of client", reasons=(b"error: x", b"error: x")),
     "greeting": Talk(opening="one with the answer", closes="SC", reasons=(b"error", b""), cookie="a={}"),
+    "overdue Ping": Talk(body="unanswered ping", server="Python/3.12 websockets/15.0"),
+    "two overdue Pings": Talk(closes="Cs", body="unanswered ping of server", before=6),
+    "Pongs for nothing": Talk(closes="SC", body="two pongs for nothing", agent=CHROMIUM),
     "private code": Talk(
         closes="SC", codes=(4001, 4001), body="binary", agent="Python/3.12 websockets/15.0", server="nginx/1.27"
     ),

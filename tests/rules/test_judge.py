@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rules.talks import DEFLATE, C, S, Talk, history, judged, talk, told, wire
+from wsaudit.alike import PINGS
 from wsaudit.options import Limits, Options
 from wsaudit.rules.judge import Judge, make_plan, rules_of
 from wsaudit.rules.occasions import BIT, occasions_of
@@ -52,6 +53,16 @@ def test_selecting(select: tuple[str, ...], ignore: tuple[str, ...], expected: s
 def test_a_reaction_is_judged_when_the_fault_it_answers_is_not_selected() -> None:
     capture = talk().frame(C, 3).wait(2).text(S, "ok").bye()
     assert told(judged(capture, select=("FR-09",))) == ["FR-09 server"]
+
+
+def test_only_pings() -> None:
+    """What is said of them when all else about a connection is known, whatever else there would be to say."""
+    pongs = BIT["pongs"] | BIT["heartbeat"]
+    session = history(talk().pong(S, b"x").pong(S, b"y").text(C, "a", rsv=2).close(C, 1005).pcap())
+    assert [finding.rule for finding in Judge(Options()).pings(session, pongs)] == ["PP-06"]
+    assert Judge(Options()).pings(session, BIT["heartbeat"]) == []
+    assert Judge(Options(ignore=("PP-06",))).pings(session, pongs) == []
+    assert not {rule.id for rule in CATALOGUE.values() if rule.when in PINGS} & Judge(Options()).offences
 
 
 def test_findings_beyond_the_limit_are_left_out_and_said_to_be() -> None:

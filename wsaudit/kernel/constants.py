@@ -52,7 +52,7 @@ MANY_PINGS = 100
 TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
 
 # What a finding about a connection of a known kind is about (ordinary.py).
-AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE, AT_SERVER_CLOSE = range(6)
+AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_SERVER_CLOSE = range(5)
 
 AHEAD = 16  # packets whose flows are on their way into the cache
 

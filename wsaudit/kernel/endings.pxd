@@ -6,7 +6,7 @@ from wsaudit.kernel.streams cimport Stream
 
 cdef bint COMPILED
 cdef int BOTH, CLIENT, SERVER, PACKET_BITS
-cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT
+cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT, SECOND
 
 
 cpdef int first_to_end(Stream a, Stream b) except -2
@@ -23,6 +23,8 @@ cdef bint is_readable(CloseFrame close) except *
 
 @cython.locals(ping=Ping, sent="long long", packet="long long", offset="long long", age="long long", quick="long long")
 cpdef tuple overdue_ping(Party party, Party peer, long long time)
+
+cpdef bint answered_at_once(CloseFrame lead, CloseFrame answer) except *
 
 @cython.locals(a="long long", b="long long", c="long long", d="long long", last="long long", data="long long")
 cpdef tuple idle_at(Party client, Party server, bint in_tls, long long end)

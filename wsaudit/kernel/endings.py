@@ -5,7 +5,7 @@ from __future__ import annotations
 from wsaudit.kernel.constants import LONGEST, SHORTEST_WAIT, TIMES_RTT
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Stream
-from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER
+from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SECOND, SERVER
 
 COMPILED = not __file__.endswith(".py")
 FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
@@ -94,6 +94,12 @@ def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] |
     if age < SHORTEST_WAIT or (quick < age < TIMES_RTT * quick):
         return None
     return age, packet, offset
+
+
+def answered_at_once(lead: CloseFrame, answer: CloseFrame) -> bool:
+    """Could whoever answered this Close have answered a Ping, too? Then it did not for another reason than being gone. A library
+    whose keep-alive gives up, with 1011, drops the connection whatever comes."""
+    return answer.time - lead.time < SECOND and lead.code != 1011
 
 
 def idle_at(client: Party, server: Party, in_tls: bool, end: int) -> tuple[int, int, int, int]:

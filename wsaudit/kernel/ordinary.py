@@ -22,8 +22,8 @@ from wsaudit.kernel.constants import (
     AT_ANSWER,
     AT_CLIENT_CLOSE,
     AT_FIRST_FRAME,
-    AT_FIRST_PING,
     AT_REQUEST,
+    BIT,
     DROP,
     FIRST,
     FRAMES,
@@ -32,7 +32,15 @@ from wsaudit.kernel.constants import (
     QUIET,
 )
 from wsaudit.kernel.details import pack_history
-from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
+from wsaudit.kernel.endings import (
+    answered_at_once,
+    fin_of,
+    first_fin,
+    first_to_close,
+    heartbeat_numbers,
+    overdue_ping,
+    undisturbed,
+)
 from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.frames import Scanner, header_size
 from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, occasions_of_pings
@@ -58,6 +66,8 @@ OPEN = 2  # the end
 OVER = 3  # nothing: it is told, or somebody else's
 
 CLOSE = 8
+HEARTBEAT = BIT["heartbeat"]
+TOO_LONG = 4  # of `has_waited`
 MASK_KEYS = tuple(Struct(f"<{n}I").pack for n in range(5))
 
 
@@ -76,9 +86,10 @@ class Ending(NamedTuple):
 
 class Opening:
     """A kind of opening handshake: a `Request`, and an answer that accepts it. `row`: what the report says of all of them;
-    `clean`: shapes of frames, of client and server, that break no rule here; `browser`: does the client say that it is one."""
+    `clean`: shapes of frames, of client and server, that break no rule here; `browser`: does the client say that it is one;
+    `handshake`: the first of them."""
 
-    __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "literals", "row")
+    __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "handshake", "literals", "row")
 
     def __init__(
         self,
@@ -87,6 +98,7 @@ class Opening:
         row: Connection,
         clean: tuple[set[int], set[int]],
         browser: bool,
+        handshake: Any,
     ) -> None:
         self.literals = literals
         self.accept_turn = accept_turn
@@ -94,6 +106,7 @@ class Opening:
         self.clean = clean[CLIENT]
         self.clean_server = clean[SERVER]
         self.browser = browser
+        self.handshake = handshake
         self.endings: dict[tuple[Any, ...], Ending | None] = {}  # None: such ends must be looked at one by one
 
     def learn(self, key: tuple[Any, ...], ending: Ending | None) -> None:
@@ -118,7 +131,8 @@ class Request:
 class Kinds:
     """What is known of ordinary connections, and where they are written down.
 
-    `sink` gets `unusual(ordinary)`, which returns who takes over, and `internal_error(flow, error)`. `rows` and `findings` get
+    `sink` gets `unusual(ordinary)`, which returns who takes over, `judge_pings(ordinary, occasions, others)`, which returns
+    findings, and `internal_error(flow, error)`. `rows` and `findings` get
     what is said of connections of known kinds; `requests_seen` counts the upgrade requests that were taken here. `homes`: what is
     in the targets of protocols in which a message that comes once is a heartbeat.
     """
@@ -369,7 +383,7 @@ class Ordinary:
         """Write down what is to be said of this connection, if the same was to be said of one before it.
 
         Asked for here is no more than that nothing is there for a rule to look at (rules/occasions.py), that the end is one of
-        which the codes say everything (termination.closing.is_ordinary), and which of the kinds it is.
+        which the codes say everything (termination.closing.all_that_tells), and which of the kinds it is.
         """
         flow = self.flow
         opening: Opening = self.opening
@@ -380,7 +394,7 @@ class Ordinary:
         flow.settle()
         if flow.silence >= QUIET or a.gaps is not None or b.gaps is not None:  # a packet cut short, too, leaves a gap
             return False
-        if occasions_of_closes(client, server) or not self.is_quiet(client, server):
+        if occasions_of_closes(client, server) or not self.is_quiet(client.frames, server.frames):
             return False
         c: CloseFrame = client.closes[0]
         s: CloseFrame = server.closes[0]
@@ -388,35 +402,50 @@ class Ordinary:
             return False
         by = first_fin(a, b)
         initiator = first_to_close(c, s)
-        if (initiator != SERVER and has_waited(client, server, c)) or (initiator != CLIENT and has_waited(server, client, s)):
+        waited = 0
+        if initiator != SERVER:
+            waited = has_waited(client, server, c, s)
+        if initiator != CLIENT:
+            waited += 2 * has_waited(server, client, s, c)
+        if waited >= TOO_LONG:
             return False
         if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG_IDLE:
             return False
         flags = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
-        flags += (4 if self.coalesced else 0) + (8 if client.pings and opening.browser else 0)
-        key = (c.code, c.reason, s.reason, (initiator * 4 + by) * 16 + flags)
-        ending = opening.endings.get(key, opening)
+        flags += 4 if self.coalesced else 0
+        key = (c.code, c.reason, s.reason, ((initiator * 4 + by) * 4 + waited) * 8 + flags)
+        ending: Any = opening.endings.get(key, opening)
         if ending is None:
             return False
         if ending is opening:  # the first of its kind
             self.alike = key
             return False
+        found = self.judge_pings(client, server, len(ending[2]))
+        if found is None:
+            return False
         self.write(client, server, c, s, fin_of(by, a, b).fin_time, ending)
+        self.kinds.findings += found
         return True
 
-    def is_quiet(self, client: Party, server: Party) -> bool:
-        """Is there nothing about the frames of both sides that a rule would be asked about?"""
-        f = client.frames
-        g = server.frames
+    def is_quiet(self, f: Scanner, g: Scanner) -> bool:
+        """Is there nothing about the frames of both sides, but for Closes, Pings and Pongs, that a rule would be asked about?"""
         opening: Opening = self.opening
-        if occasions_of_frames(client, server):
+        if occasions_of_frames(self.client_party, self.server_party):
             return False
-        if client.pings or server.pings or client.pongs or server.pongs:  # noqa: SIM102
-            if occasions_of_pings(client, server, self.flow.last_time):
-                return False
         if may_beat(f) or may_beat(g) or self.is_home():
             return False
         return opening.clean.issuperset(f.shape_ids()) and opening.clean_server.issuperset(g.shape_ids())
+
+    def judge_pings(self, client: Party, server: Party, others: int) -> list[Finding] | None:
+        """What rules say of the Pings and Pongs, beside `others` findings; None: too much."""
+        if not (client.pings or server.pings or client.pongs or server.pongs):
+            return []
+        opening: Opening = self.opening
+        occasions = occasions_of_pings(client, server, self.flow.last_time)
+        if client.pings and opening.browser:
+            occasions |= HEARTBEAT
+        found: list[Finding] | None = self.kinds.sink.judge_pings(self, occasions, others) if occasions else []
+        return found
 
     def is_home(self) -> bool:
         """Does the target name a protocol in which a message that comes once is a heartbeat?"""
@@ -441,7 +470,7 @@ class Ordinary:
             row.client = (flow.address_b, flow.port_b)
             row.server = kinds.server_at(flow.address_a, flow.port_a)
         row.packed = self.pack(client, server, end_time)
-        row.target = self.request[4 : self.target_end].decode("latin-1")
+        row.target = self.target()
         row.key = self.key.decode("latin-1")
         row.latency_ns = self.answer_time - self.request_time if self.answer_time >= self.request_time else -1
         row.close = ending[1]
@@ -462,9 +491,6 @@ class Ordinary:
                 packet = self.answer_packet
                 time = self.answer_time
                 offset = len(self.answer)
-            elif where == AT_FIRST_PING and client.first_ping is not None:
-                packet, time, offset = client.first_ping
-                count = client.pings
             else:
                 close = c if where == AT_CLIENT_CLOSE else s
                 packet = close.packet
@@ -474,6 +500,9 @@ class Ordinary:
             kinds.findings.append(
                 Finding(rule, verdict, at_fault, side, flow.first_packet, place, packet + last, count, detail)
             )
+
+    def target(self) -> str:
+        return self.request[4 : self.target_end].decode("latin-1")
 
     def pack(self, client: Party, server: Party, end_time: int) -> bytes:
         """model.Detail, packed."""
@@ -491,12 +520,14 @@ class Ordinary:
         return packer.taken()
 
 
-def has_waited(party: Party, peer: Party, close: CloseFrame) -> bool:
-    """When `party` sent its Close, had a Ping of its own waited too long for its answer, or may it have missed those of the peer
-    (termination.beats.missed)?"""
+def has_waited(party: Party, peer: Party, close: CloseFrame, answer: CloseFrame) -> int:
+    """When `party` sent its Close, had a Ping of its own waited too long for its answer: 1, or 0? TOO_LONG: that may be why it
+    closed, or that it missed those of the peer (termination.beats.missed)."""
     if peer.intervals and close.time - peer.stream.last_data_time >= SECOND:
-        return True
-    return party.pings > 0 and overdue_ping(party, peer, close.time) is not None
+        return TOO_LONG
+    if not party.pings or overdue_ping(party, peer, close.time) is None:
+        return 0
+    return 1 if answered_at_once(close, answer) else TOO_LONG
 
 
 def may_beat(frames: Scanner) -> bool:

@@ -66,14 +66,7 @@ class Judge:
         if client.closes or server.closes:
             self.judge_closes(session, found)
         plan = self.plan(occasions_of(session))
-        for rule in plan.client:
-            answer = rule.body(session, client, server)
-            if answer:
-                found += self.findings(rule, session, CLIENT, answer)
-        for rule in plan.server:
-            answer = rule.body(session, server, client)
-            if answer:
-                found += self.findings(rule, session, SERVER, answer)
+        self.ask(session, plan, found)
         if found:
             found = without_noise(found)
         if found or plan.reactions:
@@ -81,6 +74,12 @@ class Judge:
         if session.handshake is not None:  # last, because nobody reacts to its faults in frames (is_offence)
             found = self.judge_handshake(session) + found
         return self.sift(session, found) if found else found
+
+    def pings(self, session: Session, occasions: int) -> list[Finding]:
+        """No more than what Pings and Pongs give occasion to say: nobody reacts to that. In any order, and all of it."""
+        found: list[Finding] = []
+        self.ask(session, self.plan(occasions), found)
+        return found if self.all_chosen else [each for each in found if each.rule in self.chosen]
 
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
         """What only shows when connections are compared."""
@@ -91,6 +90,18 @@ class Judge:
                 for connection, side, fault in rule.body(connections, findings):
                     found.append(make(rule, side, connection.first_packet, fault))
         return found
+
+    def ask(self, session: Session, plan: Plan, found: list[Finding]) -> None:
+        """Each rule about a whole connection about each side that can be at fault."""
+        client, server = session.parties
+        for rule in plan.client:
+            answer = rule.body(session, client, server)
+            if answer:
+                found += self.findings(rule, session, CLIENT, answer)
+        for rule in plan.server:
+            answer = rule.body(session, server, client)
+            if answer:
+                found += self.findings(rule, session, SERVER, answer)
 
     # -- the kinds of evidence ---------------------------------------------------------------------------------------------------
 
