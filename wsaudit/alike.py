@@ -16,11 +16,9 @@ from wsaudit.kernel.ordinary import Ending, Kinds, Opening
 from wsaudit.model import CLIENT, SERVER, Finding, Place
 from wsaudit.rows import add_handshake
 from wsaudit.rules.agents import is_browser
-from wsaudit.rules.judge import Judge, extensions_of
+from wsaudit.rules.judge import ASKED_ALONE, Judge, extensions_of
 from wsaudit.rules.rule import CATALOGUE
 from wsaudit.session import Session
-
-PINGS = ("unanswered", "pongs", "heartbeat")  # occasions of rules that look at nothing but Pings, Pongs and when all ended
 
 
 def learn_opening(kinds: Kinds, session: Session, judge: Judge) -> None:
@@ -57,7 +55,7 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
         return None
     placed = []
     for finding in findings:
-        if CATALOGUE[finding.rule].when in PINGS:  # asked about each connection
+        if CATALOGUE[finding.rule].when in ASKED_ALONE:  # asked about each connection
             continue
         where = anchor_of(session, finding, judge)
         if where is None:

@@ -164,12 +164,12 @@ class Pass:
         pipeline.take_over(usual)
         return pipeline
 
-    def judge_pings(self, usual: Ordinary, occasions: int, others: int) -> list[Finding] | None:
-        """What is to be said of the Pings and Pongs of a flow like others, beside `others` findings. None: that is more than may
-        be said of one connection."""
+    def judge_alone(self, usual: Ordinary, occasions: int, others: int) -> list[Finding] | None:
+        """What is to be said on some occasions of a flow like others, beside `others` findings. None: that is more than may be
+        said of one connection."""
         session = session_of(usual)
         session.ended = usual.flow.last_time
-        found = self.judge.pings(session, occasions)
+        found = self.judge.only(session, occasions)
         return found if len(found) + others <= self.judge.limit else None
 
     def accepted(self, session: Session) -> None:

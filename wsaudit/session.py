@@ -232,8 +232,10 @@ def session_of(usual: Ordinary) -> Session:
     session.started = flow.first_time
     session.first_packet = flow.first_packet
     like = opening.handshake
-    request = like.request.another(usual.request, usual.target(), usual.request_time, usual.request_packet)
-    answer = like.response.another(usual.answer, "", usual.answer_time, usual.answer_packet)
+    asked = ("GET", usual.target(), "1.1", 0, "")  # the first of its kind may have asked in another way
+    answered = ("GET", "", like.response.version, like.response.status, like.response.reason)
+    request = like.request.another(usual.request, asked, usual.request_time, usual.request_packet)
+    answer = like.response.another(usual.answer, answered, usual.answer_time, usual.answer_packet)
     session.handshake = another_handshake(like, request, answer, usual.key.decode("ascii"))
     if usual.coalesced:
         session.coalesced = Place(answer.packet, answer.time, answer.end)

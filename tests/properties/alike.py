@@ -97,8 +97,8 @@ OTHERS: dict[str, Sequence[Any]] = {
         *("many pings", "regular pings", "missed pings", "ping answered after Close", "pongs late"),
         *("heartbeat", "unanswered heartbeat", "beat once", "constant", "fragments", "tiny fragments", "open fragments"),
         *("bad text", "cut text", "bad text in pieces", "unmasked", "masked by server", "reserved", "reserved bit", "long form"),
-        *("zero key", "same keys", "counting keys", "long ping", "large", "huge", "other shapes", "frame without end"),
-        *("header without end", "byte by byte", "quiet", "half quiet", "zero window", "continuation"),
+        *("zero key", "same keys", "counting keys", "long ping", "large", "huge", "huge before", "other shapes"),
+        *("frame without end", "header without end", "byte by byte", "quiet", "half quiet", "zero window", "continuation"),
     ),
     "before": (0.3, 0.9, 1.5, 9.99, 10, 10.1, 12, 30, 59, 60, 61, 350),
     "closes": ("SC", "Cs", "Sc", "C", "S", "", "CCS", "CSC", "SCS", "SCC", "Css"),
@@ -314,6 +314,8 @@ def talked(made: Conversation, body: str) -> None:
             made.binary(S, bytes(5000)).binary(C, bytes(2000))
         case "huge":
             made.binary(S, bytes(70_000)).binary(C, bytes(70_000))
+        case "huge before":
+            made.binary(S, bytes(70_000)).binary(C, bytes(70_000)).text(C, "so").text(S, "what")
         case "other shapes":
             made.binary(C, b"").text(S, "").binary(S, bytes(130)).ping(S).pong(C)
         case "frame without end":

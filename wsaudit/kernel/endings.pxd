@@ -1,12 +1,13 @@
 cimport cython
 
+from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.party cimport CloseFrame, Party
 from wsaudit.kernel.pings cimport Ping
 from wsaudit.kernel.streams cimport Stream
 
 cdef bint COMPILED
 cdef int BOTH, CLIENT, SERVER, PACKET_BITS
-cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT, SECOND
+cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT, SECOND, REACTION
 
 
 cpdef int first_to_end(Stream a, Stream b) except -2
@@ -20,6 +21,10 @@ cpdef int first_to_close(CloseFrame c, CloseFrame s) except -2
 
 cpdef bint undisturbed(CloseFrame c, CloseFrame s, Stream a, Stream b) except *
 cdef bint is_readable(CloseFrame close) except *
+cpdef bint is_text(bytes reason) except *
+
+@cython.locals(at="long long", shape="long long", length="long long")
+cpdef bint just_sent_largest(Scanner frames, long long time) except *
 
 @cython.locals(ping=Ping, sent="long long", packet="long long", offset="long long", age="long long", quick="long long")
 cpdef tuple overdue_ping(Party party, Party peer, long long time)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wsaudit.kernel.constants import LONGEST, SHORTEST_WAIT, TIMES_RTT
+from wsaudit.kernel.constants import LONGEST, REACTION, SHORTEST_WAIT, TIMES_RTT
+from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Stream
 from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SECOND, SERVER
@@ -59,7 +60,7 @@ def first_to_close(c: CloseFrame, s: CloseFrame) -> int:
 
 
 def undisturbed(c: CloseFrame, s: CloseFrame, a: Stream, b: Stream) -> bool:
-    """Did both Closes arrive, with nothing that follows them and no RST, and does neither complain of the peer?"""
+    """Did both Closes arrive, with nothing that follows them and no RST, and can they be read?"""
     if a.rst_time or b.rst_time or a.acked < c.end or b.acked < s.end:
         return False
     if a.offset - a.fin_taken > c.end or b.offset - b.fin_taken > s.end:
@@ -68,10 +69,30 @@ def undisturbed(c: CloseFrame, s: CloseFrame, a: Stream, b: Stream) -> bool:
 
 
 def is_readable(close: CloseFrame) -> bool:
-    """Is there nothing about a Close that anybody could refuse, and is it no complaint?"""
-    if close.lost or close.length == 1 or close.length > LONGEST or close.code in FAILURES:
+    """Is there nothing about the body of a Close that anybody could refuse?"""
+    if close.lost or close.length == 1 or close.length > LONGEST:
         return False
-    return not close.reason or close.reason.isascii()
+    return not close.reason or is_text(close.reason)
+
+
+def is_text(reason: bytes) -> bool:
+    if reason.isascii():
+        return True
+    try:
+        reason.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def just_sent_largest(frames: Scanner, time: int) -> bool:
+    """Was the last data frame that came before `time`, and not long before, the largest one, and large?"""
+    if frames.largest <= LONGEST:
+        return False
+    for at, _, shape, length in reversed(frames.recent_rows()):
+        if shape & 15 < 8 and 0 <= time - at < REACTION:
+            return bool(length == frames.largest)
+    return False
 
 
 def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] | None:

@@ -4,7 +4,7 @@ from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.connection cimport Connection
 from wsaudit.kernel.details cimport pack_history
-from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
+from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_to_close, heartbeat_numbers, just_sent_largest, overdue_ping, undisturbed
 from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
@@ -15,7 +15,7 @@ from wsaudit.kernel.streams cimport Flow, Stream
 cdef bint COMPILED
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE
-cdef int START, ASKED, OPEN, OVER, CLOSE, HEARTBEAT, TOO_LONG, SHORTEST, KEY_SIZE
+cdef int START, ASKED, OPEN, OVER, CLOSE, FAILED, HEARTBEAT, TOO_LONG, SHORTEST, KEY_SIZE
 cdef long long QUIET, LONG_IDLE, SECOND
 
 
@@ -101,14 +101,11 @@ cdef class Ordinary:
     @cython.locals(party=Party, stream=Stream)
     cdef open_frames(self, Stream server, Stream client)
 
-    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", waited="int", flags="int", opening=Opening)
+    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", waited="int", flags="int", occasions="int", opening=Opening)
     cdef bint tell(self) except -1
 
     @cython.locals(opening=Opening)
     cdef bint is_quiet(self, Scanner f, Scanner g) except -1
-
-    @cython.locals(opening=Opening, occasions="int")
-    cdef list judge_pings(self, Party client, Party server, int others)
 
     cdef bint is_home(self) except -1
 

@@ -38,6 +38,7 @@ from wsaudit.kernel.endings import (
     first_fin,
     first_to_close,
     heartbeat_numbers,
+    just_sent_largest,
     overdue_ping,
     undisturbed,
 )
@@ -66,6 +67,7 @@ OPEN = 2  # the end
 OVER = 3  # nothing: it is told, or somebody else's
 
 CLOSE = 8
+FAILED = BIT["failed"]
 HEARTBEAT = BIT["heartbeat"]
 TOO_LONG = 4  # of `has_waited`
 MASK_KEYS = tuple(Struct(f"<{n}I").pack for n in range(5))
@@ -131,7 +133,7 @@ class Request:
 class Kinds:
     """What is known of ordinary connections, and where they are written down.
 
-    `sink` gets `unusual(ordinary)`, which returns who takes over, `judge_pings(ordinary, occasions, others)`, which returns
+    `sink` gets `unusual(ordinary)`, which returns who takes over, `judge_alone(ordinary, occasions, others)`, which returns
     findings, and `internal_error(flow, error)`. `rows` and `findings` get
     what is said of connections of known kinds; `requests_seen` counts the upgrade requests that were taken here. `homes`: what is
     in the targets of protocols in which a message that comes once is a heartbeat.
@@ -394,11 +396,14 @@ class Ordinary:
         flow.settle()
         if flow.silence >= QUIET or a.gaps is not None or b.gaps is not None:  # a packet cut short, too, leaves a gap
             return False
-        if occasions_of_closes(client, server) or not self.is_quiet(client.frames, server.frames):
+        occasions = occasions_of_closes(client, server)
+        if occasions & ~FAILED or not self.is_quiet(client.frames, server.frames):
             return False
         c: CloseFrame = client.closes[0]
         s: CloseFrame = server.closes[0]
         if not undisturbed(c, s, a, b):
+            return False
+        if c.code == 1009 and (just_sent_largest(client.frames, s.time) or just_sent_largest(server.frames, c.time)):
             return False
         by = first_fin(a, b)
         initiator = first_to_close(c, s)
@@ -420,11 +425,16 @@ class Ordinary:
         if ending is opening:  # the first of its kind
             self.alike = key
             return False
-        found = self.judge_pings(client, server, len(ending[2]))
-        if found is None:
-            return False
+        if client.pings or server.pings or client.pongs or server.pongs:
+            occasions |= occasions_of_pings(client, server, flow.last_time)
+            if client.pings and opening.browser:
+                occasions |= HEARTBEAT
+        if occasions:
+            found: list[Finding] | None = self.kinds.sink.judge_alone(self, occasions, len(ending[2]))
+            if found is None:
+                return False
+            self.kinds.findings += found
         self.write(client, server, c, s, fin_of(by, a, b).fin_time, ending)
-        self.kinds.findings += found
         return True
 
     def is_quiet(self, f: Scanner, g: Scanner) -> bool:
@@ -435,17 +445,6 @@ class Ordinary:
         if may_beat(f) or may_beat(g) or self.is_home():
             return False
         return opening.clean.issuperset(f.shape_ids()) and opening.clean_server.issuperset(g.shape_ids())
-
-    def judge_pings(self, client: Party, server: Party, others: int) -> list[Finding] | None:
-        """What rules say of the Pings and Pongs, beside `others` findings; None: too much."""
-        if not (client.pings or server.pings or client.pongs or server.pongs):
-            return []
-        opening: Opening = self.opening
-        occasions = occasions_of_pings(client, server, self.flow.last_time)
-        if client.pings and opening.browser:
-            occasions |= HEARTBEAT
-        found: list[Finding] | None = self.kinds.sink.judge_pings(self, occasions, others) if occasions else []
-        return found
 
     def is_home(self) -> bool:
         """Does the target name a protocol in which a message that comes once is a heartbeat?"""

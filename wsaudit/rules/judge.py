@@ -32,6 +32,8 @@ REMEMBERED = 4096  # combinations of facts known to be clean, of each kind: host
 
 About = tuple[str | None, str | None, str | None]  # User-Agent, subprotocol, Host
 NOBODY: About = (None, None, None)
+# Occasions on which nothing is said that gives the peer a reason to react, or explains the end.
+ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat")
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
 
 
@@ -75,10 +77,12 @@ class Judge:
             found = self.judge_handshake(session) + found
         return self.sift(session, found) if found else found
 
-    def pings(self, session: Session, occasions: int) -> list[Finding]:
-        """No more than what Pings and Pongs give occasion to say: nobody reacts to that. In any order, and all of it."""
+    def only(self, session: Session, occasions: int) -> list[Finding]:
+        """No more than what is to be said on some of the occasions ASKED_ALONE: in any order, and all of it."""
         found: list[Finding] = []
-        self.ask(session, self.plan(occasions), found)
+        plan = self.plan(occasions)
+        self.ask(session, plan, found)
+        self.judge_reactions(session, plan.reactions, found)
         return found if self.all_chosen else [each for each in found if each.rule in self.chosen]
 
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:

@@ -42,7 +42,7 @@ class Explainer:
         """
         end = Wire(session, findings)
         known = libraries(session)
-        tell = all_that_tells(session, end, self.reasons) if is_plain(session, end) else None
+        tell = all_that_tells(session, end, self.reasons) if is_plain(session, end, findings) else None
         if tell is None:
             return self.explain(session, end, known, findings), end.since or end.time
         key = (*tell, end.initiator, end.by, is_captured(session), id(known[0]), id(known[1]))

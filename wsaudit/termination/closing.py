@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import LONG_IDLE
-from wsaudit.kernel.endings import answered_at_once
+from wsaudit.kernel.endings import FAILURES, answered_at_once
 from wsaudit.kernel.party import CloseFrame, code_of
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, Finding, packet_number
 from wsaudit.registry import is_sendable
@@ -32,7 +32,7 @@ EMPTY = ("normal", 0.8)  # a script's close(), or an object nobody held any more
 FALLBACK = {"normal": ("going-away",), "going-away": ("normal",)}
 QUIET = frozenset((None, 1000, 1001, 1011))  # codes an endpoint gives when its keep-alive gives up
 WORDING = 0.5  # what is left of a code's own meaning when a keep-alive has given up
-ORDINARY = frozenset((None, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
+ORDINARY = frozenset((None, *FAILURES, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
 REMEMBERED = 4096
 POLITE = 0.72  # a hop whose limit fits and that closes as it should
 PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
@@ -154,7 +154,7 @@ def code_cause(session: Session, lead: CloseFrame, findings: list[Finding]) -> C
     peer = session.parties[1 - lead.side]
     if lead.code == 1009 and (what := oversized(peer, lead)) is not None:
         return Cause(cause, 0.95, (f"{SIDES[peer.side]} had just sent {what}",))
-    if lead.code in (1002, 1003, 1007, 1009, 1010):
+    if lead.code in FAILURES:
         offended = offence(findings, peer.side, lead.place.time)
         if offended is not None:
             where = packet_number(offended.place.packet)
