@@ -99,9 +99,11 @@ class Pipeline:
     def take_over(self, usual: Ordinary) -> None:
         """Go on with a flow that was like others until now (kernel/ordinary.py)."""
         if usual.kind is None:
+            if usual.request:  # the first part of a head
+                self.data(self.streams[self.client], usual.request, 0, usual.request_time, usual.request_packet)
             return
         if usual.client_party is None:
-            self.await_answer(parse_head(usual.request, 0, usual.request_time, usual.request_packet))
+            self.await_answer(parse_head(usual.request, 0, usual.request_time, usual.request_packet, usual.request_end))
             return
         self.session = session_of(usual)
         check_early = self.streams[self.client].mode == FIRST

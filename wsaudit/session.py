@@ -234,8 +234,8 @@ def session_of(usual: Ordinary) -> Session:
     like = opening.handshake
     asked = ("GET", usual.target(), "1.1", 0, "")  # the first of its kind may have asked in another way
     answered = ("GET", "", like.response.version, like.response.status, like.response.reason)
-    request = like.request.another(usual.request, asked, usual.request_time, usual.request_packet)
-    answer = like.response.another(usual.answer, answered, usual.answer_time, usual.answer_packet)
+    request = like.request.another(usual.request, asked, usual.request_time, usual.request_packet, usual.request_end)
+    answer = like.response.another(usual.answer, answered, usual.answer_time, usual.answer_packet, usual.answer_time)
     session.handshake = another_handshake(like, request, answer, usual.key.decode("ascii"))
     if usual.coalesced:
         session.coalesced = Place(answer.packet, answer.time, answer.end)

@@ -40,7 +40,7 @@ def test_another_of_the_same_form() -> None:
     raw = wire.request("/b?x=2", {"Cookie": "b=2", "Sec-WebSocket-Key": "BQ"})
     for name in ("cookie", "host"):
         like = parse_head(wire.request("/a?x=1", {"Cookie": "a=1", "Sec-WebSocket-Key": "AQ"}), 0, 1, 2)
-        found, expected = like.another(raw, ("GET", "/b?x=2", "1.1", 0, ""), 7, 9), parse_head(raw, 0, 7, 9)
+        found, expected = like.another(raw, ("GET", "/b?x=2", "1.1", 0, ""), 7, 9, 8), parse_head(raw, 0, 7, 9, 8, 9)
         assert found.form is expected.form is like.form
         assert found.get(name) == expected.get(name)
         assert facts(found) == facts(expected)

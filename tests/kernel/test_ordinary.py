@@ -65,6 +65,18 @@ def test_a_request_like_one_before(known: Known) -> None:
     assert (kinds.key, kinds.target_end) == (OTHER_KEY.encode(), head.index(b" HTTP"))
 
 
+def test_a_part_of_a_request(known: Known) -> None:
+    """Only while there is a kind to which it may belong is it worth waiting for the rest."""
+    may_begin = known.kinds.may_begin
+    assert not may_begin(asked()[:50])
+    known.learn()
+    assert may_begin(asked()[:50])
+    assert may_begin(asked()[:-1])
+    assert not may_begin(asked())
+    assert not may_begin(b"POST " + asked()[:50])
+    assert not may_begin(asked()[:50] + b"a" * MAX_HEAD)
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -85,7 +85,8 @@ OTHERS: dict[str, Sequence[Any]] = {
         (("X-Odd", "{}"),),
     ),
     "opening": (
-        *("request in two", "answer in two", "one with the answer", "two with the answer", "Close with the answer"),
+        *("request in two", "request in pieces", "half a request", "answer before the rest", "answer in two"),
+        *( "one with the answer", "two with the answer", "Close with the answer"),
         *("part with the answer", "with the request", "before the answer", "answer not acknowledged", "103 first", "GET first"),
         *("refused", "never answered", "POST", "HTTP/1.0", "old clock", "SYN lost", "SYN-ACK lost"),
         *("asked after two hours", "asked after a day", "asked by the server", "asked twice", "asked by both"),
@@ -194,7 +195,15 @@ def opened(made: Conversation, talk: Talk, number: int) -> None:
     if how == "asked by the server":
         made.send(S, request).send(C, answer)
         return
-    made.send(C, request + (early if how == "with the request" else b""), size=50 if how == "request in two" else None)
+    half = (len(request) + 1) // 2
+    size = {"request in two": half, "request in pieces": 50}.get(how)
+    if how in ("half a request", "answer before the rest"):
+        made.send(C, request[:half])
+        if how == "half a request":
+            return
+        made.send(S, answer).send(C, request[half:])
+        return
+    made.send(C, request + (early if how == "with the request" else b""), size=size)
     if how == "never answered":
         return
     if how == "asked twice":

@@ -21,6 +21,7 @@ USUAL = {
     "large messages": Talk(body="large"),
     "Engine.IO": Talk(target="/socket.io/?EIO=4&id={}"),  # any message may be a heartbeat
     "SYN not captured": Talk(opening="SYN lost"),
+    "request in two": Talk(opening="request in two", cookie="a={}"),
     "without a code": Talk(codes=(None, None), body="pings of both", ends="v6"),
     "server without a code": Talk(closes="SC", codes=(None, None), body=""),
     "browser that pings": Talk(agent=CHROMIUM, body="ping of client", reasons=(b"error: x", b"error: x")),

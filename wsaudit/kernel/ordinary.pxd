@@ -15,7 +15,7 @@ from wsaudit.kernel.streams cimport Flow, Stream
 cdef bint COMPILED
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE
-cdef int START, ASKED, OPEN, OVER, CLOSE, FAILED, HEARTBEAT, TOO_LONG, SHORTEST, KEY_SIZE
+cdef int START, PART, ASKED, OPEN, OVER, CLOSE, FAILED, HEARTBEAT, TOO_LONG, SHORTEST, KEY_SIZE
 cdef long long QUIET, LONG_IDLE, SECOND
 
 
@@ -56,6 +56,8 @@ cdef class Kinds:
     @cython.locals(line="long long", i="int", request=Request, values=list)
     cpdef Request find_request(self, bytes data)
 
+    cpdef bint may_begin(self, bytes data) except -1
+
     @cython.locals(end="long long", i="int", opening=Opening, values=list)
     cpdef Opening find_answer(self, Request request, bytes key, bytes data)
 
@@ -70,6 +72,7 @@ cdef class Ordinary:
     cdef readonly bytes request
     cdef readonly long long request_time
     cdef readonly long long request_packet
+    cdef readonly long long request_end
     cdef readonly bytes key
     cdef readonly long long target_end
     cdef readonly bytes answer
@@ -95,8 +98,13 @@ cdef class Ordinary:
     cdef crashed(self, error)
     cdef hand_over(self)
 
-    @cython.locals(flow=Flow, from_client="bint", kind=Request, opening=Opening, end="long long")
+    @cython.locals(flow=Flow, from_client="bint", opening=Opening, end="long long")
     cdef bint take(self, Stream stream, bytes data, long long time, long long packet) except -1
+
+    cdef bint take_rest(self, Stream stream, bytes data, long long offset, long long time) except -1
+
+    @cython.locals(kinds=Kinds, kind=Request)
+    cdef bint take_request(self, bytes data, long long time) except -1
 
     @cython.locals(party=Party, stream=Stream)
     cdef open_frames(self, Stream server, Stream client)

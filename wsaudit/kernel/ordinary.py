@@ -62,6 +62,7 @@ POLITE = (None, 1000, 1001)  # codes with which a hop closes at a limit of its o
 
 # What an Ordinary waits for.
 START = 0  # the first bytes
+PART = 4  # the rest of a head whose first bytes are there
 ASKED = 1  # the answer to an upgrade request
 OPEN = 2  # the end
 OVER = 3  # nothing: it is told, or somebody else's
@@ -205,6 +206,10 @@ class Kinds:
             return request if is_key(self.key) else None
         return None
 
+    def may_begin(self, data: bytes) -> bool:
+        """Is `data` a part of a request of which the rest is missing, while kinds are known to which it may belong?"""
+        return data.startswith(b"GET /") and data.find(b"\r\n\r\n") < 0 and len(data) <= self.max_head and len(self.requests) > 0
+
     def find_answer(self, request: Request, key: bytes, data: bytes) -> Opening | None:
         """The kind of the handshake that the head at the beginning of `data` completes."""
         end = data.find(b"\r\n\r\n") + 4
@@ -223,13 +228,14 @@ class Kinds:
 class Ordinary:
     """One flow, for as long as it is like others before it: the owner whom the kernel calls, as it calls a `Pipeline`.
 
-    `request`, `answer`: the two heads. `client`: 0 if that is the flow's side a, 1 for b, -1: it cannot be told. `coalesced`:
-    frames came with the answer. `alike`: the kind of its end, if that is the first of a kind that may be told of many.
+    `request`, `answer`: the two heads; `request_end`: when the last bytes of the request came, which may have two pieces.
+    `client`: 0 if that is the flow's side a, 1 for b, -1: it cannot be told. `coalesced`: frames came with the answer. `alike`:
+    the kind of its end, if that is the first of a kind that may be told of many.
     """
 
     __slots__ = (
         "alike", "answer", "answer_packet", "answer_time", "client", "client_party", "coalesced", "flow", "key", "kind", "kinds",
-        "opening", "request", "request_packet", "request_time", "server_party", "state", "target_end",
+        "opening", "request", "request_end", "request_packet", "request_time", "server_party", "state", "target_end",
     )  # fmt: skip
 
     def __init__(self, flow: Flow, kinds: Kinds) -> None:
@@ -244,6 +250,7 @@ class Ordinary:
         self.request = b""
         self.request_time = 0
         self.request_packet = 0
+        self.request_end = 0
         self.key = b""
         self.target_end = 0
         self.answer = b""
@@ -259,7 +266,10 @@ class Ordinary:
     def data(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> None:
         """The next bytes of one side, in order."""
         try:
-            if offset == 0 and self.take(stream, data, time, packet):
+            if self.state == PART:
+                if self.take_rest(stream, data, offset, time):
+                    return
+            elif offset == 0 and self.take(stream, data, time, packet):
                 return
         except Exception as error:
             self.crashed(error)
@@ -335,18 +345,13 @@ class Ordinary:
         if self.state == START:
             if self.client < 0 or not from_client:
                 return False
-            kind = self.kinds.find_request(data)
-            if kind is None:
-                return False
-            self.kinds.requests_seen += 1
-            self.kind = kind
-            self.request = data
             self.request_time = time
             self.request_packet = packet
-            self.key = self.kinds.key
-            self.target_end = self.kinds.target_end
-            self.state = ASKED
-            return True
+            if self.kinds.may_begin(data):
+                self.request = data
+                self.state = PART
+                return True
+            return self.take_request(data, time)
         if self.state != ASKED or from_client:
             return False
         opening = self.kinds.find_answer(self.kind, self.key, data)
@@ -361,6 +366,27 @@ class Ordinary:
         if end < len(data):
             self.coalesced = True
             self.server_party.frames.feed(Buffer(data), end, len(data), time, packet)
+        return True
+
+    def take_rest(self, stream: Stream, data: bytes, offset: int, time: int) -> bool:
+        """The next bytes of a side, if they complete a request of a known kind. Requests in more than two pieces are rare."""
+        if offset == 0 or stream is not (self.flow.a if self.client == 0 else self.flow.b):
+            return False
+        return self.take_request(self.request + data, time)
+
+    def take_request(self, data: bytes, time: int) -> bool:
+        """All that the client has sent, at `time` the last of it, if that is a request of a known kind."""
+        kinds = self.kinds
+        kind = kinds.find_request(data)
+        if kind is None:
+            return False
+        kinds.requests_seen += 1
+        self.kind = kind
+        self.request = data
+        self.request_end = time
+        self.key = kinds.key
+        self.target_end = kinds.target_end
+        self.state = ASKED
         return True
 
     def open_frames(self, server: Stream, client: Stream) -> None:
@@ -471,7 +497,7 @@ class Ordinary:
         row.packed = self.pack(client, server, end_time)
         row.target = self.target()
         row.key = self.key.decode("latin-1")
-        row.latency_ns = self.answer_time - self.request_time if self.answer_time >= self.request_time else -1
+        row.latency_ns = self.answer_time - self.request_end if self.answer_time >= self.request_end else -1
         row.close = ending[1]
         row.termination = ending[0]
         row.end_time = end_time
