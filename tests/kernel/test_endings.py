@@ -165,11 +165,11 @@ def test_who_answers_a_close_at_once_is_there(kernel: SimpleNamespace, code: int
     ],
 )
 def test_a_large_frame_just_before(kernel: SimpleNamespace, sent: list[tuple[int, int]], time: int, expected: bool) -> None:
-    scanner = kernel.frames.Scanner(S, None)
+    client, server = parties(kernel)
+    kernel.party.introduce(client, server, None)
     for opcode, size in sent:
-        data = wire.frame(opcode, bytes(size))
-        scanner.feed(kernel.buffer.Buffer(data), 0, len(data), 1000, 1)
-    assert kernel.endings.just_sent_largest(scanner, 1000 + time) == expected
+        feed(kernel, server, wire.frame(opcode, bytes(size)), time=1000)
+    assert kernel.endings.just_sent_largest(server.frames, 1000 + time) == expected
 
 
 def test_clocks_that_stood_still(kernel: SimpleNamespace) -> None:
