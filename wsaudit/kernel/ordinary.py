@@ -410,8 +410,9 @@ class Ordinary:
     def tell(self) -> bool:
         """Write down what is to be said of this connection, if the same was to be said of one before it.
 
-        Asked for here is no more than that nothing is there for a rule to look at (rules/occasions.py), that the end is one of
-        which the codes say everything (termination.closing.all_that_tells), and which of the kinds it is.
+        Asked for here is no more than that nothing is there for a rule to look at (rules/occasions.py), but for those that may be
+        asked alone (rules/judge.py, ASKED_ALONE), that the end is one of which the codes say everything
+        (termination.closing.all_that_tells), and which of the kinds it is.
         """
         flow = self.flow
         opening: Opening = self.opening
