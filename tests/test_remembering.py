@@ -44,7 +44,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
     forget_forms()
     monkeypatch.setattr("wsaudit.http.head.remember_form", lambda *head: None)
-    monkeypatch.setattr("wsaudit.termination.is_ordinary", lambda *end: False)
+    monkeypatch.setattr("wsaudit.termination.all_that_tells", lambda *end: None)
     monkeypatch.setattr(Judge, "session", judge_alone)
     return monkeypatch
 

@@ -9,7 +9,6 @@ from wsaudit.kernel.constants import (
     AT_ANSWER,
     AT_CLIENT_CLOSE,
     AT_FIRST_FRAME,
-    AT_FIRST_PING,
     AT_REQUEST,
     AT_SERVER_CLOSE,
 )
@@ -17,7 +16,7 @@ from wsaudit.kernel.ordinary import Ending, Kinds, Opening
 from wsaudit.model import CLIENT, SERVER, Finding, Place
 from wsaudit.rows import add_handshake
 from wsaudit.rules.agents import is_browser
-from wsaudit.rules.judge import Judge, extensions_of
+from wsaudit.rules.judge import ASKED_ALONE, Judge, extensions_of
 from wsaudit.rules.rule import CATALOGUE
 from wsaudit.session import Session
 
@@ -38,7 +37,8 @@ def learn_opening(kinds: Kinds, session: Session, judge: Judge) -> None:
     add_handshake(row, handshake)
     extensions = extensions_of(session)
     clean = judge.clean_shapes[CLIENT, extensions], judge.clean_shapes[SERVER, extensions]
-    opening = Opening(answered.literals, answered.turn[ACCEPT], row, clean, is_browser(handshake.user_agent))
+    browser = is_browser(handshake.user_agent)
+    opening = Opening(answered.literals, answered.turn[ACCEPT], row, clean, browser, handshake)
     kinds.learn(asked.literals, asked.turn[KEY], handshake.target, opening)
 
 
@@ -55,6 +55,8 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
         return None
     placed = []
     for finding in findings:
+        if CATALOGUE[finding.rule].when in ASKED_ALONE:  # asked about each connection
+            continue
         where = anchor_of(session, finding, judge)
         if where is None:
             return None
@@ -66,8 +68,6 @@ def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Fi
     """A finding with what it is about, and its place made relative to that. None: it is about something else, or somebody may
     have reacted to it."""
     handshake, side, place = session.handshake, finding.side, finding.place
-    if finding.rule == "PP-11":  # its count is that of the Pings
-        return AT_FIRST_PING, relative(finding, place)
     if finding.rule == "HS-S25":  # a Close in that place is still a Close
         return AT_FIRST_FRAME, relative(finding, place)
     if CATALOGUE[finding.rule].kind == "handshake":

@@ -30,7 +30,7 @@ from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline
 from wsaudit.registry import home_targets
 from wsaudit.rows import closed_tls_row, row, server_at
-from wsaudit.session import Session
+from wsaudit.session import Session, session_of
 from wsaudit.tls.keylog import KeyStore
 
 if TYPE_CHECKING:
@@ -164,6 +164,14 @@ class Pass:
         pipeline = Pipeline(usual.flow, self)
         pipeline.take_over(usual)
         return pipeline
+
+    def judge_alone(self, usual: Ordinary, occasions: int, others: int) -> list[Finding] | None:
+        """What is to be said on some occasions of a flow like others, beside `others` findings. None: that is more than may be
+        said of one connection."""
+        session = session_of(usual)
+        session.ended = usual.flow.last_time
+        found = self.judge.only(session, occasions)
+        return found if len(found) + others <= self.judge.limit else None
 
     def accepted(self, session: Session) -> None:
         """A handshake was completed on a cleartext connection."""

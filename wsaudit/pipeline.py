@@ -16,7 +16,6 @@ from wsaudit.framing import Framing
 from wsaudit.guard import guarded
 from wsaudit.http.head import Head, parse_head
 from wsaudit.http.messages import looks_like_request, looks_like_response
-from wsaudit.http.upgrade import build_handshake
 from wsaudit.kernel.constants import DROP, FIRST, PYTHON, READER
 from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.frames import Scanner
@@ -27,7 +26,7 @@ from wsaudit.midstream import HEADS_CUT, Found, FrameSearch
 from wsaudit.model import CLIENT, SERVER, Place
 from wsaudit.opening import HeadsCut, HeadsLost, Listener, Opened, OpeningHandshake, Outcome, Switched, usual_request
 from wsaudit.options import Options
-from wsaudit.session import Session
+from wsaudit.session import Session, session_of
 from wsaudit.websocket.resync import Chunk
 
 if TYPE_CHECKING:
@@ -109,21 +108,15 @@ class Pipeline:
             self.go_on_sealed(usual)
             return
         if usual.kind is None:
+            if usual.request:  # the first part of a head
+                self.data(self.streams[self.client], usual.request, 0, usual.request_time, usual.request_packet)
             return
-        head = parse_head(usual.request, 0, usual.request_time, usual.request_packet)
         if usual.client_party is None:
-            self.await_answer(head)
+            self.await_answer(parse_head(usual.request, 0, usual.request_time, usual.request_packet, usual.request_end))
             return
-        session = self.new_session(head, (usual.client_party, usual.server_party))
-        answer = parse_head(usual.answer, 0, usual.answer_time, usual.answer_packet)
-        answer.method = head.method
-        session.handshake = build_handshake(head, answer)
-        if usual.coalesced:
-            session.coalesced = Place(answer.packet, answer.time, answer.end)
-        if usual.alike is not None:
-            session.alike = usual.opening, usual.alike
+        self.session = session_of(usual)
         check_early = self.streams[self.client].mode == FIRST
-        self.framing = Framing(session, self.sink.options, len(answer.raw), check_early)
+        self.framing = Framing(self.session, self.sink.options, len(usual.answer), check_early)
         self.state = OPEN
 
     # -- what the kernel calls -------------------------------------------------------------
@@ -483,7 +476,7 @@ class Pipeline:
 
     def open_midstream(self, why: str, expected: tuple[bool, bool]) -> Framing:
         """A connection whose opening handshake cannot be read: the frames of both sides are to be looked for."""
-        session = self.begin(parties_of(self.streams[self.client], self.streams[1 - self.client]))
+        session = self.begin()
         session.midstream = True
         self.state = OPEN
         framing = self.framing = Framing(session, self.sink.options)
@@ -524,18 +517,21 @@ class Pipeline:
             self.close_session(False)
         return self.new_session(head)
 
-    def new_session(self, head: Head, parties: tuple[Party, Party] | None = None) -> Session:
-        session = self.begin(parties or parties_of(self.streams[self.client], self.streams[1 - self.client]))
+    def new_session(self, head: Head) -> Session:
+        session = self.begin()
         session.http = "1.1"
         if head.offset > 0:  # requests before it on the same connection
             session.started = head.time
             session.first_packet = head.packet
         return session
 
-    def begin(self, parties: tuple[Party, Party]) -> Session:
+    def begin(self) -> Session:
         flow = self.flow
         self.blind = -1
-        session = self.session = Session(flow, *parties)
+        client, server = self.streams[self.client], self.streams[1 - self.client]
+        session = self.session = Session(
+            flow, Party(CLIENT, client, Scanner(CLIENT, None)), Party(SERVER, server, Scanner(SERVER, None))
+        )
         session.started = flow.first_time
         session.first_packet = flow.first_packet
         if self.tunnel is not None:
@@ -567,11 +563,6 @@ class Pipeline:
         session.ended = self.flow.last_time
         session.last_packet = self.flow.last_packet
         self.sink.session_over(session)
-
-
-def parties_of(client: Stream, server: Stream) -> tuple[Party, Party]:
-    """Both endpoints, before their first frame."""
-    return Party(CLIENT, client, Scanner(CLIENT, None)), Party(SERVER, server, Scanner(SERVER, None))
 
 
 def gap_offset(gap: Gap) -> int:

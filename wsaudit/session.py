@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
+from wsaudit.http.upgrade import another_handshake
 from wsaudit.kernel.endings import heartbeat_numbers, idle_at
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
 from wsaudit.kernel.party import Party, introduce, part
@@ -18,7 +19,7 @@ from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
-    from wsaudit.kernel.ordinary import Opening
+    from wsaudit.kernel.ordinary import Opening, Ordinary
     from wsaudit.options import Limits
     from wsaudit.tls.facts import TlsFacts
     from wsaudit.websocket.extensions import DeflateAgreement
@@ -221,6 +222,26 @@ class Session:
             return NO_HEARTBEAT if self.application is None else Heartbeat(application=self.application)
         a, b, c, d, interval, p50, p99, e, f = heartbeat_numbers(client, server)
         return Heartbeat((a, b), (c, d), maybe(interval), maybe(p50), maybe(p99), (e, f), self.application)
+
+
+def session_of(usual: Ordinary) -> Session:
+    """The history of a connection that was opened like others before it (kernel/ordinary.py): nothing has to be parsed again."""
+    flow, opening = usual.flow, usual.opening
+    session = Session(flow, usual.client_party, usual.server_party)
+    session.http = "1.1"
+    session.started = flow.first_time
+    session.first_packet = flow.first_packet
+    like = opening.handshake
+    asked = ("GET", usual.target(), "1.1", 0, "")  # the first of its kind may have asked in another way
+    answered = ("GET", "", like.response.version, like.response.status, like.response.reason)
+    request = like.request.another(usual.request, asked, usual.request_time, usual.request_packet, usual.request_end)
+    answer = like.response.another(usual.answer, answered, usual.answer_time, usual.answer_packet, usual.answer_time)
+    session.handshake = another_handshake(like, request, answer, usual.key.decode("ascii"))
+    if usual.coalesced:
+        session.coalesced = Place(answer.packet, answer.time, answer.end)
+    if usual.alike is not None:
+        session.alike = opening, usual.alike
+    return session
 
 
 class Inflaters(Protocol):

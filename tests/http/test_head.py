@@ -35,6 +35,19 @@ def test_response() -> None:
     assert head.oddities == ()
 
 
+def test_another_of_the_same_form() -> None:
+    """Its fields are those of its own bytes, whichever is asked for first."""
+    raw = wire.request("/b?x=2", {"Cookie": "b=2", "Sec-WebSocket-Key": "BQ"})
+    for name in ("cookie", "host"):
+        like = parse_head(wire.request("/a?x=1", {"Cookie": "a=1", "Sec-WebSocket-Key": "AQ"}), 0, 1, 2)
+        found, expected = like.another(raw, ("GET", "/b?x=2", "1.1", 0, ""), 7, 9, 8), parse_head(raw, 0, 7, 9, 8, 9)
+        assert found.form is expected.form is like.form
+        assert found.get(name) == expected.get(name)
+        assert facts(found) == facts(expected)
+        for each in ("time", "end_time", "end_packet", "end", "oddities"):
+            assert getattr(found, each) == getattr(expected, each)
+
+
 def test_a_head_without_fields() -> None:
     head = parse_head(b"GET / HTTP/1.1\r\n\r\n")
     assert (head.target, head.fields, head.oddities) == ("/", [], ())

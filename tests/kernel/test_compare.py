@@ -124,7 +124,7 @@ def test_findings_in_order(
     findings = [finding(*place) for place in places]
     ids = {key: number for number, key in enumerate(range(6), 1)}
     for kernel in (compiled_kernel, pure_kernel):
-        ordered = kernel.compare.by_connection(findings, ids)
+        ordered = kernel.compare.by_connection(findings, ids, len(ids))
         assert ordered == sorted(findings, key=lambda each: each.key)
         for start, stop in kernel.compare.unsettled(ordered):
             assert len({each.key for each in ordered[start:stop]}) == 1
@@ -133,7 +133,9 @@ def test_findings_in_order(
 
 
 def test_who_has_no_id_has_no_order(kernel: SimpleNamespace) -> None:
-    assert kernel.compare.by_connection([finding(1), finding(2)], {1: 1}) is None
+    assert kernel.compare.by_connection([finding(1), finding(2)], {1: 1}, 1) is None
+    # Two opening handshakes in one TCP connection: two rows, the same first packet.
+    assert kernel.compare.by_connection([finding(7)], {7: 2}, 2) == [finding(7)]
 
 
 def test_rule_groups(kernel: SimpleNamespace) -> None:

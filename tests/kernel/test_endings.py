@@ -10,9 +10,9 @@ import wire
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel.sides import feed, parties
-from wire import ACK, FIN, C, S
+from wire import ACK, BINARY, FIN, PING, C, S
 
-from wsaudit.kernel.constants import SHORTEST_WAIT, TIMES_RTT
+from wsaudit.kernel.constants import REACTION, SHORTEST_WAIT, TIMES_RTT
 from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER
 
 MS = 1_000_000
@@ -110,10 +110,11 @@ def test_what_disturbs_an_end(kernel: SimpleNamespace, name: str, expected: bool
         ({"payload": b"\x13\x88"}, True),  # 5000: no fault of the reader
         ({"payload": b"\x03"}, False),
         ({"payload": None, "length": 2}, False),
-        ({"payload": b"\x03\xe8\xc3\xa9"}, False),
+        ({"payload": b"\x03\xe8\xc3\xa9"}, True),
+        ({"payload": b"\x03\xe8\xc3"}, False),
         ({"payload": b"\x03\xe8" + b"x" * 123, "length": 125}, True),
         ({"payload": b"\x03\xe8" + b"x" * 123, "length": 126}, False),
-        *(({"payload": code.to_bytes(2, "big")}, code not in (1002, 1003, 1007, 1009, 1010)) for code in range(1000, 1016)),
+        ({"payload": b"\x03\xea"}, True),  # a complaint can be read, too
     ],
 )
 def test_a_close_that_cannot_be_refused(kernel: SimpleNamespace, how: dict[str, Any], expected: bool) -> None:
@@ -139,6 +140,36 @@ def test_a_ping_that_waited_too_long(kernel: SimpleNamespace) -> None:
     client.ping(b"2", 5, 10**12, 90, False)
     assert overdue(client, server, 10**12 + TIMES_RTT * 300 * MS - 1) is None  # the quickest took as long
     assert overdue(client, server, 10**12 + TIMES_RTT * 300 * MS) == (TIMES_RTT * 300 * MS, 5, 90)
+
+
+@pytest.mark.parametrize(
+    ("code", "pause", "expected"), [(1000, 999, True), (1000, 1000, False), (1011, 0, False), (4000, -5, True)]
+)
+def test_who_answers_a_close_at_once_is_there(kernel: SimpleNamespace, code: int, pause: int, expected: bool) -> None:
+    lead = close(kernel, C, payload=code.to_bytes(2, "big"))
+    answer = close(kernel, S, time=lead.time + pause * MS)
+    assert kernel.endings.answered_at_once(lead, answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "time", "expected"),
+    [
+        ([], 0, False),
+        ([(BINARY, 125)], 0, False),
+        ([(BINARY, 126)], 0, True),
+        ([(BINARY, 126), (PING, 1)], 0, True),
+        ([(BINARY, 126), (BINARY, 1)], 0, False),
+        ([(BINARY, 126), (BINARY, 126)], 0, True),
+        ([(BINARY, 126)], REACTION, False),  # long ago
+        ([(BINARY, 126)], -1, False),  # it was not yet there
+    ],
+)
+def test_a_large_frame_just_before(kernel: SimpleNamespace, sent: list[tuple[int, int]], time: int, expected: bool) -> None:
+    client, server = parties(kernel)
+    kernel.party.introduce(client, server, None)
+    for opcode, size in sent:
+        feed(kernel, server, wire.frame(opcode, bytes(size)), time=1000)
+    assert kernel.endings.just_sent_largest(server.frames, 1000 + time) == expected
 
 
 def test_clocks_that_stood_still(kernel: SimpleNamespace) -> None:

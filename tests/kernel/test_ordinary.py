@@ -38,7 +38,7 @@ class Known:
         literals = tuple(head[head.index(b"\r\n") :].split(wire.KEY.encode()))
         row = self.kernel.connection.Connection(0, 0, 0, (b"", 0), (b"", 0), b"")
         behind = tuple(answered(server=server).split(wire.accept().encode()))
-        self.kinds.learn(literals, 0, target, self.module.Opening(behind, 0, row, (set(), set()), False))
+        self.kinds.learn(literals, 0, target, self.module.Opening(behind, 0, row, (set(), set()), False, None))
 
 
 def asked(target: str = "/chat?id=7", key: str = wire.KEY, host: str = "example.com") -> bytes:
@@ -63,6 +63,18 @@ def test_a_request_like_one_before(known: Known) -> None:
     head = asked("/other?id=x%20y", OTHER_KEY)
     assert kinds.find_request(head) is kinds.requests[0]
     assert (kinds.key, kinds.target_end) == (OTHER_KEY.encode(), head.index(b" HTTP"))
+
+
+def test_a_part_of_a_request(known: Known) -> None:
+    """Only while there is a kind to which it may belong is it worth waiting for the rest."""
+    may_begin = known.kinds.may_begin
+    assert not may_begin(asked()[:50])
+    known.learn()
+    assert may_begin(asked()[:50])
+    assert may_begin(asked()[:-1])
+    assert not may_begin(asked())
+    assert not may_begin(b"POST " + asked()[:50])
+    assert not may_begin(asked()[:50] + b"a" * MAX_HEAD)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ OTHERS: dict[str, Sequence[Any]] = {
         (("X-Odd", "{}"),),
     ),
     "opening": (
-        *("request in two", "answer in two", "one with the answer", "two with the answer", "Close with the answer"),
+        *("request in two", "request in pieces", "half a request", "answer before the rest", "answer in two"),
+        *( "one with the answer", "two with the answer", "Close with the answer"),
         *("part with the answer", "with the request", "before the answer", "answer not acknowledged", "103 first", "GET first"),
         *("refused", "never answered", "POST", "HTTP/1.0", "old clock", "SYN lost", "SYN-ACK lost"),
         *("asked after two hours", "asked after a day", "asked by the server", "asked twice", "asked by both"),
@@ -97,8 +98,8 @@ OTHERS: dict[str, Sequence[Any]] = {
         *("many pings", "regular pings", "missed pings", "ping answered after Close", "pongs late"),
         *("heartbeat", "unanswered heartbeat", "beat once", "constant", "fragments", "tiny fragments", "open fragments"),
         *("bad text", "cut text", "bad text in pieces", "unmasked", "masked by server", "reserved", "reserved bit", "long form"),
-        *("zero key", "same keys", "counting keys", "long ping", "large", "huge", "other shapes", "frame without end"),
-        *("header without end", "byte by byte", "quiet", "half quiet", "zero window", "continuation"),
+        *("zero key", "same keys", "counting keys", "long ping", "large", "huge", "huge before", "other shapes"),
+        *("frame without end", "header without end", "byte by byte", "quiet", "half quiet", "zero window", "continuation"),
     ),
     "before": (0.3, 0.9, 1.5, 9.99, 10, 10.1, 12, 30, 59, 60, 61, 350),
     "closes": ("SC", "Cs", "Sc", "C", "S", "", "CCS", "CSC", "SCS", "SCC", "Css"),
@@ -194,7 +195,15 @@ def opened(made: Conversation, talk: Talk, number: int) -> None:
     if how == "asked by the server":
         made.send(S, request).send(C, answer)
         return
-    made.send(C, request + (early if how == "with the request" else b""), size=50 if how == "request in two" else None)
+    half = (len(request) + 1) // 2
+    size = {"request in two": half, "request in pieces": 50}.get(how)
+    if how in ("half a request", "answer before the rest"):
+        made.send(C, request[:half])
+        if how == "half a request":
+            return
+        made.send(S, answer).send(C, request[half:])
+        return
+    made.send(C, request + (early if how == "with the request" else b""), size=size)
     if how == "never answered":
         return
     if how == "asked twice":
@@ -314,6 +323,8 @@ def talked(made: Conversation, body: str) -> None:
             made.binary(S, bytes(5000)).binary(C, bytes(2000))
         case "huge":
             made.binary(S, bytes(70_000)).binary(C, bytes(70_000))
+        case "huge before":
+            made.binary(S, bytes(70_000)).binary(C, bytes(70_000)).text(C, "so").text(S, "what")
         case "other shapes":
             made.binary(C, b"").text(S, "").binary(S, bytes(130)).ping(S).pong(C)
         case "frame without end":

@@ -21,10 +21,16 @@ USUAL = {
     "large messages": Talk(body="large"),
     "Engine.IO": Talk(target="/socket.io/?EIO=4&id={}"),  # any message may be a heartbeat
     "SYN not captured": Talk(opening="SYN lost"),
+    "request in two": Talk(opening="request in two", cookie="a={}"),
     "without a code": Talk(codes=(None, None), body="pings of both", ends="v6"),
     "server without a code": Talk(closes="SC", codes=(None, None), body=""),
     "browser that pings": Talk(agent=CHROMIUM, body="ping of client", reasons=(b"error: x", b"error: x")),
     "greeting": Talk(opening="one with the answer", closes="SC", reasons=(b"error", b""), cookie="a={}"),
+    "overdue Ping": Talk(body="unanswered ping", server="Python/3.12 websockets/15.0"),
+    "two overdue Pings": Talk(closes="Cs", body="unanswered ping of server", before=6),
+    "complaint": Talk(closes="SC", codes=(1009, 1009), body="huge before", server="uvicorn"),
+    "crossing complaints": Talk(closes="Cs", codes=(1002, 1002), reasons=("\xfc ✓".encode(), b"")),
+    "Pongs for nothing": Talk(closes="SC", body="two pongs for nothing", agent=CHROMIUM),
     "private code": Talk(
         closes="SC", codes=(4001, 4001), body="binary", agent="Python/3.12 websockets/15.0", server="nginx/1.27"
     ),
@@ -49,6 +55,11 @@ def test_one_difference(name: str, field: str) -> None:
     others = differing(usual, field)
     remembered = check([usual] * 3 + [each for other in others for each in (other, other, other)] + [usual] + others[::-1])
     assert remembered > 1 or name in NEVER
+
+
+def test_the_first_of_its_kind_may_have_asked_in_another_way() -> None:
+    usual = USUAL["two overdue Pings"]
+    assert check([usual._replace(opening="POST")] + [usual] * 5) > 1
 
 
 talks = st.sampled_from(sorted(USUAL)).map(USUAL.__getitem__)

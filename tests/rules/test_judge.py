@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from tests.rules.talks import DEFLATE, C, S, Talk, history, judged, talk, told, wire
 from wsaudit.options import Limits, Options
-from wsaudit.rules.judge import Judge, make_plan, rules_of
+from wsaudit.rules.judge import ASKED_ALONE, Judge, make_plan, rules_of
 from wsaudit.rules.occasions import BIT, occasions_of
 from wsaudit.rules.rule import CATALOGUE
+from wsaudit.termination.reported import FAULTS
+from wsaudit.termination.wire import REPELLENT
 
 FAULTY = talk().text(C, "a", mask=None).text(C, "b", mask=None).ping(C, mask=None).frame(S, 3).close(C, 1006).close(S, 1006)
 CAPTURE = FAULTY.fin(S).fin(C).pcap()
@@ -52,6 +54,21 @@ def test_selecting(select: tuple[str, ...], ignore: tuple[str, ...], expected: s
 def test_a_reaction_is_judged_when_the_fault_it_answers_is_not_selected() -> None:
     capture = talk().frame(C, 3).wait(2).text(S, "ok").bye()
     assert told(judged(capture, select=("FR-09",))) == ["FR-09 server"]
+
+
+def test_only_some_occasions() -> None:
+    """When all else about a connection is known, whatever else there would be to say."""
+    pongs = BIT["pongs"] | BIT["heartbeat"]
+    session = history(talk().pong(S, b"x").pong(S, b"y").text(C, "a", rsv=2).close(C, 1005).pcap())
+    assert [finding.rule for finding in Judge(Options()).only(session, pongs)] == ["PP-06"]
+    assert Judge(Options()).only(session, BIT["heartbeat"]) == []
+    assert Judge(Options(ignore=("PP-06",))).only(session, pongs) == []
+
+
+def test_what_is_asked_alone_explains_nothing() -> None:
+    """Nobody reacts to it, and no end is explained by it: so it may be asked when all else is known."""
+    asked = {rule.id for rule in CATALOGUE.values() if rule.when in ASKED_ALONE}
+    assert not asked & (Judge(Options()).offences | FAULTS | REPELLENT | {"FR-06"})
 
 
 def test_findings_beyond_the_limit_are_left_out_and_said_to_be() -> None:

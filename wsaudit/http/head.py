@@ -113,6 +113,11 @@ class Head:
         self._first: dict[str, str] | None = None
         self._lower = b""  # of a plain head: all of it in lower case
 
+    def another(self, raw: bytes, start: tuple[str, str, str, int, str], time: int, packet: int, end_time: int) -> Head:
+        """A head of the same form, with this start line, at the beginning of its stream. The values in which it differs are read
+        if somebody asks."""
+        return Head(self.kind, raw, start, None, 0, time, packet, end_time, packet, self.form)
+
     @property
     def plain(self) -> bool:
         """Is it one that says nothing about WebSockets? Its fields are read if somebody asks."""

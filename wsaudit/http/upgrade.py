@@ -13,6 +13,7 @@ from wsaudit.kernel.constants import GUID
 __all__ = [
     "Handshake",
     "accept_for",
+    "another_handshake",
     "asks_for_websocket",
     "auth_kinds",
     "build_handshake",
@@ -140,10 +141,7 @@ def build_handshake(request: Head | None, response: Head | None, informational: 
     if handshake.outcome == "accepted" and KEY in request.form.turn and ACCEPT in response.form.turn:
         if len(request.form.handshakes) >= MAX_PARTNERS:
             request.form.handshakes.clear()
-        request.form.handshakes[response.form] = (
-            handshake.host, handshake.origin, handshake.user_agent, handshake.server_header, handshake.location,
-            handshake.subprotocols_offered, handshake.subprotocol, handshake.extensions_offered_lines, handshake.extensions_lines,
-        )  # fmt: skip
+        request.form.handshakes[response.form] = common_of(handshake)
     return handshake
 
 
@@ -155,10 +153,29 @@ def _repeat(request: Head, response: Head, informational: tuple[int, ...], commo
     expected = accept_for(key)
     if accept != expected:
         return None
+    return _accepted(request, response, informational, key, accept, common)
+
+
+def _accepted(
+    request: Head, response: Head, informational: tuple[int, ...], key: str, accept: str, common: Common
+) -> Handshake:
     latency = response.time - request.end_time if response.time >= request.end_time else None
     return Handshake(
-        request, response, informational, "accepted", 101, (), key, accept, expected, True, request.target, *common, latency
+        request, response, informational, "accepted", 101, (), key, accept, accept, True, request.target, *common, latency
     )
+
+
+def another_handshake(like: Handshake, request: Head, response: Head, key: str) -> Handshake:
+    """An accepted handshake whose heads have the forms of those of `like`, and an Accept that fits its key."""
+    return _accepted(request, response, (), key, accept_for(key), common_of(like))
+
+
+def common_of(handshake: Handshake) -> Common:
+    """What it has in common with all whose heads have the same forms."""
+    return (
+        handshake.host, handshake.origin, handshake.user_agent, handshake.server_header, handshake.location,
+        handshake.subprotocols_offered, handshake.subprotocol, handshake.extensions_offered_lines, handshake.extensions_lines,
+    )  # fmt: skip
 
 
 def _compare(request: Head | None, response: Head | None, informational: tuple[int, ...]) -> Handshake:

@@ -50,7 +50,7 @@ cpdef dict agents_accepted(list rows)
 cpdef list by_path(list rows)
 
 @cython.locals(numbers="long long[::1]", places="long long[::1]", number=object, i="Py_ssize_t", ordered=list)
-cpdef list by_connection(list findings, dict ids)
+cpdef list by_connection(list findings, dict ids, long long rows)
 
 @cython.locals(found=list, before="long long", packet_before="long long", key="long long", packet="long long", start="Py_ssize_t", i="Py_ssize_t", grows="bint")
 cpdef list unsettled(list findings)

@@ -44,6 +44,7 @@ GRACE = 1_000_000_000  # for a healthy endpoint beyond the round trips: real one
 CLOSE_GRACE = 5_000_000_000  # for an answer that may wait for the rest of a message (RFC 6455 §5.5.1)
 PROMPT = 2_000_000_000  # an answer to a Close that is not late
 SHORTEST_WAIT = 200_000_000  # no keep-alive is less patient, and no delayed answer is longer on a healthy network
+REACTION = 5_000_000_000  # a failure answers what came before it within this time
 TIMES_RTT = 4  # a Ping is overdue when it waits so many times as long as the quickest did
 SLOW_PONG = 1_000_000_000
 QUIET = 60_000_000_000  # the shortest idle timeout in common use (nginx, AWS ALB): silence below it needs no heartbeat
@@ -52,7 +53,7 @@ MANY_PINGS = 100
 TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
 
 # What a finding about a connection of a known kind is about (ordinary.py).
-AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE, AT_SERVER_CLOSE = range(6)
+AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_SERVER_CLOSE = range(5)
 
 AHEAD = 16  # packets whose flows are on their way into the cache
 

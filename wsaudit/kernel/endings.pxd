@@ -1,12 +1,13 @@
 cimport cython
 
+from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.party cimport CloseFrame, Party
 from wsaudit.kernel.pings cimport Ping
 from wsaudit.kernel.streams cimport Stream
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef int BOTH, CLIENT, SERVER, PACKET_BITS
-cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT
+cdef long long LONGEST, SHORTEST_WAIT, TIMES_RTT, SECOND, REACTION
 
 
 cpdef int first_to_end(Stream a, Stream b) except -2
@@ -20,9 +21,15 @@ cpdef int first_to_close(CloseFrame c, CloseFrame s) except -2
 
 cpdef bint undisturbed(CloseFrame c, CloseFrame s, Stream a, Stream b) except *
 cdef bint is_readable(CloseFrame close) except *
+cpdef bint is_text(bytes reason) except *
+
+@cython.locals(at="long long", shape="long long", length="long long")
+cpdef bint just_sent_largest(Scanner frames, long long time) except *
 
 @cython.locals(ping=Ping, sent="long long", packet="long long", offset="long long", age="long long", quick="long long")
 cpdef tuple overdue_ping(Party party, Party peer, long long time)
+
+cpdef bint answered_at_once(CloseFrame lead, CloseFrame answer) except *
 
 @cython.locals(a="long long", b="long long", c="long long", d="long long", last="long long", data="long long")
 cpdef tuple idle_at(Party client, Party server, bint in_tls, long long end)

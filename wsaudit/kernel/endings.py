@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from wsaudit.kernel import mode
-from wsaudit.kernel.constants import LONGEST, SHORTEST_WAIT, TIMES_RTT
+from wsaudit.kernel.constants import LONGEST, REACTION, SHORTEST_WAIT, TIMES_RTT
+from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Stream
-from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SERVER
+from wsaudit.model import BOTH, CLIENT, PACKET_BITS, SECOND, SERVER
 
 FAILURES = (1002, 1003, 1007, 1009, 1010)  # codes with which an endpoint fails the connection (RFC 6455 §7.1.7)
 
@@ -59,7 +60,7 @@ def first_to_close(c: CloseFrame, s: CloseFrame) -> int:
 
 
 def undisturbed(c: CloseFrame, s: CloseFrame, a: Stream, b: Stream) -> bool:
-    """Did both Closes arrive, with nothing that follows them and no RST, and does neither complain of the peer?"""
+    """Did both Closes arrive, with nothing that follows them and no RST, and can they be read?"""
     if a.rst_time or b.rst_time or a.acked < c.end or b.acked < s.end:
         return False
     if a.offset - a.fin_taken > c.end or b.offset - b.fin_taken > s.end:
@@ -68,10 +69,30 @@ def undisturbed(c: CloseFrame, s: CloseFrame, a: Stream, b: Stream) -> bool:
 
 
 def is_readable(close: CloseFrame) -> bool:
-    """Is there nothing about a Close that anybody could refuse, and is it no complaint?"""
-    if close.lost or close.length == 1 or close.length > LONGEST or close.code in FAILURES:
+    """Is there nothing about the body of a Close that anybody could refuse?"""
+    if close.lost or close.length == 1 or close.length > LONGEST:
         return False
-    return not close.reason or close.reason.isascii()
+    return not close.reason or is_text(close.reason)
+
+
+def is_text(reason: bytes) -> bool:
+    if reason.isascii():
+        return True
+    try:
+        reason.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def just_sent_largest(frames: Scanner, time: int) -> bool:
+    """Was the last data frame that came before `time`, and not long before, the largest one, and large?"""
+    if frames.largest <= LONGEST:
+        return False
+    for at, _, shape, length in reversed(frames.recent_rows()):
+        if shape & 15 < 8 and 0 <= time - at < REACTION:
+            return bool(length == frames.largest)
+    return False
 
 
 def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] | None:
@@ -94,6 +115,12 @@ def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] |
     if age < SHORTEST_WAIT or (quick < age < TIMES_RTT * quick):
         return None
     return age, packet, offset
+
+
+def answered_at_once(lead: CloseFrame, answer: CloseFrame) -> bool:
+    """Could whoever answered this Close have answered a Ping, too? Then it did not for another reason than being gone. A library
+    whose keep-alive gives up, with 1011, drops the connection whatever comes."""
+    return answer.time - lead.time < SECOND and lead.code != 1011
 
 
 def idle_at(client: Party, server: Party, in_tls: bool, end: int) -> tuple[int, int, int, int]:

@@ -4,7 +4,7 @@ from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.connection cimport Connection
 from wsaudit.kernel.details cimport pack_history
-from wsaudit.kernel.endings cimport fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
+from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_to_close, heartbeat_numbers, just_sent_largest, overdue_ping, undisturbed
 from wsaudit.kernel.exchanges cimport Exchanges
 from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.frames cimport Scanner, header_size
@@ -16,8 +16,8 @@ from wsaudit.kernel.streams cimport Flow, Stream
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
-cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_FIRST_PING, AT_CLIENT_CLOSE
-cdef int START, ASKED, OPEN, OVER, CLOSE, SHORTEST, KEY_SIZE
+cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE
+cdef int START, PART, ASKED, OPEN, OVER, CLOSE, FAILED, HEARTBEAT, TOO_LONG, SHORTEST, KEY_SIZE
 cdef long long QUIET, LONG_IDLE, SECOND
 
 
@@ -29,6 +29,7 @@ cdef class Opening:
     cdef readonly set clean
     cdef readonly set clean_server
     cdef readonly bint browser
+    cdef readonly object handshake
     cdef readonly dict endings
 
     cpdef learn(self, tuple key, ending)
@@ -60,6 +61,8 @@ cdef class Kinds:
     @cython.locals(line="long long", i="int", request=Request, values=list)
     cpdef Request find_request(self, bytes data)
 
+    cpdef bint may_begin(self, bytes data) except -1
+
     @cython.locals(end="long long", i="int", opening=Opening, values=list)
     cpdef Opening find_answer(self, Request request, bytes key, bytes data)
 
@@ -75,6 +78,7 @@ cdef class Ordinary:
     cdef readonly bytes request
     cdef readonly long long request_time
     cdef readonly long long request_packet
+    cdef readonly long long request_end
     cdef readonly bytes key
     cdef readonly long long target_end
     cdef readonly bytes answer
@@ -103,29 +107,36 @@ cdef class Ordinary:
     @cython.locals(flow=Flow, side="int", exchanges=Exchanges, sealed=Sealed)
     cdef bint entrust(self, Stream stream, bytes data, long long time, long long packet) except -1
 
-    @cython.locals(flow=Flow, from_client="bint", kind=Request, opening=Opening, end="long long")
+    @cython.locals(flow=Flow, from_client="bint", opening=Opening, end="long long")
     cdef bint take(self, Stream stream, bytes data, long long time, long long packet) except -1
+
+    cdef bint take_rest(self, Stream stream, bytes data, long long offset, long long time) except -1
+
+    @cython.locals(kinds=Kinds, kind=Request)
+    cdef bint take_request(self, bytes data, long long time) except -1
 
     @cython.locals(party=Party, stream=Stream)
     cdef open_frames(self, Stream server, Stream client)
 
-    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", flags="int", opening=Opening)
+    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", waited="int", flags="int", occasions="int", opening=Opening)
     cdef bint tell(self) except -1
 
-    @cython.locals(f=Scanner, g=Scanner, opening=Opening)
-    cdef bint is_quiet(self, Party client, Party server) except -1
+    @cython.locals(opening=Opening)
+    cdef bint is_quiet(self, Scanner f, Scanner g) except -1
 
     cdef bint is_home(self) except -1
 
     @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, where="int", time="long long", packet="long long", close=CloseFrame)
     cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, long long end_time, ending)
 
+    cpdef str target(self)
+
     @cython.locals(packer=Packer, flow=Flow)
     cdef bytes pack(self, Party client, Party server, long long end_time)
 
 
 
-cdef bint has_waited(Party party, Party peer, CloseFrame close) except -1
+cdef int has_waited(Party party, Party peer, CloseFrame close, CloseFrame answer) except -1
 
 cdef bint may_beat(Scanner frames) except -1
 

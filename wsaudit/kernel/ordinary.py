@@ -23,8 +23,8 @@ from wsaudit.kernel.constants import (
     AT_ANSWER,
     AT_CLIENT_CLOSE,
     AT_FIRST_FRAME,
-    AT_FIRST_PING,
     AT_REQUEST,
+    BIT,
     DROP,
     FIRST,
     FRAMES,
@@ -33,7 +33,16 @@ from wsaudit.kernel.constants import (
     QUIET,
 )
 from wsaudit.kernel.details import pack_history
-from wsaudit.kernel.endings import fin_of, first_fin, first_to_close, heartbeat_numbers, overdue_ping, undisturbed
+from wsaudit.kernel.endings import (
+    answered_at_once,
+    fin_of,
+    first_fin,
+    first_to_close,
+    heartbeat_numbers,
+    just_sent_largest,
+    overdue_ping,
+    undisturbed,
+)
 from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.frames import Scanner, header_size
@@ -55,11 +64,15 @@ POLITE = (None, 1000, 1001)  # codes with which a hop closes at a limit of its o
 
 # What an Ordinary waits for.
 START = 0  # the first bytes
+PART = 4  # the rest of a head whose first bytes are there
 ASKED = 1  # the answer to an upgrade request
 OPEN = 2  # the end
 OVER = 3  # nothing: it is told, or somebody else's
 
 CLOSE = 8
+FAILED = BIT["failed"]
+HEARTBEAT = BIT["heartbeat"]
+TOO_LONG = 4  # of `has_waited`
 MASK_KEYS = tuple(Struct(f"<{n}I").pack for n in range(5))
 
 
@@ -78,9 +91,10 @@ class Ending(NamedTuple):
 
 class Opening:
     """A kind of opening handshake: a `Request`, and an answer that accepts it. `row`: what the report says of all of them;
-    `clean`: shapes of frames, of client and server, that break no rule here; `browser`: does the client say that it is one."""
+    `clean`: shapes of frames, of client and server, that break no rule here; `browser`: does the client say that it is one;
+    `handshake`: the first of them."""
 
-    __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "literals", "row")
+    __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "handshake", "literals", "row")
 
     def __init__(
         self,
@@ -89,6 +103,7 @@ class Opening:
         row: Connection,
         clean: tuple[set[int], set[int]],
         browser: bool,
+        handshake: Any,
     ) -> None:
         self.literals = literals
         self.accept_turn = accept_turn
@@ -96,6 +111,7 @@ class Opening:
         self.clean = clean[CLIENT]
         self.clean_server = clean[SERVER]
         self.browser = browser
+        self.handshake = handshake
         self.endings: dict[tuple[Any, ...], Ending | None] = {}  # None: such ends must be looked at one by one
 
     def learn(self, key: tuple[Any, ...], ending: Ending | None) -> None:
@@ -120,7 +136,8 @@ class Request:
 class Kinds:
     """What is known of ordinary connections, and where they are written down.
 
-    `sink` gets `unusual(ordinary)`, which returns who takes over, and `internal_error(flow, error)`. `rows` and `findings` get
+    `sink` gets `unusual(ordinary)`, which returns who takes over, `judge_alone(ordinary, occasions, others)`, which returns
+    findings, and `internal_error(flow, error)`. `rows` and `findings` get
     what is said of connections of known kinds; `requests_seen` counts the upgrade requests that were taken here. `homes`: what is
     in the targets of protocols in which a message that comes once is a heartbeat.
     """
@@ -191,6 +208,10 @@ class Kinds:
             return request if is_key(self.key) else None
         return None
 
+    def may_begin(self, data: bytes) -> bool:
+        """Is `data` a part of a request of which the rest is missing, while kinds are known to which it may belong?"""
+        return data.startswith(b"GET /") and data.find(b"\r\n\r\n") < 0 and len(data) <= self.max_head and len(self.requests) > 0
+
     def find_answer(self, request: Request, key: bytes, data: bytes) -> Opening | None:
         """The kind of the handshake that the head at the beginning of `data` completes."""
         end = data.find(b"\r\n\r\n") + 4
@@ -209,13 +230,14 @@ class Kinds:
 class Ordinary:
     """One flow, for as long as it is like others before it: the owner whom the kernel calls, as it calls a `Pipeline`.
 
-    `request`, `answer`: the two heads. `client`: 0 if that is the flow's side a, 1 for b, -1: it cannot be told. `coalesced`:
-    frames came with the answer. `alike`: the kind of its end, if that is the first of a kind that may be told of many.
+    `request`, `answer`: the two heads; `request_end`: when the last bytes of the request came, which may have two pieces.
+    `client`: 0 if that is the flow's side a, 1 for b, -1: it cannot be told. `coalesced`: frames came with the answer. `alike`:
+    the kind of its end, if that is the first of a kind that may be told of many.
     """
 
     __slots__ = (
         "alike", "answer", "answer_packet", "answer_time", "client", "client_party", "coalesced", "flow", "key", "kind", "kinds",
-        "opening", "request", "request_packet", "request_time", "server_party", "state", "target_end",
+        "opening", "request", "request_end", "request_packet", "request_time", "server_party", "state", "target_end",
     )  # fmt: skip
 
     def __init__(self, flow: Flow, kinds: Kinds) -> None:
@@ -230,6 +252,7 @@ class Ordinary:
         self.request = b""
         self.request_time = 0
         self.request_packet = 0
+        self.request_end = 0
         self.key = b""
         self.target_end = 0
         self.answer = b""
@@ -245,7 +268,10 @@ class Ordinary:
     def data(self, stream: Stream, data: bytes, offset: int, time: int, packet: int) -> None:
         """The next bytes of one side, in order."""
         try:
-            if offset == 0 and (self.take(stream, data, time, packet) or self.entrust(stream, data, time, packet)):
+            if self.state == PART:
+                if self.take_rest(stream, data, offset, time):
+                    return
+            elif offset == 0 and (self.take(stream, data, time, packet) or self.entrust(stream, data, time, packet)):
                 return
         except Exception as error:
             self.crashed(error)
@@ -339,18 +365,13 @@ class Ordinary:
         if self.state == START:
             if self.client < 0 or not from_client:
                 return False
-            kind = self.kinds.find_request(data)
-            if kind is None:
-                return False
-            self.kinds.requests_seen += 1
-            self.kind = kind
-            self.request = data
             self.request_time = time
             self.request_packet = packet
-            self.key = self.kinds.key
-            self.target_end = self.kinds.target_end
-            self.state = ASKED
-            return True
+            if self.kinds.may_begin(data):
+                self.request = data
+                self.state = PART
+                return True
+            return self.take_request(data, time)
         if self.state != ASKED or from_client:
             return False
         opening = self.kinds.find_answer(self.kind, self.key, data)
@@ -365,6 +386,27 @@ class Ordinary:
         if end < len(data):
             self.coalesced = True
             self.server_party.frames.feed(Buffer(data), end, len(data), time, packet)
+        return True
+
+    def take_rest(self, stream: Stream, data: bytes, offset: int, time: int) -> bool:
+        """The next bytes of a side, if they complete a request of a known kind. Requests in more than two pieces are rare."""
+        if offset == 0 or stream is not (self.flow.a if self.client == 0 else self.flow.b):
+            return False
+        return self.take_request(self.request + data, time)
+
+    def take_request(self, data: bytes, time: int) -> bool:
+        """All that the client has sent, at `time` the last of it, if that is a request of a known kind."""
+        kinds = self.kinds
+        kind = kinds.find_request(data)
+        if kind is None:
+            return False
+        kinds.requests_seen += 1
+        self.kind = kind
+        self.request = data
+        self.request_end = time
+        self.key = kinds.key
+        self.target_end = kinds.target_end
+        self.state = ASKED
         return True
 
     def open_frames(self, server: Stream, client: Stream) -> None:
@@ -388,8 +430,9 @@ class Ordinary:
     def tell(self) -> bool:
         """Write down what is to be said of this connection, if the same was to be said of one before it.
 
-        Asked for here is no more than that nothing is there for a rule to look at (rules/occasions.py), that the end is one of
-        which the codes say everything (termination.closing.is_ordinary), and which of the kinds it is.
+        Asked for here is no more than that nothing is there for a rule to look at (rules/occasions.py), but for those that may be
+        asked alone (rules/judge.py, ASKED_ALONE), that the end is one of which the codes say everything
+        (termination.closing.all_that_tells), and which of the kinds it is.
         """
         flow = self.flow
         opening: Opening = self.opening
@@ -400,40 +443,52 @@ class Ordinary:
         flow.settle()
         if flow.silence >= QUIET or a.gaps is not None or b.gaps is not None:  # a packet cut short, too, leaves a gap
             return False
-        if occasions_of_closes(client, server) or not self.is_quiet(client, server):
+        occasions = occasions_of_closes(client, server)
+        if occasions & ~FAILED or not self.is_quiet(client.frames, server.frames):
             return False
         c: CloseFrame = client.closes[0]
         s: CloseFrame = server.closes[0]
         if not undisturbed(c, s, a, b):
             return False
+        if c.code == 1009 and (just_sent_largest(client.frames, s.time) or just_sent_largest(server.frames, c.time)):
+            return False
         by = first_fin(a, b)
         initiator = first_to_close(c, s)
-        if (initiator != SERVER and has_waited(client, server, c)) or (initiator != CLIENT and has_waited(server, client, s)):
+        waited = 0
+        if initiator != SERVER:
+            waited = has_waited(client, server, c, s)
+        if initiator != CLIENT:
+            waited += 2 * has_waited(server, client, s, c)
+        if waited >= TOO_LONG:
             return False
         if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG_IDLE:
             return False
         flags = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
-        flags += (4 if self.coalesced else 0) + (8 if client.pings and opening.browser else 0)
-        key = (c.code, c.reason, s.reason, (initiator * 4 + by) * 16 + flags)
-        ending = opening.endings.get(key, opening)
+        flags += 4 if self.coalesced else 0
+        key = (c.code, c.reason, s.reason, ((initiator * 4 + by) * 4 + waited) * 8 + flags)
+        ending: Any = opening.endings.get(key, opening)
         if ending is None:
             return False
         if ending is opening:  # the first of its kind
             self.alike = key
             return False
+        if client.pings or server.pings or client.pongs or server.pongs:
+            occasions |= occasions_of_pings(client, server, flow.last_time)
+            if client.pings and opening.browser:
+                occasions |= HEARTBEAT
+        if occasions:
+            found: list[Finding] | None = self.kinds.sink.judge_alone(self, occasions, len(ending[2]))
+            if found is None:
+                return False
+            self.kinds.findings += found
         self.write(client, server, c, s, fin_of(by, a, b).fin_time, ending)
         return True
 
-    def is_quiet(self, client: Party, server: Party) -> bool:
-        """Is there nothing about the frames of both sides that a rule would be asked about?"""
-        f = client.frames
-        g = server.frames
+    def is_quiet(self, f: Scanner, g: Scanner) -> bool:
+        """Is there nothing about the frames of both sides, but for Closes, Pings and Pongs, that a rule would be asked about?"""
         opening: Opening = self.opening
-        if occasions_of_frames(client, server):
+        if occasions_of_frames(self.client_party, self.server_party):
             return False
-        if client.pings or server.pings or client.pongs or server.pongs:  # noqa: SIM102
-            if occasions_of_pings(client, server, self.flow.last_time):
-                return False
         if may_beat(f) or may_beat(g) or self.is_home():
             return False
         return opening.clean.issuperset(f.shape_ids()) and opening.clean_server.issuperset(g.shape_ids())
@@ -461,9 +516,9 @@ class Ordinary:
             row.client = (flow.address_b, flow.port_b)
             row.server = kinds.server_at(flow.address_a, flow.port_a)
         row.packed = self.pack(client, server, end_time)
-        row.target = self.request[4 : self.target_end].decode("latin-1")
+        row.target = self.target()
         row.key = self.key.decode("latin-1")
-        row.latency_ns = self.answer_time - self.request_time if self.answer_time >= self.request_time else -1
+        row.latency_ns = self.answer_time - self.request_end if self.answer_time >= self.request_end else -1
         row.close = ending[1]
         row.termination = ending[0]
         row.end_time = end_time
@@ -482,9 +537,6 @@ class Ordinary:
                 packet = self.answer_packet
                 time = self.answer_time
                 offset = len(self.answer)
-            elif where == AT_FIRST_PING and client.first_ping is not None:
-                packet, time, offset = client.first_ping
-                count = client.pings
             else:
                 close = c if where == AT_CLIENT_CLOSE else s
                 packet = close.packet
@@ -494,6 +546,9 @@ class Ordinary:
             kinds.findings.append(
                 Finding(rule, verdict, at_fault, side, flow.first_packet, place, packet + last, count, detail)
             )
+
+    def target(self) -> str:
+        return self.request[4 : self.target_end].decode("latin-1")
 
     def pack(self, client: Party, server: Party, end_time: int) -> bytes:
         """model.Detail, packed."""
@@ -511,12 +566,14 @@ class Ordinary:
         return packer.taken()
 
 
-def has_waited(party: Party, peer: Party, close: CloseFrame) -> bool:
-    """When `party` sent its Close, had a Ping of its own waited too long for its answer, or may it have missed those of the peer
-    (termination.beats.missed)?"""
+def has_waited(party: Party, peer: Party, close: CloseFrame, answer: CloseFrame) -> int:
+    """When `party` sent its Close, had a Ping of its own waited too long for its answer: 1, or 0? TOO_LONG: that may be why it
+    closed, or that it missed those of the peer (termination.beats.missed)."""
     if peer.intervals and close.time - peer.stream.last_data_time >= SECOND:
-        return True
-    return party.pings > 0 and overdue_ping(party, peer, close.time) is not None
+        return TOO_LONG
+    if not party.pings or overdue_ping(party, peer, close.time) is None:
+        return 0
+    return 1 if answered_at_once(close, answer) else TOO_LONG
 
 
 def may_beat(frames: Scanner) -> bool:

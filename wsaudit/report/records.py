@@ -55,7 +55,7 @@ class Records:
         self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
         connections = Together(self.rows)
         findings = audit.findings + Judge(options).report(connections, audit.findings)
-        self.judged: list[Finding] = in_order(findings, self.ids)
+        self.judged: list[Finding] = in_order(findings, self.ids, len(self.rows))
         last_times = [entry.last_time or 0 for entry in audit.inputs]
         self.incidents: list[dict[str, Any]] = find_incidents(connections, options.signatures, last_times)
 
@@ -262,9 +262,9 @@ def close_name(close: Close | None) -> str:
     return "unknown" if close.lost else "empty"
 
 
-def in_order(findings: list[Finding], ids: dict[int, int]) -> list[Finding]:
+def in_order(findings: list[Finding], ids: dict[int, int], rows: int) -> list[Finding]:
     """Findings by connection and packet. Those about one connection mostly are in order, as the judge gave them."""
-    ordered = by_connection(findings, ids) or sorted(findings, key=KEY)
+    ordered = by_connection(findings, ids, rows) or sorted(findings, key=KEY)
     for start, stop in unsettled(ordered):
         ordered[start:stop] = sorted(ordered[start:stop], key=ORDER)
     return ordered

@@ -33,6 +33,8 @@ REMEMBERED = 4096  # combinations of facts known to be clean, of each kind: host
 
 About = tuple[str | None, str | None, str | None]  # User-Agent, subprotocol, Host
 NOBODY: About = (None, None, None)
+# Occasions on which nothing is said that gives the peer a reason to react, or explains the end.
+ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat")
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
 
 
@@ -67,14 +69,7 @@ class Judge:
         if client.closes or server.closes:
             self.judge_closes(session, found)
         plan = self.plan(occasions_of(session))
-        for rule in plan.client:
-            answer = rule.body(session, client, server)
-            if answer:
-                found += self.findings(rule, session, CLIENT, answer)
-        for rule in plan.server:
-            answer = rule.body(session, server, client)
-            if answer:
-                found += self.findings(rule, session, SERVER, answer)
+        self.ask(session, plan, found)
         if found:
             found = without_noise(found)
         if found or plan.reactions:
@@ -82,6 +77,14 @@ class Judge:
         if session.handshake is not None:  # last, because nobody reacts to its faults in frames (is_offence)
             found = self.judge_handshake(session) + found
         return self.sift(session, found) if found else found
+
+    def only(self, session: Session, occasions: int) -> list[Finding]:
+        """No more than what is to be said on some of the occasions ASKED_ALONE: in any order, and all of it."""
+        found: list[Finding] = []
+        plan = self.plan(occasions)
+        self.ask(session, plan, found)
+        self.judge_reactions(session, plan.reactions, found)
+        return found if self.all_chosen else [each for each in found if each.rule in self.chosen]
 
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
         """What only shows when connections are compared."""
@@ -92,6 +95,18 @@ class Judge:
                 for connection, side, fault in rule.body(connections, findings):
                     found.append(make(rule, side, connection.first_packet, fault))
         return found
+
+    def ask(self, session: Session, plan: Plan, found: list[Finding]) -> None:
+        """Each rule about a whole connection about each side that can be at fault."""
+        client, server = session.parties
+        for rule in plan.client:
+            answer = rule.body(session, client, server)
+            if answer:
+                found += self.findings(rule, session, CLIENT, answer)
+        for rule in plan.server:
+            answer = rule.body(session, server, client)
+            if answer:
+                found += self.findings(rule, session, SERVER, answer)
 
     # -- the kinds of evidence ---------------------------------------------------------------------------------------------------
 

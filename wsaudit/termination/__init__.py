@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.kernel.party import code_of
 from wsaudit.model import Finding, Termination
 from wsaudit.registry import load_signatures
 from wsaudit.termination.cause import Verdict, evidence_lost, failed, ongoing, refused
-from wsaudit.termination.closing import Reasons, closing_cause, is_ordinary
+from wsaudit.termination.closing import Reasons, all_that_tells, closing_cause
 from wsaudit.termination.dropping import dropping_cause
 from wsaudit.termination.edge import cloudflare
 from wsaudit.termination.endpoints import Libraries, libraries
@@ -43,11 +42,10 @@ class Explainer:
         """
         end = Wire(session, findings)
         known = libraries(session)
-        if not is_plain(session, end) or not is_ordinary(session, end, self.reasons):
+        tell = all_that_tells(session, end, self.reasons) if is_plain(session, end, findings) else None
+        if tell is None:
             return self.explain(session, end, known, findings), end.since or end.time
-        c, s = end.closes
-        captured = is_captured(session)
-        key = (code_of(c), code_of(s), end.initiator, end.by, captured, id(known[0]), id(known[1]))
+        key = (*tell, end.initiator, end.by, is_captured(session), id(known[0]), id(known[1]))
         found = self.ordinary.get(key)
         if found is None:
             if len(self.ordinary) >= REMEMBERED:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import LONG_IDLE
-from wsaudit.kernel.party import CloseFrame
+from wsaudit.kernel.endings import FAILURES, answered_at_once
+from wsaudit.kernel.party import CloseFrame, code_of
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, Finding, packet_number
 from wsaudit.registry import is_sendable
 from wsaudit.termination.beats import fitting, missed, regular, unanswered
@@ -31,8 +32,7 @@ EMPTY = ("normal", 0.8)  # a script's close(), or an object nobody held any more
 FALLBACK = {"normal": ("going-away",), "going-away": ("normal",)}
 QUIET = frozenset((None, 1000, 1001, 1011))  # codes an endpoint gives when its keep-alive gives up
 WORDING = 0.5  # what is left of a code's own meaning when a keep-alive has given up
-PROMPT = SECOND
-ORDINARY = frozenset((None, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
+ORDINARY = frozenset((None, *FAILURES, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
 REMEMBERED = 4096
 POLITE = 0.72  # a hop whose limit fits and that closes as it should
 PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
@@ -82,20 +82,25 @@ def closing_cause(session: Session, end: Wire, findings: list[Finding], signatur
     return decide(candidates, tuple(facts))
 
 
-def is_ordinary(session: Session, end: Wire, reasons: Reasons) -> bool:
-    """Of an end that `is_plain`: is there nothing more to say of its cause than what the two codes say?"""
+def all_that_tells(session: Session, end: Wire, reasons: Reasons) -> tuple[int | None, int | None, bool] | None:
+    """Of an end that `is_plain`: what its cause depends on, if that is no more than the two codes, and whether a keep-alive that
+    gave up is among the other explanations."""
     side = leading(end.closes, end.initiator)
     lead, answer = end.closes[side], end.closes[1 - side]
     assert lead is not None
     assert answer is not None
-    return (
-        lead.code in ORDINARY
-        and reasons.find(lead) is None
-        and not gave_up_waiting(end, lead, answer)
-        and unanswered(session, side, lead.place.time) is None
-        and missed(session, side, lead.place.time) is None
-        and (side != SERVER or not limit_causes(session, lead, reasons.polite))
-    )
+    if lead.code not in ORDINARY or reasons.find(lead) is not None or gave_up_waiting(end, lead, answer):
+        return None
+    beat = unanswered(session, side, lead.place.time)
+    if beat is None:
+        if missed(session, side, lead.place.time) is not None:
+            return None
+    elif beat.kind != "Ping" or not answered_at_once(lead, answer):
+        return None
+    if side == SERVER and limit_causes(session, lead, reasons.polite):
+        return None
+    c, s = end.closes
+    return code_of(c), code_of(s), beat is not None
 
 
 def gave_up_waiting(end: Wire, lead: CloseFrame, answer: CloseFrame) -> bool:
@@ -149,7 +154,7 @@ def code_cause(session: Session, lead: CloseFrame, findings: list[Finding]) -> C
     peer = session.parties[1 - lead.side]
     if lead.code == 1009 and (what := oversized(peer, lead)) is not None:
         return Cause(cause, 0.95, (f"{SIDES[peer.side]} had just sent {what}",))
-    if lead.code in (1002, 1003, 1007, 1009, 1010):
+    if lead.code in FAILURES:
         offended = offence(findings, peer.side, lead.place.time)
         if offended is not None:
             where = packet_number(offended.place.packet)
@@ -203,8 +208,8 @@ def keepalive_cause(session: Session, lead: CloseFrame, answer: CloseFrame | Non
     if known is not None:
         evidence.append(f"interval and patience are those of {known.name}")
     by_application = known is not None and bool(beat.keepalives)  # it is stuck, the library under it may well answer a Close
-    if answer is not None and answer.place.time - lead.place.time < PROMPT and lead.code != 1011 and not by_application:
-        confidence = 0.4  # whoever answers a Close at once was able to answer a Ping, and does not do it for another reason
+    if answer is not None and answered_at_once(lead, answer) and not by_application:
+        confidence = 0.4
     else:
         confidence = 0.75 + (0.1 if known is not None or regular(beat) else 0.0) - (0.2 if private else 0.0)
     return [Cause("keepalive-timeout", confidence, tuple(evidence), known.confirm if known else None)]

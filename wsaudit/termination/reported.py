@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsaudit.kernel.constants import AFTER_CLOSE, LONGEST
-from wsaudit.kernel.endings import FAILURES, undisturbed
+from wsaudit.kernel.constants import AFTER_CLOSE, LONGEST, REACTION
+from wsaudit.kernel.endings import FAILURES, is_text, just_sent_largest, undisturbed
 from wsaudit.kernel.party import CloseFrame, code_of
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, Reported
 from wsaudit.registry import UNSEEN, Library, deviation_note, is_sendable, may_deviate
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from wsaudit.session import Session
 
 GOING_AWAY, NO_CODE, ABNORMAL = 1001, 1005, 1006
-REACTION = 5 * SECOND  # a failure answers what came before it within this time
 # Breaches that a receiver notices and answers by failing the connection. Bad Closes are told apart by `acceptable`; what nobody
 # checks while he reads (masking keys that repeat, say) is not among them.
 FAULTS = frozenset(
@@ -37,7 +36,7 @@ UNKNOWN = Reported(None, None, False)
 
 def reported(session: Session, end: Wire, findings: list[Finding], known: Libraries) -> tuple[Reported, Reported]:
     """(client's, server's) report."""
-    if is_plain(session, end):
+    if is_plain(session, end, findings):
         c, s = end.closes
         return clean((code_of(c), code_of(s)), end.initiator, known)
     if end.kind == "ongoing":
@@ -47,13 +46,28 @@ def reported(session: Session, end: Wire, findings: list[Finding], known: Librar
     return told(session, CLIENT, end, findings, known[CLIENT]), told(session, SERVER, end, findings, known[SERVER])
 
 
-def is_plain(session: Session, end: Wire) -> bool:
-    """Both Closes arrived, nothing disturbed or followed them, neither complains: what nearly every connection shows."""
+def is_plain(session: Session, end: Wire, findings: list[Finding]) -> bool:
+    """Both Closes arrived, nothing disturbed or followed them, neither complains of anything that was seen: what nearly every
+    connection shows."""
     c, s = end.closes
     if c is None or s is None or end.kind != "closed" or end.how != "fin":
         return False
     client, server = session.client, session.server
-    return not client.resyncs and not server.resyncs and undisturbed(c, s, client.stream, server.stream)
+    if client.resyncs or server.resyncs or not undisturbed(c, s, client.stream, server.stream):
+        return False
+    if c.code not in FAILURES and s.code not in FAILURES:
+        return True
+    return c.code == s.code and is_unfounded(session, c, findings) and is_unfounded(session, s, findings)
+
+
+def is_unfounded(session: Session, close: CloseFrame, findings: list[Finding]) -> bool:
+    """A Close says that the peer was at fault: is nothing known of that, and did the capture miss nothing?"""
+    peer = session.parties[1 - close.side]
+    if peer.gaps or may_hide_close(peer) or not is_agreed(session.handshake) or not well_framed(close, findings):
+        return False
+    if close.code == 1009 and oversized(peer, close) is not None:
+        return False
+    return offence(findings, peer.side, close.place.time) is None
 
 
 def clean(codes: tuple[int | None, int | None], initiator: int | None, known: Libraries) -> tuple[Reported, Reported]:
@@ -200,12 +214,11 @@ def oversized(peer: Party, sent: CloseFrame) -> str | None:
     frame = f"its largest frame, {frames.largest} bytes"
     if frames.incomplete or frames.message > 0:
         return frame
-    rows = [row for row in frames.recent_rows() if row[2] & 15 < 8 and 0 <= sent.place.time - row[0] < REACTION]
-    if not rows:
-        return None
-    if inflation is not None and inflation.largest > LONGEST and inflation.largest_time == rows[-1][0]:
-        return f"its largest message, {inflation.largest} bytes when inflated"
-    return frame if rows[-1][3] == frames.largest > LONGEST else None
+    if inflation is not None and inflation.largest > LONGEST:
+        rows = [row for row in frames.recent_rows() if row[2] & 15 < 8 and 0 <= sent.place.time - row[0] < REACTION]
+        if rows and inflation.largest_time == rows[-1][0]:
+            return f"its largest message, {inflation.largest} bytes when inflated"
+    return frame if just_sent_largest(frames, sent.place.time) else None
 
 
 def followed(party: Party) -> bool:
@@ -252,14 +265,6 @@ def well_framed(close: CloseFrame, findings: list[Finding]) -> bool:
 def is_legal(code: int | None) -> bool:
     """May this code be on the wire at all? A Close without one may."""
     return code is None or is_sendable(code)
-
-
-def is_text(reason: bytes) -> bool:
-    try:
-        reason.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def part_in_close(side: int, initiator: int | None) -> str:
