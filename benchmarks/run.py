@@ -106,7 +106,9 @@ def peers(scratch: Path) -> list[Peer]:
 
 
 def measure(peer: Peer, capture: Path, output: Path = Path(os.devnull)) -> Run:
-    """Run `peer` once, its standard output to `output`. Raises RuntimeError if it fails."""
+    """Run `peer` once, its standard output to `output`, with the capture in memory: else whoever comes behind tshark, which fills
+    it, is measured waiting for the disk. Raises RuntimeError if it fails."""
+    read(capture)
     command = peer.command(capture)
     with output.open("wb") as out, tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()
@@ -119,6 +121,14 @@ def measure(peer: Peer, capture: Path, output: Path = Path(os.devnull)) -> Run:
             raise RuntimeError(f"{peer.name} failed: {errors.read().decode(errors='replace').strip()[-500:]}")
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return Run(seconds, usage.ru_maxrss / unit)
+
+
+def read(capture: Path) -> None:
+    """Read all of it."""
+    piece = bytearray(1 << 20)
+    with capture.open("rb", buffering=0) as file:
+        while file.readinto(piece):
+            pass
 
 
 def capture_of(scenario: str, scale: float, folder: Path) -> Path:
