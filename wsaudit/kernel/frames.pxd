@@ -30,9 +30,7 @@ cdef int CONTROL
 cdef int HAND_OUT
 
 
-@cython.locals(n="Py_ssize_t", i="Py_ssize_t", k="unsigned long long", out=bytearray)
 cpdef bytes unmask(data, unsigned long long key, long long phase)
-
 
 cpdef int header_size(int shape)
 

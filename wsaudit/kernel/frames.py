@@ -49,19 +49,7 @@ def is_compiled() -> bool:
 
 def unmask(data: bytes | bytearray, key: int, phase: int) -> bytes:
     """Undo RFC 6455 §5.3: `key` little endian, `phase` = index of data[0] in the payload."""
-    n = len(data)
-    if key == 0 or n == 0:
-        return bytes(data)
-    if mode.COMPILED:
-        out = bytearray(data)
-        for i in range(n):
-            out[i] = out[i] ^ ((key >> (((phase + i) & 3) << 3)) & 0xFF)
-        return bytes(out)
-    pattern = key.to_bytes(4, "little")
-    phase &= 3
-    pattern = pattern[phase:] + pattern[:phase]
-    mask = int.from_bytes((pattern * ((n + 3) >> 2))[:n], "little")
-    return (int.from_bytes(data, "little") ^ mask).to_bytes(n, "little")
+    return numbers.unmasked(Buffer(data), 0, len(data), key, phase) if data else b""
 
 
 def header_size(shape: int) -> int:
@@ -521,8 +509,8 @@ class Scanner:
     def take_payload(self, buffer: Buffer, pos: int, n: int, time: int, packet: int, offset: int) -> None:
         """Payload that somebody must look at."""
         if self.preview and self.log is not None:
-            piece = bytes(buffer.raw[pos : pos + min(n, self.preview)])
-            self.log.payload(self.log_row, unmask(piece, self.key, self.phase), self.preview)
+            piece = numbers.unmasked(buffer, pos, min(n, self.preview), self.key, self.phase)
+            self.log.payload(self.log_row, piece, self.preview)
         if self.kind == TEXT:
             if self.message == 1 and not self.message_deflated and not self.text_bad and not self.text_tainted:
                 at = self.check_text(buffer, pos, pos + n)
@@ -532,9 +520,9 @@ class Scanner:
             control = self.control
             if control is not None and len(control) < CONTROL_LIMIT:
                 room = CONTROL_LIMIT - len(control)
-                self.control = control + unmask(buffer.raw[pos : pos + min(n, room)], self.key, self.phase)
+                self.control = control + numbers.unmasked(buffer, pos, min(n, room), self.key, self.phase)
         elif self.kind == HAND_OUT:
-            piece = unmask(buffer.raw[pos : pos + n], self.key, self.phase)
+            piece = numbers.unmasked(buffer, pos, n, self.key, self.phase)
             last = n == self.remaining and self.b0 & 0x80 != 0
             self.listener.compressed(self, piece, last)
         self.phase = (self.phase + n) & 3
@@ -648,7 +636,7 @@ class Scanner:
     def check_text(self, buffer: Buffer, pos: int, end: int) -> int:
         """Go on checking UTF-8 (RFC 3629) in masked buffer[pos:end]; returns the position of the first impossible byte, or -1."""
         if not mode.COMPILED:
-            return self.check_text_plain(buffer.raw, pos, end)
+            return self.check_text_plain(buffer, pos, end)
         return self.check_bytes(buffer, pos, end)
 
     def check_bytes(self, buffer: Buffer, pos: int, end: int) -> int:
@@ -697,9 +685,9 @@ class Scanner:
         self.hi = hi
         return -1
 
-    def check_text_plain(self, raw: Any, pos: int, end: int) -> int:
+    def check_text_plain(self, buffer: Buffer, pos: int, end: int) -> int:
         """The same in plain Python: the C decoder does the work, the state machine above only the borders."""
-        data = unmask(raw[pos:end], self.key, self.phase)
+        data = numbers.unmasked(buffer, pos, end - pos, self.key, self.phase)
         start = 0
         if self.need:
             start = min(len(data), self.need)

@@ -1,5 +1,7 @@
 """The compiled form of numbers.py: inlined, and with one bounds check for all bytes of a number or of a header."""
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
 from wsaudit.kernel.buffer cimport Buffer
 
 cdef extern from *:
@@ -11,6 +13,7 @@ cdef extern from *:
     static inline uint32_t wsaudit_le32(const unsigned char *p) { uint32_t v; memcpy(&v, p, 4); return v; }
     static inline uint64_t wsaudit_le64(const unsigned char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
     static inline uint32_t wsaudit_be32(const unsigned char *p) { return __builtin_bswap32(wsaudit_le32(p)); }
+    static inline void wsaudit_put64(unsigned char *p, uint64_t v) { memcpy(p, &v, 8); }
     #else
     static inline uint32_t wsaudit_le32(const unsigned char *p)
     { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
@@ -18,11 +21,14 @@ cdef extern from *:
     { return (uint64_t)wsaudit_le32(p + 4) << 32 | wsaudit_le32(p); }
     static inline uint32_t wsaudit_be32(const unsigned char *p)
     { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+    static inline void wsaudit_put64(unsigned char *p, uint64_t v)
+    { int i; for (i = 0; i < 8; i++) p[i] = (unsigned char)(v >> (8 * i)); }
     #endif
     """
     unsigned int wsaudit_le32(const unsigned char *p) noexcept nogil
     unsigned long long wsaudit_le64(const unsigned char *p) noexcept nogil
     unsigned int wsaudit_be32(const unsigned char *p) noexcept nogil
+    void wsaudit_put64(unsigned char *p, unsigned long long v) noexcept nogil
 
 
 cdef inline const unsigned char *at(Buffer buffer, long long pos, long long n) except NULL:
@@ -77,6 +83,22 @@ cdef inline unsigned long long turned(unsigned long long key, long long i) noexc
     """The masking key, twice in a row, for the eight bytes from payload byte `i` on."""
     cdef int turn = (i & 3) << 3
     return key >> turn | key << (-turn & 63)
+
+
+cdef inline bytes unmasked(Buffer buffer, long long pos, long long n, unsigned long long key, long long phase):
+    cdef const unsigned char *p = at(buffer, pos, n)
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, n)
+    cdef unsigned char *q = <unsigned char *>PyBytes_AS_STRING(out)
+    cdef long long i = 0
+    key &= 0xFFFFFFFF
+    key = turned(key | key << 32, phase)
+    while n - i >= 8:
+        wsaudit_put64(q + i, wsaudit_le64(p + i) ^ key)
+        i += 8
+    while i < n:
+        q[i] = p[i] ^ (key >> ((i & 7) << 3) & 0xFF)
+        i += 1
+    return out
 
 
 cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsigned long long key) except -1:

@@ -34,6 +34,19 @@ def equal(data: bytes | bytearray, words: Sequence[int], i: int, n: int) -> bool
     return all(u32(data, 4 * j, False) == words[i + j] for j in range(n))
 
 
+def unmasked(buffer: Buffer, pos: int, n: int, key: int, phase: int) -> bytes:
+    """buffer[pos:pos+n], n > 0, without its mask (RFC 6455 §5.3): payload from byte `phase` on, masked with `key`, a number whose
+    lowest byte comes first."""
+    data = buffer.raw[pos : pos + n]
+    if key == 0:
+        return bytes(data)
+    pattern = key.to_bytes(4, "little")
+    phase &= 3
+    pattern = pattern[phase:] + pattern[:phase]
+    mask = int.from_bytes((pattern * ((n + 3) >> 2))[:n], "little")
+    return (int.from_bytes(data, "little") ^ mask).to_bytes(n, "little")
+
+
 def text_end(buffer: Buffer, pos: int, end: int, key: int) -> int:
     """Some position up to which buffer[pos:end] consists of whole characters of UTF-8. It is masked with `key`, whose lowest byte
     is that of `pos` (RFC 6455 §5.3). Compiled, few bytes are left over, or no character begins there; interpreted, the codecs

@@ -542,10 +542,9 @@ class Ordinary:
                 packet = close.packet
                 time = close.time
                 offset += close.offset
-            place = Place(packet + later, time + after, offset)
-            kinds.findings.append(
-                Finding(rule, verdict, at_fault, side, flow.first_packet, place, packet + last, count, detail)
-            )
+            place = tuple.__new__(Place, (packet + later, time + after, offset))  # as Place(...) does, in half the time
+            facts = (rule, verdict, at_fault, side, flow.first_packet, place, packet + last, count, detail)
+            kinds.findings.append(tuple.__new__(Finding, facts))
 
     def target(self) -> str:
         return self.request[4 : self.target_end].decode("latin-1")
