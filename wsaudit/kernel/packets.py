@@ -31,6 +31,7 @@ KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses th
 LONGEST_LINE = 1024  # bytes of a request line with an odd method
 SAMPLE = 4096  # entries looked at to find which flows were silent longest
 BATCH = 64  # of so many followed flows one is ended when the table is full of them
+SPACE = 4  # slots for an entry: with 2, every third packet found another flow in the first one it looked at
 BLIND = 128  # in `probes`: a segment of this direction was cut behind its TCP header
 PROBES = 12  # data segments of a flow without SYN that may show frames before it is ignored
 
@@ -106,8 +107,8 @@ class Decoder:
         self.syn_packet = array("q", bytes(8 * self.capacity))
         self.seen_time = array("q", bytes(8 * self.capacity))
         self.streams: list[Any] = [None] * self.capacity
-        self.slots = array("i", [EMPTY]) * (2 * self.capacity)
-        self.slot_mask = 2 * self.capacity - 1
+        self.slots = array("i", [EMPTY]) * (SPACE * self.capacity)
+        self.slot_mask = SPACE * self.capacity - 1
         self.index: dict[bytes, int] = {}  # plain mode: a dict is the faster table
         self.keys: list[bytes] = []
         if not mode.COMPILED:
@@ -906,8 +907,8 @@ class Decoder:
         self.streams.extend([None] * old)
         if not mode.COMPILED:
             return
-        self.slots = array("i", [EMPTY]) * (2 * self.capacity)
-        self.slot_mask = 2 * self.capacity - 1
+        self.slots = array("i", [EMPTY]) * (SPACE * self.capacity)
+        self.slot_mask = SPACE * self.capacity - 1
         saved = [self.word[i] for i in range(KEY)]
         for e in range(self.top):
             if self.state[e] != FREE:
