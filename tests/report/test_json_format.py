@@ -2,9 +2,11 @@ import io
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.report.fake import HOSTILE, make_empty, make_report
-from wsaudit.report.json_format import write_json
+from wsaudit.report.json_format import encode, write_json
 from wsaudit.report.redact import redacted
 
 
@@ -54,3 +56,10 @@ def test_redacted_view() -> None:
 
 def test_empty_capture() -> None:
     assert json.loads(written(make_empty()))["connections"] == []
+
+
+@given(st.text())
+@example("§ \x7f \U0001f600 \ud800")
+@example("\x7f")
+def test_what_is_not_ascii_is_escaped_as_the_standard_library_does(text: str) -> None:
+    assert encode([text]) == json.dumps([text])

@@ -6,9 +6,11 @@ ASCII, so that lone surrogates and direction marks from traffic reach nobody's t
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable
 from itertools import islice
+from json.encoder import encode_basestring_ascii
 from typing import Any, TextIO
 
 import orjson
@@ -23,14 +25,27 @@ BATCH = 256
 escape = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
 
 
+def escaped(error: UnicodeError) -> tuple[str, int]:
+    """Characters that are not ASCII, as JSON writes them then: an error handler for encoding."""
+    assert isinstance(error, UnicodeEncodeError)
+    return encode_basestring_ascii(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error("wsaudit.json", escaped)
+
+
 def encode(record: Any) -> str:
-    """A record as one line. orjson takes a tenth of the time, and leaves what is not ASCII as it is, or does not take it: lone
-    surrogates, numbers of more than 64 bits. Such lines the standard library writes."""
+    """A record as one line. orjson takes a tenth of the time, but leaves what is not ASCII as it is; and it does not take lone
+    surrogates and numbers of more than 64 bits. Such lines the standard library writes."""
     try:
         line = orjson.dumps(record)
     except TypeError:
         return escape(record)
-    return line.decode("ascii") if line.isascii() else escape(record)
+    if 0x7F in line:  # the one control character that orjson does not escape
+        line = line.replace(b"\x7f", b"\\u007f")
+    if not line.isascii():  # every finding names a section (§)
+        line = line.decode().encode("ascii", "wsaudit.json")
+    return line.decode("ascii")
 
 
 def write_json(report: ReportLike, stream: TextIO) -> None:
