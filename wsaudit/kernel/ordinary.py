@@ -137,9 +137,9 @@ class Kinds:
     """What is known of ordinary connections, and where they are written down.
 
     `sink` gets `unusual(ordinary)`, which returns who takes over, `judge_alone(ordinary, occasions, others)`, which returns
-    findings, and `internal_error(flow, error)`. `rows` and `findings` get
-    what is said of connections of known kinds; `requests_seen` counts the upgrade requests that were taken here. `homes`: what is
-    in the targets of protocols in which a message that comes once is a heartbeat.
+    findings, and `internal_error(flow, error)`. `rows` and `findings` get what is said of connections of known kinds;
+    `requests_seen` counts the upgrade requests that were taken here. `homes`: what is in the targets of protocols in which a
+    message that comes once is a heartbeat.
     """
 
     __slots__ = (
