@@ -3,7 +3,8 @@
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 
 from wsaudit.kernel.frames cimport Scanner
-from wsaudit.kernel.streams cimport Stream
+from wsaudit.kernel.pings cimport Pings
+from wsaudit.kernel.streams cimport Flow, Stream
 
 cdef extern from *:
     """
@@ -19,6 +20,11 @@ cdef extern from *:
 cdef extern from "Python.h":
     ctypedef struct PyListObject:
         void **ob_item
+
+
+cdef enum:
+    OWNER = 160  # bytes of an Ordinary
+    PARTY = 304
 
 
 cdef inline void lines(const void *start, const void *end) noexcept:
@@ -62,3 +68,43 @@ cdef inline void scanner(list streams, long long i) noexcept:
             if q != <void *>None:
                 lines(q, &(<Scanner>q).counts[3])
                 lines(&(<Scanner>q).shape_id, &(<Scanner>q).shape_count[4])
+
+
+cdef inline void flow(list flows, Py_ssize_t i) noexcept:
+    cdef void *p
+    if 0 <= i < PyList_GET_SIZE(flows):
+        p = <void *>PyList_GET_ITEM(flows, i)
+        lines(p, &(<Flow>p).limit_hits + 3)
+
+
+cdef inline void sides(list flows, Py_ssize_t i) noexcept:
+    cdef void *p
+    cdef void *q
+    if 0 <= i < PyList_GET_SIZE(flows):
+        p = <void *>PyList_GET_ITEM(flows, i)
+        q = <void *>(<Flow>p).a
+        lines(q, &(<Stream>q).gap_count + 1)
+        q = <void *>(<Flow>p).b
+        lines(q, &(<Stream>q).gap_count + 1)
+        q = <void *>(<Flow>p).owner
+        lines(q, <char *>q + OWNER)
+
+
+cdef inline void history(void *p) noexcept:
+    cdef void *q = <void *>(<Stream>p).scanner
+    if q == <void *>None:
+        return
+    lines(q, &(<Scanner>q).counts[11])
+    lines(&(<Scanner>q).shape_id, &(<Scanner>q).shape_count)
+    lines(<char *>&(<Scanner>q).log_row - 64, &(<Scanner>q).unverified_text + 1)
+    q = <void *>(<Scanner>q).pings
+    if q != <void *>None:
+        lines(q, <char *>q + PARTY)
+
+
+cdef inline void frames(list flows, Py_ssize_t i) noexcept:
+    cdef void *p
+    if 0 <= i < PyList_GET_SIZE(flows):
+        p = <void *>PyList_GET_ITEM(flows, i)
+        history(<void *>(<Flow>p).a)
+        history(<void *>(<Flow>p).b)

@@ -11,7 +11,7 @@ cdef unsigned long long MIX
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long LINGER
 cdef Py_ssize_t TOGETHER
-cdef int RING, TO_ENTRY, TO_STREAM, TO_SCANNER
+cdef int RING, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_SIDES, TO_FRAMES
 cdef int KEY, SPACE, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
@@ -101,6 +101,7 @@ cdef class Decoder:
     @cython.locals(r="long long", first="bint")
     cdef ignore(self, long long e, Buffer buffer, long long pos)
     cpdef finish_flow(self, Flow flow, bint ongoing=*)
+    @cython.locals(over=list, i="Py_ssize_t")
     cpdef sweep(self)
     cpdef forget(self, Flow flow)
 

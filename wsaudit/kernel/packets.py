@@ -27,6 +27,7 @@ TOGETHER = 32  # flows that ended are finished so many at a time, or more
 LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
 RING = 2 * AHEAD  # a power of two
 TO_ENTRY, TO_STREAM, TO_SCANNER = 12, 8, 4  # packets before it comes, a packet's entry, stream and scanner are fetched
+TO_SIDES, TO_FRAMES = 2, 2  # flows that ended are fetched ahead too: so many before what they refer to, and that before its turn
 KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses three
 LONGEST_LINE = 1024  # bytes of a request line with an odd method
 SAMPLE = 4096  # entries looked at to find which flows were silent longest
@@ -641,8 +642,15 @@ class Decoder:
         closing = self.closing
         if len(closing) < TOGETHER or self.now - closing[TOGETHER - 1].ended <= LINGER:
             return
+        over: list[Any] = []
         while closing and self.now - closing[0].ended > LINGER:
-            self.finish_flow(closing.popleft())
+            over.append(closing.popleft())
+        for i in range(len(over)):
+            prefetch.flow(over, i + 6)
+            prefetch.sides(over, i + 4)
+            prefetch.frames(over, i + 2)
+            self.finish_flow(over[i])
+            over[i] = None  # freed at once, while it is in the cache
 
     def forget(self, flow: Flow) -> None:
         """The owner lost interest: its packets are ignored from now on."""

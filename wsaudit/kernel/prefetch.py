@@ -20,3 +20,15 @@ def stream(streams: list[Any], i: int) -> None:
 
 def scanner(streams: list[Any], i: int) -> None:
     """What the stream of entry `i` refers to: its peer and its scanner."""
+
+
+def flow(flows: list[Any], i: int) -> None:
+    """Flow `i`."""
+
+
+def sides(flows: list[Any], i: int) -> None:
+    """Both streams of flow `i`, and its owner."""
+
+
+def frames(flows: list[Any], i: int) -> None:
+    """What the streams of flow `i` refer to: scanners, and the parties that these know."""
