@@ -258,7 +258,7 @@ class OpeningHandshake:
         server = self.server_stream
         if len(self.early) < EARLY:
             self.early.append((len(data), server.acked, Place(packet, time, offset)))
-        if server.packets == 0 and not server.syn_seen and masked_frame(data):
+        if server.last_time == 0 and not server.syn_seen and masked_frame(data):
             self.assume_accepted()  # only this direction was captured
 
     def response_in(self, head: Head, rest: Chunk) -> None:

@@ -84,8 +84,7 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
     found.end_time = end_time
     found.midstream = session.midstream
     found.complete = complete and not session.midstream and found.outcome != "not-captured"
-    if client.frames.first_keys:
-        found.mask_keys = client.frames.first_keys
+    found.packed_keys = client.frames.mask_keys()
     if session.notices:
         found.notices = tuple(session.notices)
     return found

@@ -59,13 +59,12 @@ def counted(scanner: Scanner) -> Fact:
     shapes = [(shape, count, offset, length) for shape, count, _, _, offset, length, _ in scanner.shape_rows()]
     numbers = (
         *(scanner.offset, scanner.headers, scanner.text_messages, scanner.binary_messages, scanner.message_bytes),
-        *(scanner.payload_bytes, scanner.deflated_messages, scanner.deflated_bytes, scanner.fragmented_messages),
+        *(scanner.deflated_messages, scanner.deflated_bytes, scanner.fragmented_messages),
         *(scanner.aborted_messages, scanner.largest, scanner.tiny_fragments, scanner.bad_text, scanner.bad_text_offset),
         *(scanner.bad_text_message, scanner.unverified_text, scanner.zero_keys, scanner.same_keys, scanner.masked_frames),
         *(scanner.message, scanner.shapes_dropped, scanner.closed, scanner.incomplete),
     )
-    keys = tuple(scanner.first_keys or ())
-    return shapes, numbers, keys, scanner.opcode_counts(), scanner.listener.controls
+    return shapes, numbers, scanner.mask_keys(), scanner.opcode_counts(), scanner.listener.controls
 
 
 def cut_once(data: bytes) -> Iterable[list[bytes]]:
@@ -108,7 +107,7 @@ def test_every_header_form(opcode: int, fin: bool, rsv: int, key: bytes | None, 
     whole = scan([data])
     assert whole.shape_rows() == [(expected_shape(opcode, fin, rsv, key, form, size), 1, 1, 1000, 0, size, 1)]
     assert whole.opcode_counts() == [int(i == opcode) for i in range(16)]
-    assert whole.payload_bytes == whole.largest == size
+    assert whole.largest == size
     assert not whole.incomplete
     expected = counted(whole)
     assert counted(scan(every_byte(data))) == expected
@@ -196,7 +195,25 @@ def test_facts_about_masking_keys() -> None:
     keys = [b"\0\0\0\0", b"\0\0\0\0", b"abcd", b"abcd", b"abce", b"\xff\xff\xff\xff"]
     scanner = scan([wire.frame(wire.TEXT, b"x", mask=key) for key in keys])
     assert (scanner.masked_frames, scanner.zero_keys, scanner.same_keys) == (6, 2, 2)
-    assert scanner.first_keys == [int.from_bytes(key, "little") for key in keys[:4]]
+    assert scanner.mask_keys() == b"".join(keys[:4])
+
+
+@pytest.mark.parametrize(
+    ("keys", "up"),
+    [
+        ([], False),
+        ([5, 6], False),
+        ([7, 7, 7], False),
+        ([0xFFFFFFFE, 0xFFFFFFFF, 0, 1], True),
+        ([9, 6, 3, 0], True),
+        ([1, 2, 3, 5], False),
+        ([1, 2, 3, 4, 99], True),  # only the first four are kept
+        ([0x1234567, 0xFEDCBA98, 0x89ABCDEF, 5], False),
+    ],
+)
+def test_keys_that_count_up(keys: list[int], up: bool) -> None:
+    scanner = scan([wire.frame(wire.TEXT, b"x", mask=key.to_bytes(4, "little")) for key in keys])
+    assert scanner.keys_count_up() is up
 
 
 # -- control frames ------------------------------------------------------------------------------------------------------
@@ -264,7 +281,6 @@ def test_a_message_that_begins_inside_another() -> None:
 def test_a_continuation_of_nothing_is_no_message() -> None:
     scanner = scan([wire.frame(wire.CONTINUATION, b"\xff\xff")])
     assert (scanner.text_messages, scanner.binary_messages, scanner.bad_text, scanner.message_bytes) == (0, 0, 0, 0)
-    assert scanner.payload_bytes == 2
 
 
 def test_reserved_data_opcodes_leave_the_open_message_alone() -> None:
@@ -431,7 +447,7 @@ def test_a_gap_inside_a_payload_keeps_the_step() -> None:
             feed(scanner, [data[stop:] + after], 2)
             assert (scanner.text_messages, scanner.unverified_text, scanner.bad_text) == (3, 1, 1)
             assert scanner.bad_text_offset == len(data) + 8
-            assert scanner.payload_bytes == 15
+            assert scanner.message_bytes == 15
 
 
 @pytest.mark.parametrize("start", range(2, 9))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -75,18 +74,6 @@ def test_text_that_nobody_can_check(kernel: SimpleNamespace) -> None:
     feed(kernel, server, b"\x81\x05he")
     server.frames.gap(3)
     assert names(kernel.occasions.occasions_of_frames(client, server)) == {"text"}
-
-
-def test_counting_keys(kernel: SimpleNamespace) -> None:
-    counts_up = kernel.occasions.counts_up
-    keys = random.Random(2).sample(range(1 << 32), 4)
-    assert not counts_up(keys)
-    assert not counts_up(keys[:2])
-    assert not counts_up(None)
-    assert not counts_up([7, 7, 7])
-    assert counts_up([0xFFFFFFFE, 0xFFFFFFFF, 0, 1])
-    assert counts_up([9, 6, 3, 0])
-    assert not counts_up([1, 2, 3, 5])
 
 
 # -- Closes ----------------------------------------------------------------------------------------------------------------------

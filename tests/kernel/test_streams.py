@@ -144,7 +144,6 @@ def test_out_of_order(isn: tuple[int, int]) -> None:
 def test_bytes_that_were_held_carry_the_time_when_they_could_be_read() -> None:
     told = Wire().send(C, 2, b"cd").send(C, 0, b"ab", after=50 * MS)
     assert told.flow.a.last_data_time == told.time
-    assert told.flow.a.last_data_packet == 1
 
 
 def test_a_stream_of_more_than_four_gigabytes_keeps_its_offsets() -> None:
@@ -327,7 +326,7 @@ def test_data_behind_a_fin_are_not_read() -> None:
 def test_the_first_rst_counts() -> None:
     told = Wire().send(C, 0, b"abc").send(S, 0, b"", RST, ident=5).send(S, 0, b"", RST, ident=6)
     side = told.flow.b
-    assert (side.rsts, side.rst_packet, side.rst_ident, side.rst_ttl, side.rst_offset) == (2, 2, 5, 64, 0)
+    assert (side.rsts, side.rst_packet, side.rst_ttl, side.rst_offset) == (2, 2, 64, 0)
     assert told.flow.ended == 2 * MS
 
 

@@ -22,6 +22,7 @@ cdef int MORE_SHAPES
 cdef int RECENT
 cdef int SHORT
 cdef int CONTROL_LIMIT
+cdef int FIRST_KEYS
 cdef int PING
 cdef int PONG
 cdef int SKIP
@@ -41,59 +42,56 @@ cdef class FrameLog:
     cdef public list payloads
 
 
-# What every frame touches stands together, as in streams.pxd.
+# What every frame touches stands together and is no wider than need be, as in streams.pxd.
 @cython.final
 cdef class Scanner:
     cdef readonly bytes head
     cdef public FrameLog log
     cdef readonly Beats beats
-    cdef public long long preview
-    cdef public bint lost
-    cdef readonly int b0
+    cdef public unsigned char lost
+    cdef readonly unsigned char b0
+    cdef readonly unsigned char kind
+    cdef readonly unsigned char incomplete
+    cdef public signed char message
+    cdef readonly unsigned char message_deflated
+    cdef public unsigned char closed
+    cdef unsigned char need
+    cdef unsigned char lo
+    cdef unsigned char hi
+    cdef readonly unsigned char text_bad
+    cdef public unsigned char text_tainted
+    cdef public unsigned char inflate
+    cdef readonly unsigned char shapes
+    cdef readonly unsigned char side
+    cdef readonly unsigned char phase
     cdef readonly int shape
-    cdef readonly int kind
-    cdef readonly bint incomplete
-    cdef public int message
-    cdef readonly bint message_deflated
-    cdef public bint closed
-    cdef int need
-    cdef int lo
-    cdef int hi
-    cdef readonly bint text_bad
-    cdef public bint text_tainted
-    cdef public bint inflate
-    cdef readonly int shapes
-    cdef readonly int side
-    cdef readonly unsigned long long key
-    cdef unsigned long long last_key
+    cdef readonly unsigned int key
+    cdef public long long preview
     cdef readonly long long remaining
     cdef public long long offset
     cdef readonly long long length
-    cdef readonly long long phase
     cdef readonly long long frame_offset
     cdef readonly long long frame_packet
     cdef readonly long long frame_time
     cdef readonly long long headers
     cdef readonly long long largest
-    cdef readonly long long recent_n
     cdef readonly long long last_time
     cdef readonly long long last_packet
     cdef readonly long long last_data_time
     cdef readonly long long last_data_packet
-    cdef readonly long long first_time
     cdef readonly long long message_length
     cdef readonly long long message_bytes
-    cdef readonly long long payload_bytes
     cdef readonly long long text_messages
     cdef readonly long long binary_messages
     cdef readonly long long masked_frames
+    cdef unsigned int last_key
+    cdef int shape_id[12]
+    cdef long long shape_tally[24]
+    cdef long long counts[16]
+    cdef long long recent[32]
+    cdef unsigned int first_keys[4]
     cdef readonly long long zero_keys
     cdef readonly long long same_keys
-    cdef long long counts[16]
-    cdef int shape_id[12]
-    cdef long long shape_count[12]
-    cdef long long shape_last[12]
-    cdef long long recent[32]
     cdef long long shape_packet[12]
     cdef long long shape_time[12]
     cdef long long shape_offset[12]
@@ -103,7 +101,6 @@ cdef class Scanner:
     cdef readonly Pings peer_pings
     cdef readonly bytes control
     cdef readonly dict more_shapes
-    cdef readonly list first_keys
     cdef public long long log_row
     cdef readonly long long shapes_dropped
     cdef readonly long long deflated_messages
@@ -142,6 +139,12 @@ cdef class Scanner:
 
     @cython.locals(opcode="int")
     cdef end_frame(self, long long time, long long packet)
+
+    @cython.locals(n="int")
+    cpdef bytes mask_keys(self)
+
+    @cython.locals(n="int", i="int", step="long long")
+    cpdef bint keys_count_up(self) except *
 
     cpdef pair(self, Pings own, Pings peer)
     cpdef bint gap(self, long long length) except *

@@ -30,9 +30,11 @@ from wsaudit.kernel.constants import (
 from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.plain import take_frames
 
+M32 = 0xFFFFFFFF
 MAX_SHAPES = 12  # kept in typed columns; legal traffic has about ten
 MORE_SHAPES = 256  # kept beyond that; then only counted
 CONTROL_LIMIT = 125
+FIRST_KEYS = 4  # masking keys that are kept
 PING = 9
 PONG = 10
 
@@ -134,7 +136,6 @@ class Scanner:
         "deflated_bytes",
         "deflated_messages",
         "first_keys",
-        "first_time",
         "fragmented_messages",
         "frame_offset",
         "frame_packet",
@@ -167,22 +168,19 @@ class Scanner:
         "more_shapes",
         "need",
         "offset",
-        "payload_bytes",
         "peer_pings",
         "phase",
         "pings",
         "preview",
         "recent",
-        "recent_n",
         "remaining",
         "same_keys",
         "shape",
-        "shape_count",
         "shape_id",
-        "shape_last",
         "shape_length",
         "shape_offset",
         "shape_packet",
+        "shape_tally",
         "shape_time",
         "shapes",
         "shapes_dropped",
@@ -243,7 +241,6 @@ class Scanner:
         self.text_messages = 0
         self.binary_messages = 0
         self.message_bytes = 0  # payload of complete messages, as on the wire
-        self.payload_bytes = 0  # payload of complete frames
         self.deflated_messages = 0
         self.deflated_bytes = 0  # wire bytes of complete messages with RSV1
         self.fragmented_messages = 0
@@ -257,7 +254,6 @@ class Scanner:
         self.bad_text_offset = 0
         self.bad_text_message = 0
         self.unverified_text = 0
-        self.first_time = 0
         self.last_time = 0  # of the last complete frame
         self.last_packet = 0
         self.last_data_time = 0
@@ -266,18 +262,16 @@ class Scanner:
         self.same_keys = 0  # masking key equal to the one before
         self.masked_frames = 0
         self.last_key = 0
-        self.first_keys: list[int] | None = None
         self.beats: Beats | None = None  # short messages that may be heartbeats
-        self.recent_n = 0
         if not mode.COMPILED:  # compiled, these are C arrays and start as zeros
             self.counts = zeros(16)  # complete frames by opcode
+            self.first_keys = zeros(FIRST_KEYS)
             self.shape_id = zeros(MAX_SHAPES)
-            self.shape_count = zeros(MAX_SHAPES)
+            self.shape_tally = zeros(2 * MAX_SHAPES)  # how many of each, and the packet of the last
             self.shape_packet = zeros(MAX_SHAPES)
             self.shape_time = zeros(MAX_SHAPES)
             self.shape_offset = zeros(MAX_SHAPES)
             self.shape_length = zeros(MAX_SHAPES)
-            self.shape_last = zeros(MAX_SHAPES)
             self.recent = zeros(4 * RECENT)
 
     def pair(self, own: Pings | None, peer: Pings | None) -> None:
@@ -416,10 +410,8 @@ class Scanner:
             if self.masked_frames > 1 and key == self.last_key:
                 self.same_keys += 1
             self.last_key = key
-            if self.masked_frames <= 4:
-                if self.first_keys is None:
-                    self.first_keys = []
-                self.first_keys.append(key)
+            if self.masked_frames <= FIRST_KEYS:
+                self.first_keys[self.masked_frames - 1] = key
         if self.message > 0:
             shape |= IN_MESSAGE
         elif self.message < 0:
@@ -435,13 +427,12 @@ class Scanner:
         self.key = key
         self.phase = 0
         self.incomplete = True
-        self.headers += 1
         if length > self.largest:
             self.largest = length
             self.largest_packet = self.frame_packet
         self.count_shape(shape, length)
-        row = (self.recent_n & (RECENT - 1)) << 2
-        self.recent_n += 1
+        row = (self.headers & (RECENT - 1)) << 2
+        self.headers += 1
         self.recent[row] = self.frame_time
         self.recent[row + 1] = self.frame_packet
         self.recent[row + 2] = shape
@@ -481,18 +472,18 @@ class Scanner:
     def count_shape(self, shape: int, length: int) -> None:
         for i in range(self.shapes):
             if self.shape_id[i] == shape:
-                self.shape_count[i] += 1
-                self.shape_last[i] = self.frame_packet
+                self.shape_tally[2 * i] += 1
+                self.shape_tally[2 * i + 1] = self.frame_packet
                 return
         i = self.shapes
         if i < MAX_SHAPES:
             self.shape_id[i] = shape
-            self.shape_count[i] = 1
+            self.shape_tally[2 * i] = 1
+            self.shape_tally[2 * i + 1] = self.frame_packet
             self.shape_packet[i] = self.frame_packet
             self.shape_time[i] = self.frame_time
             self.shape_offset[i] = self.frame_offset
             self.shape_length[i] = length
-            self.shape_last[i] = self.frame_packet
             self.shapes = i + 1
             return
         if self.more_shapes is None:
@@ -540,10 +531,7 @@ class Scanner:
         """The last byte of a frame was taken."""
         opcode = self.b0 & 15
         self.counts[opcode] += 1
-        self.payload_bytes += self.length
         self.incomplete = False
-        if self.first_time == 0:
-            self.first_time = time
         self.last_time = time
         self.last_packet = packet
         if self.log is not None and self.log_row >= 0:
@@ -723,12 +711,12 @@ class Scanner:
             rows.append(
                 (
                     self.shape_id[i],
-                    self.shape_count[i],
+                    self.shape_tally[2 * i],
                     self.shape_packet[i],
                     self.shape_time[i],
                     self.shape_offset[i],
                     self.shape_length[i],
-                    self.shape_last[i],
+                    self.shape_tally[2 * i + 1],
                 )
             )
         if self.more_shapes is not None:
@@ -742,6 +730,22 @@ class Scanner:
             return tuple([row[0] for row in self.shape_rows()])
         return tuple([self.shape_id[i] for i in range(self.shapes)])
 
+    def mask_keys(self) -> bytes:
+        """The first masking keys as they came, four bytes each."""
+        n = self.masked_frames if self.masked_frames < FIRST_KEYS else FIRST_KEYS
+        return numbers.packed(self.first_keys, n)
+
+    def keys_count_up(self) -> bool:
+        """Whether the first masking keys grow by the same step: for random ones the odds are 1 to 2³²."""
+        n = self.masked_frames if self.masked_frames < FIRST_KEYS else FIRST_KEYS
+        if n < 3:
+            return False
+        step: int = (self.first_keys[1] - self.first_keys[0]) & M32
+        for i in range(2, n):
+            if (self.first_keys[i] - self.first_keys[i - 1]) & M32 != step:
+                return False
+        return step != 0
+
     def opcode_counts(self) -> list[int]:
         """Complete frames by opcode, 16 numbers."""
         return [self.counts[i] for i in range(16)]
@@ -752,9 +756,9 @@ class Scanner:
 
     def recent_rows(self) -> list[tuple[int, int, int, int]]:
         """(time, packet, shape, length) of the last frames, oldest first."""
-        n = self.recent_n if self.recent_n < RECENT else RECENT
+        n = self.headers if self.headers < RECENT else RECENT
         rows = []
-        for i in range(self.recent_n - n, self.recent_n):
+        for i in range(self.headers - n, self.headers):
             j = (i & (RECENT - 1)) << 2
             rows.append((self.recent[j], self.recent[j + 1], self.recent[j + 2], self.recent[j + 3]))
         return rows

@@ -14,6 +14,7 @@ cdef extern from *:
     static inline uint64_t wsaudit_le64(const unsigned char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
     static inline uint32_t wsaudit_be32(const unsigned char *p) { return __builtin_bswap32(wsaudit_le32(p)); }
     static inline void wsaudit_put64(unsigned char *p, uint64_t v) { memcpy(p, &v, 8); }
+    static inline void wsaudit_put32(unsigned char *p, uint32_t v) { memcpy(p, &v, 4); }
     #else
     static inline uint32_t wsaudit_le32(const unsigned char *p)
     { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
@@ -23,12 +24,15 @@ cdef extern from *:
     { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
     static inline void wsaudit_put64(unsigned char *p, uint64_t v)
     { int i; for (i = 0; i < 8; i++) p[i] = (unsigned char)(v >> (8 * i)); }
+    static inline void wsaudit_put32(unsigned char *p, uint32_t v)
+    { int i; for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> (8 * i)); }
     #endif
     """
     unsigned int wsaudit_le32(const unsigned char *p) noexcept nogil
     unsigned long long wsaudit_le64(const unsigned char *p) noexcept nogil
     unsigned int wsaudit_be32(const unsigned char *p) noexcept nogil
     void wsaudit_put64(unsigned char *p, unsigned long long v) noexcept nogil
+    void wsaudit_put32(unsigned char *p, unsigned int v) noexcept nogil
 
 
 cdef inline const unsigned char *at(Buffer buffer, long long pos, long long n) except NULL:
@@ -60,6 +64,15 @@ cdef inline bint equal(const unsigned char *p, const unsigned int[::1] words, lo
         if w[j] != wsaudit_le32(p + 4 * j):
             return False
     return True
+
+
+cdef inline bytes packed(const unsigned int *numbers, Py_ssize_t n):
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, 4 * n)
+    cdef unsigned char *q = <unsigned char *>PyBytes_AS_STRING(out)
+    cdef Py_ssize_t i
+    for i in range(n):
+        wsaudit_put32(q + 4 * i, numbers[i])
+    return out
 
 
 cdef inline int character(unsigned long long bytes) noexcept nogil:

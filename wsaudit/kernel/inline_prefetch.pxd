@@ -52,7 +52,7 @@ cdef inline void stream(list streams, long long i) noexcept:
     if 0 <= i < PyList_GET_SIZE(streams):
         p = <void *>PyList_GET_ITEM(streams, i)
         if p != <void *>None:
-            lines(p, &(<Stream>p).sample)
+            lines(p, &(<Stream>p).sample_offset[8])
 
 
 cdef inline void scanner(list streams, long long i) noexcept:
@@ -63,11 +63,12 @@ cdef inline void scanner(list streams, long long i) noexcept:
         if p != <void *>None:
             q = <void *>(<Stream>p).peer
             if q != <void *>None:
-                lines(q, &(<Stream>q).last_time)
+                lines(q, &(<Stream>q).ended + 1)
             q = <void *>(<Stream>p).scanner
             if q != <void *>None:
-                lines(q, &(<Scanner>q).counts[3])
-                lines(&(<Scanner>q).shape_id, &(<Scanner>q).shape_count[4])
+                lines(q, &(<Scanner>q).shape_id[4])
+                lines(&(<Scanner>q).shape_tally, &(<Scanner>q).shape_tally[8])
+                lines(&(<Scanner>q).counts, &(<Scanner>q).counts[3])
 
 
 cdef inline void flow(list flows, Py_ssize_t i) noexcept:
@@ -83,9 +84,9 @@ cdef inline void sides(list flows, Py_ssize_t i) noexcept:
     if 0 <= i < PyList_GET_SIZE(flows):
         p = <void *>PyList_GET_ITEM(flows, i)
         q = <void *>(<Flow>p).a
-        lines(q, &(<Stream>q).gap_count + 1)
+        lines(q, &(<Stream>q).lost_bytes + 1)
         q = <void *>(<Flow>p).b
-        lines(q, &(<Stream>q).gap_count + 1)
+        lines(q, &(<Stream>q).lost_bytes + 1)
         q = <void *>(<Flow>p).owner
         lines(q, <char *>q + OWNER)
 
@@ -94,9 +95,8 @@ cdef inline void history(void *p) noexcept:
     cdef void *q = <void *>(<Stream>p).scanner
     if q == <void *>None:
         return
-    lines(q, &(<Scanner>q).counts[11])
-    lines(&(<Scanner>q).shape_id, &(<Scanner>q).shape_count)
-    lines(<char *>&(<Scanner>q).log_row - 64, &(<Scanner>q).unverified_text + 1)
+    lines(q, &(<Scanner>q).same_keys + 1)
+    lines(<char *>&(<Scanner>q).log_row - 40, &(<Scanner>q).unverified_text + 1)
     q = <void *>(<Scanner>q).pings
     if q != <void *>None:
         lines(q, <char *>q + PARTY)

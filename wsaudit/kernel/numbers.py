@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import pack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def u32(data: bytes | bytearray, i: int, big: bool) -> int:
 def equal(data: bytes | bytearray, words: Sequence[int], i: int, n: int) -> bool:
     """Are the `n` little-endian 32-bit numbers that begin `data`, which `at` gave, those of words[i:i+n]?"""
     return all(u32(data, 4 * j, False) == words[i + j] for j in range(n))
+
+
+def packed(numbers: Sequence[int], n: int) -> bytes:
+    """The first `n` of these 32-bit numbers, little-endian."""
+    return pack(f"<{n}I", *numbers[:n])
 
 
 def unmasked(buffer: Buffer, pos: int, n: int, key: int, phase: int) -> bytes:

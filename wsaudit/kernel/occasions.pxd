@@ -5,7 +5,7 @@ from wsaudit.kernel.party cimport CloseFrame, Party
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef int CLOSED, FAILED, CUT, LOST, KEYS, FRAGMENTED, TEXT, UNANSWERED, PONGS, HEARTBEAT
-cdef long long GRACE, CLOSE_GRACE, PROMPT, SLOW_PONG, MANY_PINGS, TINY, M32
+cdef long long GRACE, CLOSE_GRACE, PROMPT, SLOW_PONG, MANY_PINGS, TINY
 
 
 @cython.locals(a=Scanner, b=Scanner, found="int")
@@ -21,6 +21,3 @@ cpdef int occasions_of_pings(Party client, Party server, long long ended) except
 
 @cython.locals(found="int")
 cdef int pings_of(Party party, long long ended) except -1
-
-@cython.locals(step="long long", i="int")
-cpdef bint counts_up(list keys) except *

@@ -14,7 +14,6 @@ from wsaudit.kernel.party import CloseFrame, Party
 CLOSED, FAILED, CUT, LOST = BIT["closed"], BIT["failed"], BIT["cut"], BIT["lost"]
 KEYS, FRAGMENTED, TEXT = BIT["keys"], BIT["fragmented"], BIT["text"]
 UNANSWERED, PONGS, HEARTBEAT = BIT["unanswered"], BIT["pongs"], BIT["heartbeat"]
-M32 = 0xFFFFFFFF
 
 # Codes that end a connection for a fault. Whoever sends one has given up on the peer.
 FAILING = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011})
@@ -34,7 +33,7 @@ def occasions_of_frames(client: Party, server: Party) -> int:
         found |= CUT
     if client.gaps or server.gaps:
         found |= LOST
-    if a.zero_keys or a.same_keys or counts_up(a.first_keys):
+    if a.zero_keys or a.same_keys or a.keys_count_up():
         found |= KEYS
     if a.tiny_fragments >= TINY or b.tiny_fragments >= TINY:
         found |= FRAGMENTED
@@ -89,16 +88,3 @@ def pings_of(party: Party, ended: int) -> int:
     if party.slowest_pong >= SLOW_PONG or party.pings >= MANY_PINGS or party.ping_after_close is not None:
         found |= HEARTBEAT
     return found
-
-
-def counts_up(keys: list[int] | None) -> bool:
-    """Whether the first masking keys grow by the same step: for random ones the odds are 1 to 2³²."""
-    if keys is None or len(keys) < 3:
-        return False
-    step = keys[1] - keys[0]
-    if (keys[2] - keys[1] - step) & M32:
-        return False
-    for i in range(3, len(keys)):
-        if (keys[i] - keys[i - 1] - step) & M32:
-            return False
-    return step != 0

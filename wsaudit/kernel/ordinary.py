@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 from binascii import b2a_base64
-from struct import Struct
 from typing import Any, NamedTuple
 
 from wsaudit.kernel import mode
@@ -73,7 +72,6 @@ CLOSE = 8
 FAILED = BIT["failed"]
 HEARTBEAT = BIT["heartbeat"]
 TOO_LONG = 4  # of `has_waited`
-MASK_KEYS = tuple(Struct(f"<{n}I").pack for n in range(5))
 
 
 def is_compiled() -> bool:
@@ -522,8 +520,7 @@ class Ordinary:
         row.close = ending[1]
         row.termination = ending[0]
         row.end_time = end_time
-        keys = client.frames.first_keys
-        row.packed_keys = b"" if keys is None else MASK_KEYS[len(keys)](*keys)
+        row.packed_keys = client.frames.mask_keys()
         kinds.rows.append(row)
         for where, told in ending[2]:
             rule, verdict, at_fault, side, _, (later, after, offset), last, count, detail = told

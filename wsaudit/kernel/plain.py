@@ -92,12 +92,10 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
     decoder.packets += 1
     decoder.tcp_packets += 1
     decoder.now = time
-    stream.packets += 1
     stream.last_time = time
     stream.last_packet = packet
     if ttl:
         stream.ttl = ttl
-        stream.ident = ident
     d = (ack - peer.next_seq) & M32
     if d >= HALF:
         d -= M32 + 1
@@ -118,24 +116,18 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         stream.silence = time - quiet
     stream.tail_retransmissions = 0
     at = stream.offset
-    i = (stream.sample_n & 7) << 2
+    i = stream.sample_n & 7
     stream.sample_n += 1
-    sample = stream.sample
-    sample[i] = at
-    sample[i + 1] = n
+    stream.sample_offset[i] = at
+    stream.sample_length[i] = n
     if n >= 8:
-        sample[i + 2] = int.from_bytes(raw[start : start + 8], "big")
-        sample[i + 3] = int.from_bytes(raw[stop - 8 : stop], "big")
+        stream.sample_first[i] = int.from_bytes(raw[start : start + 8], "big")
+        stream.sample_last[i] = int.from_bytes(raw[stop - 8 : stop], "big")
     else:
-        sample[i + 2] = sample[i + 3] = int.from_bytes(raw[start:stop], "big")
-    if not stream.first_data_time:
+        stream.sample_first[i] = stream.sample_last[i] = int.from_bytes(raw[start:stop], "big")
+    if not stream.last_data_time:
         stream.first_data_time = time
     stream.last_data_time = time
-    stream.last_data_packet = packet
-    stream.segments += 1
-    stream.bytes += n
-    if n <= 1000:
-        stream.small_segments += 1
     stream.offset = at + n
     stream.next_seq = (seq + n) & M32
     stream.seg_seq = seq
@@ -210,30 +202,24 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
                 scanner.same_keys += 1
             scanner.last_key = key
             if scanner.masked_frames <= 4:
-                if scanner.first_keys is None:
-                    scanner.first_keys = []
-                scanner.first_keys.append(key)
-        scanner.shape_count[i] += 1
-        scanner.shape_last[i] = packet
-        scanner.headers += 1
+                scanner.first_keys[scanner.masked_frames - 1] = key
+        scanner.shape_tally[2 * i] += 1
+        scanner.shape_tally[2 * i + 1] = packet
         if length > scanner.largest:
             scanner.largest = length
             scanner.largest_packet = packet
-        row = (scanner.recent_n & (RECENT - 1)) << 2
-        scanner.recent_n += 1
+        row = (scanner.headers & (RECENT - 1)) << 2
+        scanner.headers += 1
         scanner.recent[row : row + 4] = (time, packet, shape, length)
         if 0 < length <= SHORT:
             if scanner.beats is None:
                 scanner.beats = Beats()
             scanner.beats.take(buffer, body, length, b0, key, time, packet, base + pos)
         counts[b0 & 15] += 1
-        scanner.payload_bytes += length
         scanner.message_bytes += length
         pos = stop
     if pos != begin:
         scanner.offset = base + pos
-        if not scanner.first_time:
-            scanner.first_time = time
         scanner.last_time = scanner.last_data_time = time
         scanner.last_packet = scanner.last_data_packet = packet
     return pos

@@ -13,6 +13,7 @@ cdef int FIN, SYN, RST, PSH, ACK
 cdef long long MIRROR
 cdef int PATIENCE
 cdef int DROP, FIRST, FRAMES, PYTHON, READER
+cdef unsigned long long MIX
 cdef int SAMPLES
 
 
@@ -39,45 +40,41 @@ cdef class Flow:
     cpdef settle(self)
 
 
-# With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, and
-# first of all what a packet of the other side touches. `prefetch` knows how much that is.
+# With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, no
+# wider than need be, and first of all what a packet of the other side touches. `prefetch` knows how much that is.
 @cython.final
 cdef class Stream:
     cdef public Stream peer
     cdef readonly list pending
-    cdef public int mode
-    cdef public bint started
-    cdef readonly bint fin_taken
-    cdef public bint syn_seen
-    cdef public long long ended
-    cdef public long long next_seq
+    cdef public unsigned char mode
+    cdef public unsigned char started
+    cdef readonly unsigned char fin_taken
+    cdef public unsigned char syn_seen
+    cdef public unsigned int next_seq
     cdef public long long offset
     cdef public long long acked
     cdef public long long acked_time
     cdef public long long acked_packet
-    cdef public long long keepalives_unanswered
     cdef public long long last_data_time
+    cdef public long long ended
+    cdef public unsigned int keepalives_unanswered
+    cdef public unsigned int tail_retransmissions
     cdef public Scanner scanner
     cdef public long long last_time
     cdef public long long last_packet
-    cdef public long long packets
     cdef public long long zero_since
     cdef public long long fin_seq
-    cdef public long long ttl
-    cdef public long long ident
     cdef public long long silence
-    cdef public long long tail_retransmissions
-    cdef public long long sample_n
-    cdef public long long first_data_time
-    cdef public long long last_data_packet
-    cdef public long long segments
-    cdef public long long bytes
-    cdef public long long small_segments
-    cdef public long long seg_seq
-    cdef public long long seg_len
     cdef public long long seg_time
-    cdef public long long seg_ident
-    cdef unsigned long long sample[32]
+    cdef public unsigned int seg_seq
+    cdef public unsigned int seg_len
+    cdef public unsigned short seg_ident
+    cdef public unsigned char ttl
+    cdef unsigned int sample_n
+    cdef unsigned int sample_length[8]
+    cdef unsigned int sample_first[8]
+    cdef unsigned int sample_last[8]
+    cdef long long sample_offset[8]
     cdef public Flow flow
     cdef public Reader reader
     cdef readonly list gaps
@@ -85,6 +82,7 @@ cdef class Stream:
     cdef public long long answer_end
     cdef public long long pending_bytes
     cdef public long long hole_packets
+    cdef public long long first_data_time
     cdef public long long syn_time
     cdef public long long syn_packet
     cdef public long long fin_time
@@ -93,7 +91,6 @@ cdef class Stream:
     cdef public long long rst_time
     cdef public long long rst_packet
     cdef public long long rst_ttl
-    cdef public long long rst_ident
     cdef public long long rst_offset
     cdef public long long rsts
     cdef public long long retransmissions
@@ -109,6 +106,7 @@ cdef class Stream:
     cdef public long long zero_total
     cdef public long long truncated
     cdef public long long gap_count
+    cdef readonly long long lost_bytes
 
     cpdef start(self, long long seq)
 
@@ -116,7 +114,7 @@ cdef class Stream:
     cpdef segment(self, Buffer buffer, long long pos, long long n, long long lost, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet)
 
     @cython.locals(flow=Flow, d="long long")
-    cdef ending(self, long long seq, long long ack, long long total, int flags, int ttl, int ident, long long time, long long packet)
+    cdef ending(self, long long seq, long long ack, long long total, int flags, int ttl, long long time, long long packet)
 
     cdef take_fin(self)
 
@@ -152,4 +150,4 @@ cdef class Stream:
 
 
 @cython.locals(value="unsigned long long", i="long long")
-cdef unsigned long long load(Buffer buffer, long long pos, long long width) except? 0
+cdef unsigned int trace(Buffer buffer, long long pos, long long width) except? 0

@@ -22,6 +22,7 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MIRROR = 1_000_000  # ns: the same segment within this time and with the same IP id came from a mirror port, not from the sender
 PATIENCE = 12  # packets that a proven hole may still be filled in: captures swap packets that the wire had in order
 GAPS_KEPT = 64  # of a side that are listed; more are counted
+MIX = 0x9E3779B97F4A7C15
 SAMPLES = 8  # delivered segments whose first and last bytes are remembered, to notice a differing copy
 
 
@@ -90,7 +91,6 @@ class Stream:
         "acked_packet",
         "acked_time",
         "answer_end",
-        "bytes",
         "conflict_packet",
         "conflicts",
         "duplicates",
@@ -105,40 +105,38 @@ class Stream:
         "gap_count",
         "gaps",
         "hole_packets",
-        "ident",
         "keepalives",
         "keepalives_unanswered",
-        "last_data_packet",
         "last_data_time",
         "last_packet",
         "last_time",
+        "lost_bytes",
         "mode",
         "next_seq",
         "offset",
         "out_of_order",
-        "packets",
         "peer",
         "pending",
         "pending_bytes",
         "reader",
         "retransmissions",
-        "rst_ident",
         "rst_offset",
         "rst_packet",
         "rst_time",
         "rst_ttl",
         "rsts",
-        "sample",
+        "sample_first",
+        "sample_last",
+        "sample_length",
         "sample_n",
+        "sample_offset",
         "scanner",
         "seg_ident",
         "seg_len",
         "seg_seq",
         "seg_time",
-        "segments",
         "silence",
         "skip",
-        "small_segments",
         "started",
         "syn_packet",
         "syn_seen",
@@ -186,21 +184,14 @@ class Stream:
         self.rst_time = 0
         self.rst_packet = 0
         self.rst_ttl = 0
-        self.rst_ident = 0
         self.rst_offset = 0
         self.rsts = 0
 
-        self.packets = 0
-        self.segments = 0
-        self.bytes = 0  # new stream bytes delivered
-        self.small_segments = 0  # of at most 1,000 bytes
         self.first_data_time = 0
         self.last_time = 0
         self.last_packet = 0
         self.last_data_time = 0
-        self.last_data_packet = 0
         self.ttl = 0
-        self.ident = 0
         self.retransmissions = 0
         self.tail_retransmissions = 0  # of the last bytes sent, or the first unacknowledged ones, since anything new was seen
         self.tail_first_time = 0
@@ -217,6 +208,7 @@ class Stream:
         self.zero_total = 0
         self.truncated = 0
         self.gap_count = 0
+        self.lost_bytes = 0  # in gaps
         self.gaps: list[tuple[int, int, int, int, str]] | None = None  # offset, length, time, packet, reason
         self.seg_seq = 0
         self.seg_len = 0
@@ -224,7 +216,15 @@ class Stream:
         self.seg_ident = 0
         self.sample_n = 0
         if not mode.COMPILED:  # compiled, these are C arrays and start as zeros
-            self.sample = zeros(4 * SAMPLES)
+            self.sample_offset = zeros(SAMPLES)
+            self.sample_length = zeros(SAMPLES)
+            self.sample_first = zeros(SAMPLES)
+            self.sample_last = zeros(SAMPLES)
+
+    @property
+    def bytes(self) -> int:
+        """New bytes of the stream that were captured."""
+        return self.offset - self.fin_taken - self.lost_bytes
 
     def start(self, seq: int) -> None:
         """The byte with sequence number `seq` is offset 0."""
@@ -248,7 +248,6 @@ class Stream:
     ) -> None:
         """One TCP segment of this side: `n` payload bytes captured at buffer[pos:], `lost` more cut off by the capture."""
         peer = self.peer
-        self.packets += 1
         self.last_time = time
         self.last_packet = packet
         if flags & ACK:
@@ -307,14 +306,13 @@ class Stream:
             self.keepalives += 1  # without a byte, as nearly all systems send them
             self.keepalives_unanswered += 1
         if flags & (FIN | RST):
-            self.ending(seq, ack, total, flags, ttl, ident, time, packet)
+            self.ending(seq, ack, total, flags, ttl, time, packet)
         elif ttl:
             self.ttl = ttl
-            self.ident = ident
         if self.fin_seq >= 0 and not self.fin_taken and self.fin_seq == self.next_seq:
             self.take_fin()
 
-    def ending(self, seq: int, ack: int, total: int, flags: int, ttl: int, ident: int, time: int, packet: int) -> None:
+    def ending(self, seq: int, ack: int, total: int, flags: int, ttl: int, time: int, packet: int) -> None:
         """FIN and RST."""
         flow = self.flow
         if flags & RST:
@@ -323,7 +321,6 @@ class Stream:
                 self.rst_time = time
                 self.rst_packet = packet
                 self.rst_ttl = ttl
-                self.rst_ident = ident
                 d = (seq - self.next_seq) & M32
                 if d >= HALF:
                     d -= M32 + 1
@@ -358,14 +355,9 @@ class Stream:
         """Bytes in order, to whoever takes them."""
         if n <= 0:
             return
-        if self.first_data_time == 0:
+        if self.last_data_time == 0:
             self.first_data_time = time
         self.last_data_time = time
-        self.last_data_packet = packet
-        self.segments += 1
-        self.bytes += n
-        if n <= 1000:
-            self.small_segments += 1
         at = self.offset
         self.offset += n
         self.next_seq = (self.next_seq + n) & M32
@@ -516,6 +508,7 @@ class Stream:
         """`length` bytes from here on were never captured."""
         at = self.offset
         self.gap_count += 1
+        self.lost_bytes += length
         if self.gaps is None:
             self.gaps = []
         if len(self.gaps) < GAPS_KEPT:
@@ -578,32 +571,33 @@ class Stream:
     # -- differing copies -------------------------------------------------------------
 
     def remember(self, buffer: Buffer, pos: int, n: int) -> None:
-        """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""
+        """Keep a trace of the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to
+        differ."""
         if n <= 0:
             return
-        i = (self.sample_n & (SAMPLES - 1)) << 2
+        i = self.sample_n & (SAMPLES - 1)
         self.sample_n += 1
-        self.sample[i] = self.offset
-        self.sample[i + 1] = n
+        self.sample_offset[i] = self.offset
+        self.sample_length[i] = n
         if n >= 8:
-            self.sample[i + 2] = load(buffer, pos, 8)
-            self.sample[i + 3] = load(buffer, pos + n - 8, 8)
+            self.sample_first[i] = trace(buffer, pos, 8)
+            self.sample_last[i] = trace(buffer, pos + n - 8, 8)
         else:
-            self.sample[i + 2] = self.sample[i + 3] = load(buffer, pos, n)
+            self.sample_first[i] = self.sample_last[i] = trace(buffer, pos, n)
 
     def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
         """Old bytes came again: do they equal what is remembered of the first copy?"""
-        for i in range(0, 4 * SAMPLES, 4):
-            length = self.sample[i + 1]
+        for i in range(SAMPLES):
+            length = self.sample_length[i]
             if length == 0:
                 continue
-            at = self.sample[i]
+            at = self.sample_offset[i]
             width = length if length < 8 else 8
-            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample[i + 2]:
+            if offset <= at and at + width <= offset + n and trace(buffer, pos + at - offset, width) != self.sample_first[i]:
                 self.note_conflict(packet)
                 return
             at = at + length - width
-            if offset <= at and at + width <= offset + n and load(buffer, pos + at - offset, width) != self.sample[i + 3]:
+            if offset <= at and at + width <= offset + n and trace(buffer, pos + at - offset, width) != self.sample_last[i]:
                 self.note_conflict(packet)
                 return
 
@@ -613,13 +607,15 @@ class Stream:
             self.conflict_packet = packet
 
 
-def load(buffer: Buffer, pos: int, width: int) -> int:
-    """Up to eight bytes as one number."""
+def trace(buffer: Buffer, pos: int, width: int) -> int:
+    """A number that is the same for the same bytes, of which there are up to eight. Compiled it has 32 bits, to be small: once in
+    2³² others have it too."""
     if not mode.COMPILED:
         return int.from_bytes(buffer.raw[pos : pos + width], "big")
     if width == 8:
-        return numbers.le64(buffer, pos)
-    value = buffer.b[pos] & 0xFF
-    for i in range(pos + 1, pos + width):
-        value = value << 8 | buffer.b[i]
-    return value
+        value = numbers.le64(buffer, pos)
+    else:
+        value = buffer.b[pos] & 0xFF
+        for i in range(pos + 1, pos + width):
+            value = value << 8 | buffer.b[i]
+    return (value * MIX) >> 32

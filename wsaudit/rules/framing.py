@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsaudit.kernel.constants import MASKED
-from wsaudit.kernel.occasions import FAILING, counts_up, end_of
+from wsaudit.kernel.occasions import FAILING, end_of
 from wsaudit.kernel.party import Party
 from wsaudit.model import SIDES, Fault, Finding, Place
 from wsaudit.rules import frame as frames
@@ -193,7 +193,7 @@ def predictable_masking_key(session: Session, party: Party, peer: Party) -> Faul
         return Fault(f"{zero:,} of {masked:,} frames have the masking key 0", place, zero, last)
     if same and (same == masked - 1 or same > 1):
         return Fault(f"{same + 1:,} of {masked:,} frames have the same masking key", place, same + 1, last)
-    if counts_up(scanner.first_keys):
+    if scanner.keys_count_up():
         return Fault("masking keys grow by the same step from frame to frame", place, masked, last)
     return None
 

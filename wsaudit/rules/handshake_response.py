@@ -455,7 +455,7 @@ def handshake_unanswered(session: Session, party: Party, peer: Party) -> Fault |
     if session.answered_otherwise:
         return Fault(f"the answer is {NOT_HTTP}", place)
     detail = f"no complete answer until the connection ended {waited} later"
-    if party.stream.packets == 0:
+    if party.stream.last_time == 0:
         return Fault(detail, place, doubt="no packet of the server was captured")
     return Fault(detail, place, doubt="bytes of the server lost to the capture" if party.gaps else None)
 
