@@ -62,7 +62,7 @@ class Framing:
         likely begin one."""
         session = self.session
         for side, party in enumerate(session.parties):
-            party.gaps.append(Gap(0, None, session.started, session.first_packet, why))
+            party.add_gap(Gap(0, None, session.started, session.first_packet, why))
             party.stream.scanner = party.frames
             self.search(side, expected[side])
         self.keep_frames()

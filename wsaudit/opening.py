@@ -326,7 +326,7 @@ class OpeningHandshake:
         handshake = session.handshake = build_handshake(self.request, None, tuple(self.informational))
         handshake.outcome = "not-captured"
         self.request = None
-        session.server.gaps.append(Gap(0, None, session.started, session.first_packet, "the answer was not captured"))
+        session.server.add_gap(Gap(0, None, session.started, session.first_packet, "the answer was not captured"))
         self.outcome = Opened(
             handshake=handshake,
             answer_end=0,

@@ -304,7 +304,7 @@ class Pipeline:
     def gap_in(self, i: int, offset: int, length: int | None, time: int, packet: int) -> None:
         session = self.session
         if session is not None and self.tunnel is not None:  # of cleartext the kernel keeps the list
-            session.parties[i ^ self.client].gaps.append(Gap(offset, length, time, packet, "never captured"))
+            session.parties[i ^ self.client].add_gap(Gap(offset, length, time, packet, "never captured"))
         if self.framing is not None:
             self.framing.gap(i ^ self.client, length)
         elif self.state == HTTP and self.opening is not None:
@@ -553,10 +553,7 @@ class Pipeline:
             for i, stream in enumerate(self.streams):
                 if stream.gaps:
                     party = session.parties[i ^ self.client]
-                    known = len(party.gaps)
-                    party.gaps.extend(Gap(*gap) for gap in stream.gaps)
-                    if known:
-                        party.gaps.sort(key=gap_offset)
+                    party.gaps = sorted([*party.gaps, *(Gap(*gap) for gap in stream.gaps)], key=gap_offset)
         session.ongoing = ongoing
         session.notices += session.limits_hit(self.sink.options.limits)
         self.flow.settle()

@@ -209,7 +209,7 @@ class Session:
     @property
     def rtts(self) -> list[int]:
         """Ping to Pong, of either side's Pings, in ns."""
-        return self.client.rtts + self.server.rtts
+        return [*self.client.rtts, *self.server.rtts]
 
     def let_go(self) -> None:
         """The history is told: cut the rings of references between its parts, so that memory is freed at once."""

@@ -65,7 +65,7 @@ def test_frames(kernel: SimpleNamespace, name: str) -> None:
 
 def test_lost_bytes(kernel: SimpleNamespace) -> None:
     client, server = parties(kernel)
-    server.gaps.append(kernel.party.Gap(0, 1, T, 1, "lost"))
+    server.add_gap(kernel.party.Gap(0, 1, T, 1, "lost"))
     assert names(kernel.occasions.occasions_of_frames(client, server)) == {"lost"}
 
 

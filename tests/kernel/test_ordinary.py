@@ -228,7 +228,7 @@ def learned_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparing the answer with the key raises."""
-    monkeypatch.setattr(ordinary, "hashlib", SimpleNamespace(sha1=raising))
+    monkeypatch.setattr(ordinary, "SHA1", SimpleNamespace(copy=raising))
 
 
 def no_close(monkeypatch: pytest.MonkeyPatch) -> None:

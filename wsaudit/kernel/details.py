@@ -34,8 +34,11 @@ def pack_history(
     pack_close(packer, client)
     pack_close(packer, server)
     packer.add(silence)
-    for number in idle_at(client, server, in_tls, end_time):
-        packer.add(number)
+    either, of_client, of_server, data = idle_at(client, server, in_tls, end_time)
+    packer.add(either)
+    packer.add(of_client)
+    packer.add(of_server)
+    packer.add(data)
     packer.add(a.retransmissions + b.retransmissions)
     packer.add(a.out_of_order + b.out_of_order)
     packer.add(a.zero_windows + b.zero_windows)

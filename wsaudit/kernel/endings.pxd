@@ -32,7 +32,7 @@ cpdef tuple overdue_ping(Party party, Party peer, long long time)
 cpdef bint answered_at_once(CloseFrame lead, CloseFrame answer) except *
 
 @cython.locals(a="long long", b="long long", c="long long", d="long long", last="long long", data="long long")
-cpdef tuple idle_at(Party client, Party server, bint in_tls, long long end)
+cpdef (long long, long long, long long, long long) idle_at(Party client, Party server, bint in_tls, long long end)
 
 @cython.locals(asker=Party, ordered=list)
 cpdef tuple heartbeat_numbers(Party client, Party server)

@@ -146,6 +146,9 @@ cdef class Scanner:
     @cython.locals(n="int", i="int", step="long long")
     cpdef bint keys_count_up(self) except *
 
+    @cython.locals(i="int")
+    cpdef bint has_only(self, set shapes) except *
+
     cpdef pair(self, Pings own, Pings peer)
     cpdef bint gap(self, long long length) except *
     cpdef end_tainted_frame(self)

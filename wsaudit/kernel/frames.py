@@ -746,6 +746,15 @@ class Scanner:
                 return False
         return step != 0
 
+    def has_only(self, shapes: set[int]) -> bool:
+        """Are all shapes that were seen among these?"""
+        if self.more_shapes is not None:
+            return shapes.issuperset(self.shape_ids())
+        for i in range(self.shapes):  # noqa: SIM110 - no generator when compiled
+            if self.shape_id[i] not in shapes:
+                return False
+        return True
+
     def opcode_counts(self) -> list[int]:
         """Complete frames by opcode, 16 numbers."""
         return [self.counts[i] for i in range(16)]

@@ -42,6 +42,10 @@ cdef inline const unsigned char *at(Buffer buffer, long long pos, long long n) e
     return &buffer.b[0] + pos
 
 
+cdef inline bytes copy(Buffer buffer, long long pos, long long n):
+    return PyBytes_FromStringAndSize(<const char *>at(buffer, pos, n), n)
+
+
 cdef inline long long le32(Buffer buffer, long long pos) except -1:
     return wsaudit_le32(at(buffer, pos, 4))
 

@@ -15,6 +15,11 @@ def at(buffer: Buffer, pos: int, n: int) -> bytes | bytearray:
     return buffer.raw[pos : pos + n]
 
 
+def copy(buffer: Buffer, pos: int, n: int) -> bytes:
+    """buffer[pos:pos+n], n > 0, to keep."""
+    return bytes(buffer.raw[pos : pos + n])
+
+
 def le32(buffer: Buffer, pos: int) -> int:
     """The little-endian 32-bit number at `pos`."""
     return int.from_bytes(buffer.raw[pos : pos + 4], "little")

@@ -469,7 +469,7 @@ class Decoder:
         if c == 71 or c == 72 or c == 80 or c == 79 or c == 68 or c == 67 or c == 84:  # G H P O D C T
             if n < 4:
                 return 1
-            word = bytes(buffer.raw[start : start + 4])
+            word = numbers.copy(buffer, start, 4)
             return 1 if word in METHODS or (has_syn and is_request(buffer, start, n)) else 0
         if has_syn and (c == 13 or c == 10):
             return 1
@@ -561,8 +561,8 @@ class Decoder:
         """Make a followed flow of entry `e`, whose direction is that of the packet at hand."""
         raw = buffer.raw
         width = words * 4 // 2
-        source = bytes(raw[addresses : addresses + width])
-        target = bytes(raw[addresses + width : addresses + 2 * width])
+        source = numbers.copy(buffer, addresses, width)
+        target = numbers.copy(buffer, addresses + width, width)
         sport = raw[pos] << 8 | raw[pos + 1]
         dport = raw[pos + 2] << 8 | raw[pos + 3]
         if self.ports and sport not in self.ports and dport not in self.ports:

@@ -9,6 +9,7 @@ cdef Py_ssize_t CLOSES
 
 
 @cython.final
+@cython.no_gc
 cdef class CloseFrame:
     cdef readonly int side
     cdef readonly bint lost
@@ -21,6 +22,8 @@ cdef class CloseFrame:
     cdef readonly long long end
     cdef readonly long long acked
 
+    cdef fill(self, int side, bytes payload, long long length, long long packet, long long time, long long offset, long long end, long long acked)
+
 
 @cython.final
 cdef class Party(Pings):
@@ -28,11 +31,12 @@ cdef class Party(Pings):
     cdef readonly Stream stream
     cdef readonly Scanner frames
     cdef readonly list closes
-    cdef readonly list gaps
+    cdef public object gaps
     cdef public object inflation
     cdef public long long resyncs
     cdef public long long skipped
 
+    @cython.locals(close=CloseFrame)
     cpdef take_close(self, bytes payload, long long length, long long end, long long acked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from wsaudit.kernel import mode
@@ -57,6 +58,12 @@ class CloseFrame:
         self, side: int, payload: bytes | None, length: int, packet: int, time: int, offset: int, end: int, acked: int
     ) -> None:
         """`payload` None: some of its bytes were lost."""
+        self.fill(side, payload, length, packet, time, offset, end, acked)
+
+    def fill(
+        self, side: int, payload: bytes | None, length: int, packet: int, time: int, offset: int, end: int, acked: int
+    ) -> None:
+        """Apart from making it, so that the kernel's numbers need not become objects in between."""
         self.side = side
         self.code: int | None = None
         self.reason = b""
@@ -92,7 +99,7 @@ class Party(Pings):
         self.stream = stream  # TCP: offsets, FIN, RST, acknowledgements, retransmissions... (kernel/streams.py)
         self.frames = frames  # frame counts, shapes, messages, UTF-8, mask keys (kernel/frames.py)
         self.closes: list[CloseFrame] = []  # the first of them
-        self.gaps: list[Gap] = []  # in the stream that `frames` read: decrypted for wss
+        self.gaps: Sequence[Gap] = ()  # in the stream that `frames` read: decrypted for wss
         self.inflation: Any = None  # session.Inflation, or None
         self.resyncs = 0  # times its frames were found again after a gap
         self.skipped = 0  # bytes that were skipped for that
@@ -106,11 +113,12 @@ class Party(Pings):
         """The frame at hand is a Close. `end`, `acked`: as in CloseFrame."""
         if len(self.closes) < CLOSES:
             frames = self.frames
-            self.closes.append(
-                CloseFrame(
-                    self.side, payload, length, frames.frame_packet, frames.frame_time, frames.frame_offset, end, acked
-                )
-            )
+            close: CloseFrame = CloseFrame.__new__(CloseFrame)
+            close.fill(self.side, payload, length, frames.frame_packet, frames.frame_time, frames.frame_offset, end, acked)
+            self.closes.append(close)
+
+    def add_gap(self, gap: Gap) -> None:
+        self.gaps = [*self.gaps, gap]
 
     def shapes(self) -> list[Shape]:
         """The frames it sent, folded by shape, in order of first appearance."""

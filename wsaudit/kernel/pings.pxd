@@ -5,6 +5,7 @@ cdef int RTTS
 
 
 @cython.final
+@cython.no_gc
 cdef class Ping:
     cdef readonly bytes payload
     cdef readonly long long packet
@@ -13,8 +14,8 @@ cdef class Ping:
 
 
 cdef class Pings:
-    cdef readonly list waiting
-    cdef readonly list rtts
+    cdef readonly object waiting
+    cdef readonly object rtts
     cdef readonly list superseded
     cdef readonly bytes last_answered
     cdef readonly object first_ping
@@ -41,11 +42,11 @@ cdef class Pings:
     cdef readonly long long interval_sum
     cdef readonly long long interval_max
 
-    @cython.locals(interval="long long")
+    @cython.locals(interval="long long", waiting=list)
     cpdef ping(self, bytes payload, long long packet, long long time, long long offset, bint closed)
 
-    @cython.locals(i="Py_ssize_t", ping=Ping, waiting=list)
+    @cython.locals(i="Py_ssize_t", ping=Ping)
     cpdef pong(self, Pings asker, bytes payload, long long packet, long long time, long long offset)
 
-    @cython.locals(rtt="long long")
+    @cython.locals(rtt="long long", rtts=list)
     cdef answer(self, Pings asker, Ping ping, Py_ssize_t i, long long packet, long long time, long long offset)

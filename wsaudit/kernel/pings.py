@@ -62,10 +62,11 @@ class Pings:
     def __init__(self) -> None:
         self.pings = 0
         self.pongs = 0
-        self.waiting: list[Ping] = []  # Pings of this side without an answer yet, oldest first
+        # A tuple until there is something to be put in.
+        self.waiting: list[Ping] = ()  # type: ignore[assignment]  # Pings of this side without an answer yet, oldest first
         self.overflow = 0  # waiting Pings dropped for memory
         self.answered = 0
-        self.rtts: list[int] = []  # how long Pings of this side waited: the last RTTS of them
+        self.rtts: list[int] = ()  # type: ignore[assignment]  # how long Pings of this side waited: the last RTTS of them
         self.rtt_count = 0
         self.unsolicited = 0  # Pongs of this side that answer no Ping
         self.first_unsolicited: Place | None = None
@@ -107,10 +108,12 @@ class Pings:
         self.last_ping_time = time
         if closed and self.ping_after_close is None:
             self.ping_after_close = Place(packet, time, offset)
-        if len(self.waiting) >= OUTSTANDING:
-            del self.waiting[0]
+        waiting = self.waiting or []
+        if len(waiting) >= OUTSTANDING:
+            del waiting[0]
             self.overflow += 1
-        self.waiting.append(Ping(payload, packet, time, offset))
+        waiting.append(Ping(payload, packet, time, offset))
+        self.waiting = waiting
 
     def pong(self, asker: Pings, payload: bytes | None, packet: int, time: int, offset: int) -> None:
         """This side sent a Pong: pair it with the newest Ping of that body that `asker` sent. An answer to a later Ping answers
@@ -149,13 +152,15 @@ class Pings:
                 self.slowest_time = time
                 self.slowest_offset = offset
             asker.rtt_count += 1
-            if len(asker.rtts) < RTTS:
-                asker.rtts.append(rtt)
+            rtts = asker.rtts or []
+            if len(rtts) < RTTS:
+                rtts.append(rtt)
             else:
-                asker.rtts[asker.rtt_count % RTTS] = rtt
+                rtts[asker.rtt_count % RTTS] = rtt
+            asker.rtts = rtts
         asker.answered += i + 1
         self.last_answered = ping.payload
         if i:
             settled = [each.payload for each in asker.waiting[:i]]
             asker.superseded = [*(asker.superseded or ()), *settled][-OUTSTANDING:]
-        del asker.waiting[: i + 1]
+        asker.waiting = asker.waiting[i + 1 :]

@@ -390,7 +390,7 @@ class Stream:
             n -= self.skip
             self.skip = 0
             self.mode = PYTHON
-        self.flow.owner.data(self, bytes(buffer.raw[pos : pos + n]), at, time, packet)
+        self.flow.owner.data(self, numbers.copy(buffer, pos, n), at, time, packet)
 
     # -- everything that is not simply the next segment -------------------------------------------------------------
 

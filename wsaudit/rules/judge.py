@@ -62,9 +62,9 @@ class Judge:
         found: list[Finding] = []
         extensions = extensions_of(session)
         clean = self.clean_shapes
-        if not clean[CLIENT, extensions].issuperset(client.frames.shape_ids()):
+        if not client.frames.has_only(clean[CLIENT, extensions]):
             self.judge_shapes(session, client, extensions, found)
-        if not clean[SERVER, extensions].issuperset(server.frames.shape_ids()):
+        if not server.frames.has_only(clean[SERVER, extensions]):
             self.judge_shapes(session, server, extensions, found)
         if client.closes or server.closes:
             self.judge_closes(session, found)
