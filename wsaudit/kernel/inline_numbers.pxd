@@ -13,6 +13,7 @@ cdef extern from *:
     static inline uint32_t wsaudit_le32(const unsigned char *p) { uint32_t v; memcpy(&v, p, 4); return v; }
     static inline uint64_t wsaudit_le64(const unsigned char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
     static inline uint32_t wsaudit_be32(const unsigned char *p) { return __builtin_bswap32(wsaudit_le32(p)); }
+    static inline int wsaudit_same(const unsigned char *p, const unsigned int *w, int n) { return memcmp(p, w, 4 * n) == 0; }
     static inline void wsaudit_put64(unsigned char *p, uint64_t v) { memcpy(p, &v, 8); }
     static inline void wsaudit_put32(unsigned char *p, uint32_t v) { memcpy(p, &v, 4); }
     #else
@@ -22,12 +23,36 @@ cdef extern from *:
     { return (uint64_t)wsaudit_le32(p + 4) << 32 | wsaudit_le32(p); }
     static inline uint32_t wsaudit_be32(const unsigned char *p)
     { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+    static inline int wsaudit_same(const unsigned char *p, const unsigned int *w, int n)
+    { int i; for (i = 0; i < n; i++) if (w[i] != wsaudit_le32(p + 4 * i)) return 0; return 1; }
     static inline void wsaudit_put64(unsigned char *p, uint64_t v)
     { int i; for (i = 0; i < 8; i++) p[i] = (unsigned char)(v >> (8 * i)); }
     static inline void wsaudit_put32(unsigned char *p, uint32_t v)
     { int i; for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> (8 * i)); }
     #endif
+    /* How many of `n` bytes, in steps of 16, are ASCII behind a mask of eight bytes, which is `pattern` again and again. */
+    #if defined(__SSE2__)
+    #include <emmintrin.h>
+    #define wsaudit_not_ascii(p, key) _mm_movemask_epi8(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(p)), key))
+    static inline long long wsaudit_ascii(const unsigned char *p, long long n, uint64_t pattern)
+    {
+        __m128i key = _mm_set1_epi64x((long long)pattern);
+        long long i = 0;
+        while (n - i >= 16 && !wsaudit_not_ascii(p + i, key)) i += 16;
+        return i;
+    }
+    #else
+    static inline long long wsaudit_ascii(const unsigned char *p, long long n, uint64_t pattern)
+    {
+        long long i = 0;
+        while (n - i >= 16 && !(((wsaudit_le64(p + i) ^ pattern) | (wsaudit_le64(p + i + 8) ^ pattern)) & 0x8080808080808080ULL))
+            i += 16;
+        return i;
+    }
+    #endif
     """
+    int wsaudit_same(const unsigned char *p, const unsigned int *w, int n) noexcept nogil
+    long long wsaudit_ascii(const unsigned char *p, long long n, unsigned long long pattern) noexcept nogil
     unsigned int wsaudit_le32(const unsigned char *p) noexcept nogil
     unsigned long long wsaudit_le64(const unsigned char *p) noexcept nogil
     unsigned int wsaudit_be32(const unsigned char *p) noexcept nogil
@@ -60,14 +85,12 @@ cdef inline long long u32(const unsigned char *p, long long i, bint big) noexcep
 
 cdef inline bint equal(const unsigned char *p, const unsigned int[::1] words, long long i, long long n) except -1:
     cdef const unsigned int *w
-    cdef long long j
     if i < 0 or n < 1 or i > words.shape[0] - n:
         raise IndexError("outside the words")
     w = &words[0] + i
-    for j in range(n):
-        if w[j] != wsaudit_le32(p + 4 * j):
-            return False
-    return True
+    if n == 2:  # addresses of IPv4, nearly always: a constant makes it one comparison
+        return wsaudit_same(p, w, 2)
+    return wsaudit_same(p, w, <int>n)
 
 
 cdef inline bytes packed(const unsigned int *numbers, Py_ssize_t n):
@@ -134,11 +157,7 @@ cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsi
         word = wsaudit_le64(p + i) ^ pattern
         if not word & above:
             i += 8
-            while n - i >= 32 and not above & (
-                (wsaudit_le64(p + i) ^ pattern) | (wsaudit_le64(p + i + 8) ^ pattern)
-                | (wsaudit_le64(p + i + 16) ^ pattern) | (wsaudit_le64(p + i + 24) ^ pattern)
-            ):
-                i += 32
+            i += wsaudit_ascii(p + i, n - i, pattern)
             continue
         left = 8
         while left >= 4:

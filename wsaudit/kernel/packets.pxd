@@ -62,7 +62,7 @@ cdef class Decoder:
     cdef readonly long long at
     cdef long long guess
 
-    @cython.locals(end="long long", p="long long", kind="int", tags="int")
+    @cython.locals(end="long long", p="long long", kind="int", tags="int", ip="const unsigned char *", total="long long", stop="long long")
     cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
 
     @cython.locals(ip="const unsigned char *", first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
@@ -70,7 +70,7 @@ cdef class Decoder:
 
     cdef begin(self)
 
-    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", words="int", place="long long")
+    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", place="long long")
     cdef expect(self, Buffer buffer, long long pos, long long caplen, int linktype)
 
     @cython.locals(i="long long")
@@ -121,6 +121,9 @@ cdef class Decoder:
 
     @cython.locals(total="long long", i="long long")
     cdef bint foreign(self, Buffer buffer, long long addresses, int words, long long pos) except *
+
+    @cython.locals(h="unsigned long long", i="int")
+    cdef unsigned long long hash_key(self, const unsigned char *head, int addresses, int words, int ports) noexcept
 
     @cython.locals(h="unsigned long long", i="int")
     cdef unsigned long long hash_word(self, int n) except? 0

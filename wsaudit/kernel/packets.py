@@ -144,14 +144,11 @@ class Decoder:
             p += 4
             head = numbers.at(buffer, p, 40)
         if kind == 0x0800 and head[9] == 6:
-            words = 2
-            self.load_key(buffer, p + 12, 2, p + 20, False)
+            place = self.hash_key(head, 12, 2, 20) & self.slot_mask
         elif kind == 0x86DD and head[6] == 6 and caplen >= 62:
-            words = 8
-            self.load_key(buffer, p + 8, 8, p + 40, False)
+            place = self.hash_key(numbers.at(buffer, p, 44), 8, 8, 40) & self.slot_mask
         else:
             return
-        place = self.hash_word(words + 1) & self.slot_mask
         if place != self.last_place:
             self.last_place = place
             self.places[i] = place
@@ -204,6 +201,13 @@ class Decoder:
                 kind = buffer.b[p] << 8 | buffer.b[p + 1]
                 tags += 1
             p += 2
+            if mode.COMPILED and kind == 0x0800 and p + 20 <= end:  # what `network` does with nearly all packets
+                ip = numbers.at(buffer, p, 20)
+                if ip[0] == 0x45 and ip[9] == 6 and not ip[6] & 0x3F and not ip[7]:
+                    total = ip[2] << 8 | ip[3]
+                    stop = p + total if total else end + wirelen - caplen
+                    self.transport(buffer, p + 12, 2, p + 20, stop, end, ip[8], ip[4] << 8 | ip[5], time, packet)
+                    return
         elif linktype == 113:  # Linux cooked
             p = pos + 16
             if p > end:
@@ -729,7 +733,7 @@ class Decoder:
 
     def is_key(self, e: int, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
         """Is that the key of entry `e`?"""
-        if e >= self.top or self.state[e] == FREE or self.size[e] != words + 1:
+        if self.size[e] != words + 1:
             return False
         base = e * KEY
         return numbers.equal(numbers.at(buffer, addresses, 4 * words), self.words, base, words) and numbers.equal(
@@ -780,6 +784,16 @@ class Decoder:
         total += (buffer.b[pos] << 8 | buffer.b[pos + 1]) + (buffer.b[pos + 2] << 8 | buffer.b[pos + 3])
         total = (total * 40503) & 0xFFFFFF
         return (total >> 8) % self.shards != self.shard
+
+    def hash_key(self, head: bytes, addresses: int, words: int, ports: int) -> int:
+        """`hash_word` of the key in these headers."""
+        h = self.seed
+        for i in range(words):
+            h = (h ^ numbers.u32(head, addresses + 4 * i, False)) * MIX
+            h = h ^ (h >> 29)
+        h = (h ^ numbers.u32(head, ports, False)) * MIX
+        h = h ^ (h >> 29)
+        return h >> 7
 
     def hash_word(self, n: int) -> int:
         h = self.seed
@@ -858,6 +872,7 @@ class Decoder:
         else:
             self.index.pop(self.keys[e], None)
         self.state[e] = FREE
+        self.size[e] = 0
         self.streams[e] = None
         self.live -= 1
         self.free.append(e)
