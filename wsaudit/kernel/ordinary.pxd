@@ -69,6 +69,7 @@ cdef class Kinds:
 
 
 @cython.final
+@cython.no_gc
 cdef class Ordinary:
     cdef readonly Flow flow
     cdef readonly Kinds kinds

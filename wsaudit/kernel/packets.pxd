@@ -56,6 +56,7 @@ cdef class Decoder:
     cdef list keys
     cdef unsigned int word[9]
     cdef object closing
+    cdef Flow forgotten
     cdef long long places[32]  # RING
     cdef long long last_place
     cdef readonly long long told

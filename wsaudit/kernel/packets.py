@@ -120,6 +120,7 @@ class Decoder:
         self.at = 0
         self.guess = EMPTY  # the entry of the packet at hand, most likely
         self.closing: deque[Any] = deque()
+        self.forgotten: Any = None  # the flow that was given up last: its owner may still be at it
 
     # -- ahead of the packets -------------------------------------------------------------
 
@@ -666,6 +667,9 @@ class Decoder:
             self.streams[e] = None
         flow.entry_a = flow.entry_b = -1
         self.listener.ignored_flow(flow.port_a, flow.port_b)
+        if self.forgotten is not None:
+            cut_ties(self.forgotten)
+        self.forgotten = flow
 
     def finish(self) -> None:
         """The capture is over: flows still open end with it, in order of their first packet."""
@@ -681,6 +685,8 @@ class Decoder:
         for flow in open_flows:
             self.finish_flow(flow, flow.ended == 0)
         self.closing.clear()
+        if self.forgotten is not None:
+            cut_ties(self.forgotten)
 
     def tell_failed(self, e: int, how: str, time: int, packet: int) -> None:
         """A SYN that was refused or never answered."""
@@ -785,7 +791,7 @@ class Decoder:
         total = (total * 40503) & 0xFFFFFF
         return (total >> 8) % self.shards != self.shard
 
-    def hash_key(self, head: bytes, addresses: int, words: int, ports: int) -> int:
+    def hash_key(self, head: bytes | bytearray, addresses: int, words: int, ports: int) -> int:
         """`hash_word` of the key in these headers."""
         h = self.seed
         for i in range(words):
@@ -975,7 +981,8 @@ def longer(typecode: str, column: Any, more: bytes) -> Any:
 
 
 def cut_ties(flow: Flow) -> None:
-    """A finished flow is a ring of references: cut it here, so that memory is freed at once and not by the cycle collector."""
+    """A finished flow is a ring of references: cut it here, so that memory is freed at once. Compiled, it is none of the
+    collector's business: to tell it of each that comes and goes costs about as much as making it."""
     flow.owner = None
     flow.a.peer = None
     flow.b.peer = None

@@ -26,6 +26,7 @@ cdef class CloseFrame:
 
 
 @cython.final
+@cython.no_gc
 cdef class Party(Pings):
     cdef readonly int side
     cdef readonly Stream stream

@@ -13,6 +13,7 @@ cdef class Ping:
     cdef readonly long long offset
 
 
+@cython.no_gc
 cdef class Pings:
     cdef readonly object waiting
     cdef readonly object rtts
