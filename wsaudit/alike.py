@@ -8,12 +8,13 @@ from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import (
     AT_ANSWER,
     AT_CLIENT_CLOSE,
+    AT_END,
     AT_FIRST_FRAME,
     AT_REQUEST,
     AT_SERVER_CLOSE,
 )
 from wsaudit.kernel.ordinary import Ending, Kinds, Opening
-from wsaudit.model import CLIENT, SERVER, Finding, Place
+from wsaudit.model import CLIENT, SERVER, Finding, Place, Termination, packet_number
 from wsaudit.rows import add_handshake
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.judge import ASKED_ALONE, Judge, extensions_of
@@ -51,7 +52,8 @@ def learn_ending(session: Session, findings: list[Finding], row: Connection, jud
 
 def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> Ending | None:
     """What was said of it without what is its own, numbers above all. None: more than the kind of its end decided."""
-    if row.termination.evidence is not None or row.notices:
+    end = row.termination if session.client.closes else without_number(session, row.termination)
+    if end is None or row.notices or (session.client.closes and end.evidence is not None):
         return None
     placed = []
     for finding in findings:
@@ -61,7 +63,26 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
         if where is None:
             return None
         placed.append(where)
-    return Ending(row.termination, row.close, tuple(placed))
+    return Ending(end, row.close, tuple(placed))
+
+
+def without_number(session: Session, end: Termination) -> Termination | None:
+    """The end of a connection without a Close, without the number of the packet that ended it. None: there is more to it."""
+    if end.kind == "ongoing":
+        return end
+    if end.kind != "dropped" or end.by not in (CLIENT, SERVER) or end.cause not in ("abrupt-exit", "endpoint-killed"):
+        return None
+    first, *others = end.evidence or ("",)
+    number = str(packet_number(left_at(session, end.by).packet))
+    return end._replace(evidence=(first.removesuffix(number), *others)) if first.endswith(f" {number}") else None
+
+
+def left_at(session: Session, side: int) -> Place:
+    """Where this side ended TCP."""
+    stream = session.parties[side].stream
+    if stream.rst_time:
+        return Place(stream.rst_packet, stream.rst_time, stream.offset)
+    return Place(stream.fin_packet, stream.fin_time, stream.offset)
 
 
 def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Finding] | None:
@@ -70,6 +91,8 @@ def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Fi
     handshake, side, place = session.handshake, finding.side, finding.place
     if finding.rule == "HS-S25":  # a Close in that place is still a Close
         return AT_FIRST_FRAME, relative(finding, place)
+    if CATALOGUE[finding.rule].when == "dropped" and place == left_at(session, side):
+        return AT_END, relative(finding, place)
     if CATALOGUE[finding.rule].kind == "handshake":
         head = None if handshake is None else handshake.request if side == CLIENT else handshake.response
         if head is None or head.packet != place.packet:
