@@ -124,7 +124,7 @@ def leave(random: Random, capture: Capture) -> None:
     packets = capture.packets
     for at, packet in enumerate(packets):
         layers = locate(capture.linktype, packet.data)
-        if layers is not None and packet.data[layers.payload : layers.payload + 1] == b"\x88":
+        if at and layers is not None and packet.data[layers.payload : layers.payload + 1] == b"\x88":
             del packets[at:]
             break
     for packet in packets[-random.randrange(3) :]:
