@@ -52,8 +52,8 @@ def learn_ending(session: Session, findings: list[Finding], row: Connection, jud
 
 def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> Ending | None:
     """What was said of it without what is its own, numbers above all. None: more than the kind of its end decided."""
-    end = row.termination if session.client.closes else without_number(session, row.termination)
-    if end is None or row.notices or (session.client.closes and end.evidence is not None):
+    end = without_packets(session, row.termination)
+    if end is None or row.notices:
         return None
     placed = []
     for finding in findings:
@@ -66,15 +66,22 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
     return Ending(end, row.close, tuple(placed))
 
 
-def without_number(session: Session, end: Termination) -> Termination | None:
-    """The end of a connection without a Close, without the number of the packet that ended it. None: there is more to it."""
-    if end.kind == "ongoing":
+def without_packets(session: Session, end: Termination) -> Termination | None:
+    """The end of a connection, without the numbers of packets in its evidence: of the one Close, of the end of TCP. None: there
+    is more to it."""
+    if end.evidence is None or end.kind == "ongoing":
         return end
-    if end.kind != "dropped" or end.by not in (CLIENT, SERVER) or end.cause not in ("abrupt-exit", "endpoint-killed"):
+    closes = [party.closes[0].packet for party in session.parties if party.closes]
+    plain = len(end.evidence) == 2 if len(closes) == 1 else not closes and end.cause in ("abrupt-exit", "endpoint-killed")
+    if not plain or end.by not in (CLIENT, SERVER):
         return None
-    first, *others = end.evidence or ("",)
-    number = str(packet_number(left_at(session, end.by).packet))
-    return end._replace(evidence=(first.removesuffix(number), *others)) if first.endswith(f" {number}") else None
+    facts = list(end.evidence)
+    for i, packet in enumerate((*closes, left_at(session, end.by).packet)):
+        number = str(packet_number(packet))
+        if not facts[i].endswith(f" {number}"):
+            return None
+        facts[i] = facts[i].removesuffix(number)
+    return end._replace(evidence=tuple(facts))
 
 
 def left_at(session: Session, side: int) -> Place:
@@ -99,7 +106,8 @@ def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Fi
             return None
         return (AT_REQUEST if side == CLIENT else AT_ANSWER), relative(finding, Place(head.packet, head.time, head.offset))
     close = session.parties[side].close
-    if CATALOGUE[finding.rule].kind != "close" or finding.rule in judge.offences or close is None or close.place != place:
+    about_close = CATALOGUE[finding.rule].kind == "close" or finding.rule == "CL-12"
+    if not about_close or finding.rule in judge.offences or close is None or close.place != place:
         return None
     return (AT_CLIENT_CLOSE if side == CLIENT else AT_SERVER_CLOSE), relative(finding, close.place)
 

@@ -7,7 +7,7 @@ from wsaudit.kernel.streams cimport Stream
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef int BOTH, CLIENT, SERVER, PACKET_BITS, NOBODY, UNCLEAR
-cdef long long BIG, LONGEST, SHORTEST_WAIT, TIMES_RTT, SECOND, REACTION
+cdef long long BIG, LONGEST, LONGEST_TRIP, USUAL_TRIP, SHORTEST_WAIT, TIMES_RTT, SECOND, REACTION
 
 
 cpdef int first_to_end(Stream a, Stream b) except -2
@@ -38,6 +38,10 @@ cpdef bint just_sent_largest(Scanner frames, long long time) except *
 cpdef tuple overdue_ping(Party party, Party peer, long long time)
 
 cpdef bint answered_at_once(CloseFrame lead, CloseFrame answer) except *
+
+@cython.locals(a=Stream, b=Stream, trip="long long")
+cpdef long long round_trip(Party client, Party server) except -1
+cpdef bint is_last(CloseFrame close, Stream stream) except -1
 
 @cython.locals(a="long long", b="long long", c="long long", d="long long", last="long long", data="long long")
 cpdef tuple idle_at(Party client, Party server, bint in_tls, long long end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsaudit.kernel import mode
-from wsaudit.kernel.constants import BIG, LONGEST, REACTION, SHORTEST_WAIT, TIMES_RTT, UNCLEAR
+from wsaudit.kernel.constants import BIG, LONGEST, LONGEST_TRIP, REACTION, SHORTEST_WAIT, TIMES_RTT, UNCLEAR, USUAL_TRIP
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Stream
@@ -163,6 +163,23 @@ def answered_at_once(lead: CloseFrame, answer: CloseFrame) -> bool:
     """Could whoever answered this Close have answered a Ping, too? Then it did not for another reason than being gone. A library
     whose keep-alive gives up, with 1011, drops the connection whatever comes."""
     return answer.time - lead.time < SECOND and lead.code != 1011
+
+
+def round_trip(client: Party, server: Party) -> int:
+    """At most how long a packet and its answer take (rules/timing.py)."""
+    a = client.stream
+    b = server.stream
+    trip = USUAL_TRIP
+    if a.syn_time and b.syn_time and a.first_data_time > a.syn_time:
+        trip = a.first_data_time - a.syn_time
+    elif client.rtts or server.rtts:
+        trip = max(client.rtts + server.rtts)
+    return trip if trip < LONGEST_TRIP else LONGEST_TRIP
+
+
+def is_last(close: CloseFrame, stream: Stream) -> bool:
+    """Did this Close arrive, with nothing that follows it, and can it be read?"""
+    return stream.acked >= close.end and stream.offset - stream.fin_taken <= close.end and is_readable(close)
 
 
 def idle_at(client: Party, server: Party, in_tls: bool, end: int) -> tuple[int, int, int, int]:

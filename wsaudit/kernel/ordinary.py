@@ -32,10 +32,12 @@ from wsaudit.kernel.constants import (
     GUID,
     LONG_IDLE,
     NOBODY,
+    PATIENCE,
     QUIET,
 )
 from wsaudit.kernel.details import pack_history, pack_last
 from wsaudit.kernel.endings import (
+    FAILURES,
     answered_at_once,
     fin_of,
     first_fin,
@@ -43,9 +45,11 @@ from wsaudit.kernel.endings import (
     has_reason,
     heartbeat_numbers,
     idle_at,
+    is_last,
     just_sent_largest,
     left_bytes,
     overdue_ping,
+    round_trip,
     undisturbed,
     who_left,
 )
@@ -455,6 +459,8 @@ class Ordinary:
             return self.tell_unclosed(ongoing)
         if ongoing:
             return False
+        if not client.closes or not server.closes:
+            return self.tell_unanswered(client if client.closes else server, server if client.closes else client)
         occasions = occasions_of_closes(client, server)
         if occasions & ~FAILED or not self.is_quiet(client.frames, server.frames):
             return False
@@ -507,6 +513,33 @@ class Ordinary:
         if self.kinds.sink.may_be_limit(self, idle_at(client, server, False, end_time), end_time - flow.first_time):
             return False
         return self.say((by, flags), 0, None, None, ender, end_time)
+
+    def tell_unanswered(self, party: Party, peer: Party) -> bool:
+        """The same with a Close of `party` only, soon after which somebody ended TCP by FIN (termination/closing.py)."""
+        client: Party = self.client_party
+        server: Party = self.server_party
+        close: CloseFrame = party.closes[0]
+        if len(party.closes) != 1 or close.code in FAILURES or not is_last(close, party.stream):
+            return False
+        if client.frames.headers == 0 or not self.is_quiet(client.frames, server.frames):
+            return False
+        by = who_left(client, server)
+        if by < 0:
+            return False
+        ender = client.stream if by == CLIENT else server.stream
+        wait = ender.fin_time - close.time
+        if ender.rst_time or not 0 <= wait < PATIENCE or has_reason(party, peer, close.time):
+            return False
+        old = close.time - self.flow.first_time >= LONG_IDLE
+        if old and party.side == SERVER and close.code in POLITE and self.kinds.sink.closed_at_limit(self):
+            return False
+        late = wait > round_trip(client, server)
+        if by == party.side and not late:  # of which rules say how soon it was (CL-26)
+            return False
+        flags = (by * 2 + party.side) * 4 + (2 if late else 0) + (1 if self.coalesced else 0)
+        c = close if party.side == CLIENT else None
+        s = close if party.side == SERVER else None
+        return self.say((close.code, close.reason, flags), 0, c, s, ender, ender.fin_time)
 
     def say(self, key: tuple[Any, ...], occasions: int, c: Any, s: Any, ender: Any, end_time: int) -> bool:
         """Write down what is known of ends with this key, and what is to be said on some occasions. `c`, `s`: the Closes, if any;
@@ -564,18 +597,17 @@ class Ordinary:
         else:
             row.client = (flow.address_b, flow.port_b)
             row.server = kinds.server_at(flow.address_a, flow.port_a)
-        dropped = c is None and ender is not None
-        row.packed = self.pack(client, server, end_time, dropped)
+        abnormal = ender is not None and (c is None or s is None)
+        row.packed = self.pack(client, server, end_time, abnormal)
         row.target = self.target()
         row.key = self.key.decode("latin-1")
         row.latency_ns = self.answer_time - self.request_end if self.answer_time >= self.request_end else -1
         row.close = ending[1]
         end_packet = 0
-        if dropped:
+        row.termination = ending[0]
+        if abnormal:
             end_packet = ender.rst_packet if ender.rst_time else ender.fin_packet
-            row.termination = with_number(ending[0], end_packet & PACKET_MASK)
-        else:
-            row.termination = ending[0]
+            row.termination = with_packets(ending[0], [each.packet for each in (c, s) if each is not None] + [end_packet])
         row.end_time = end_time
         keys = client.frames.first_keys
         row.packed_keys = b"" if keys is None else MASK_KEYS[len(keys)](*keys)
@@ -608,13 +640,13 @@ class Ordinary:
     def target(self) -> str:
         return self.request[4 : self.target_end].decode("latin-1")
 
-    def pack(self, client: Party, server: Party, end_time: int, dropped: bool) -> bytes:
+    def pack(self, client: Party, server: Party, end_time: int, abnormal: bool) -> bytes:
         """model.Detail, packed."""
         packer = self.kinds.packer
         flow = self.flow
         sizes = (client.frames.message_bytes, server.frames.message_bytes)
         pack_history(packer, client, server, flow.last_packet, flow.silence, end_time, False, sizes)
-        if dropped:
+        if abnormal:
             pack_last(packer, client, server)
         else:
             packer.add(0)
@@ -627,10 +659,12 @@ class Ordinary:
         return packer.taken()
 
 
-def with_number(termination: Termination, packet: int) -> Termination:
-    """The same with this number behind the first fact, which says how TCP ended."""
-    first, *others = termination.evidence or ()
-    return termination._replace(evidence=(f"{first}{packet}", *others))
+def with_packets(termination: Termination, packets: list[int]) -> Termination:
+    """The same with the numbers of these packets behind its first facts."""
+    facts = list(termination.evidence or ())
+    for i in range(len(packets)):
+        facts[i] += str(packets[i] & PACKET_MASK)
+    return termination._replace(evidence=tuple(facts))
 
 
 def has_waited(party: Party, peer: Party, close: CloseFrame, answer: CloseFrame) -> int:
