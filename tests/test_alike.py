@@ -212,6 +212,30 @@ def test_an_end_without_a_close_but_for_the_packet_that_was_it(leave: Any, fact:
     assert (AT_END, "CL-19") in anchors(ending)
 
 
+@pytest.mark.parametrize("pause", [0, 0.5])
+@pytest.mark.parametrize(("side", "first"), [(C, S), (S, C)])
+def test_a_close_of_one_side_but_for_its_packet_and_that_of_the_end(side: int, first: int, pause: float) -> None:
+    def made(port: int) -> wire.Conversation:
+        conversation = opened(port).text(C, "a").text(S, "b").ack(C).close(side, 1000).ack(1 - side)
+        return conversation.wait(pause).fin(first).fin(1 - first)
+
+    (ending,) = endings(learned(*twice(made)))
+    assert ending is not None
+    assert (ending.termination.kind, ending.termination.by) == ("close-unanswered", first)
+    assert ending.termination.evidence is not None
+    assert all(fact.endswith(" in packet ") for fact in ending.termination.evidence)
+    anchor = AT_CLIENT_CLOSE if side == C else AT_SERVER_CLOSE
+    assert ((anchor, "CL-12") in anchors(ending)) == (pause > 0)
+
+
+@pytest.mark.parametrize("pause", [0, 2])
+def test_how_soon_or_how_late_a_side_left_after_its_own_close_is_its_own(pause: float) -> None:
+    def made(port: int) -> wire.Conversation:
+        return opened(port).text(C, "a").text(S, "b").ack(C).close(S, 1000).ack(C).wait(pause).fin(S).fin(C)
+
+    assert endings(learned(*twice(made))) == []
+
+
 def test_the_end_of_the_capture() -> None:
     ongoing = endings(learned(*twice(lambda port: opened(port).text(C, "a").ack(S))))
     assert [ending and ending.termination.kind for ending in ongoing] == ["ongoing"]
