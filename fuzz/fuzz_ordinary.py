@@ -119,7 +119,23 @@ def change_pause(random: Random, capture: Capture) -> None:
         packet.time += pause
 
 
-ENDS = (change_close, change_close, change_pause)
+def leave(random: Random, capture: Capture) -> None:
+    """Nobody sends a Close: somebody ends TCP with his last packet, or the capture ends."""
+    packets = capture.packets
+    for at, packet in enumerate(packets):
+        layers = locate(capture.linktype, packet.data)
+        if at and layers is not None and packet.data[layers.payload : layers.payload + 1] == b"\x88":
+            del packets[at:]
+            break
+    for packet in packets[-random.randrange(3) :]:
+        layers = locate(capture.linktype, packet.data)
+        if layers is not None and random.random() < 0.7:
+            at = layers.tcp + 13
+            flags = packet.data[at] | random.choice((0x01, 0x04))
+            packet.data = packet.data[:at] + bytes((flags,)) + packet.data[at + 1 :]
+
+
+ENDS = (change_close, change_close, change_pause, leave)
 
 
 def moved(capture: Capture, port: int, time: int) -> Capture:

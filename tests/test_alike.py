@@ -13,7 +13,7 @@ import wsaudit.alike
 from wsaudit import engine
 from wsaudit.capture.reader import open_capture
 from wsaudit.engine import Pass
-from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_FIRST_FRAME, AT_REQUEST, AT_SERVER_CLOSE
+from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_END, AT_FIRST_FRAME, AT_REQUEST, AT_SERVER_CLOSE
 from wsaudit.kernel.ordinary import Ending, Kinds, Opening
 from wsaudit.options import Options
 from wsaudit.tls.keylog import KeyStore
@@ -192,6 +192,67 @@ def test_a_close_that_came_with_the_answer_is_a_close() -> None:
 
     (ending,) = endings(learned(*twice(made)))
     assert [where for where, rule in anchors(ending) if rule == "CL-22"] == [AT_SERVER_CLOSE]
+
+
+@pytest.mark.parametrize(
+    ("leave", "fact"),
+    [
+        (lambda made: made.fin(C).fin(S), "client ended TCP first, with FIN in packet "),
+        (lambda made: made.fin(S).fin(C), "server ended TCP first, with FIN in packet "),
+        (lambda made: made.rst(C), "client ended TCP first, with an RST in packet "),
+        (lambda made: made.rst(S), "server ended TCP first, with an RST in packet "),
+    ],
+)
+def test_an_end_without_a_close_but_for_the_packet_that_was_it(leave: Any, fact: str) -> None:
+    (ending,) = endings(learned(*twice(lambda port: leave(opened(port).text(C, "a").text(S, "b").ack(C)))))
+    assert ending is not None
+    assert (ending.termination.kind, ending.close) == ("dropped", (None, None))
+    assert ending.termination.evidence is not None
+    assert ending.termination.evidence[0] == fact
+    assert (AT_END, "CL-19") in anchors(ending)
+
+
+@pytest.mark.parametrize("pause", [0, 0.5])
+@pytest.mark.parametrize(("side", "first"), [(C, S), (S, C)])
+def test_a_close_of_one_side_but_for_its_packet_and_that_of_the_end(side: int, first: int, pause: float) -> None:
+    def made(port: int) -> wire.Conversation:
+        conversation = opened(port).text(C, "a").text(S, "b").ack(C).close(side, 1000).ack(1 - side)
+        return conversation.wait(pause).fin(first).fin(1 - first)
+
+    (ending,) = endings(learned(*twice(made)))
+    assert ending is not None
+    assert (ending.termination.kind, ending.termination.by) == ("close-unanswered", first)
+    assert ending.termination.evidence is not None
+    assert all(fact.endswith(" in packet ") for fact in ending.termination.evidence)
+    anchor = AT_CLIENT_CLOSE if side == C else AT_SERVER_CLOSE
+    assert ((anchor, "CL-12") in anchors(ending)) == (pause > 0)
+
+
+@pytest.mark.parametrize("pause", [0, 2])
+def test_how_soon_or_how_late_a_side_left_after_its_own_close_is_its_own(pause: float) -> None:
+    def made(port: int) -> wire.Conversation:
+        return opened(port).text(C, "a").text(S, "b").ack(C).close(S, 1000).ack(C).wait(pause).fin(S).fin(C)
+
+    assert endings(learned(*twice(made))) == []
+
+
+def test_the_end_of_the_capture() -> None:
+    ongoing = endings(learned(*twice(lambda port: opened(port).text(C, "a").ack(S))))
+    assert [ending and ending.termination.kind for ending in ongoing] == ["ongoing"]
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda made: made.wait(30).fin(C).fin(S),  # at a usual idle limit
+        lambda made: made.ping(C, b"1").ack(S).wait(0.7).fin(C).fin(S),  # the Pong was overdue
+        lambda made: made.segment(C, window=0).wait(0.1).fin(S).fin(C),  # the client did not read
+        lambda made: made.rst(C).rst(S),
+        lambda made: made.frame(S, wire.BINARY, bytes(1 << 14)).ack(C).fin(C).fin(S),  # too large perhaps
+    ],
+)
+def test_an_end_that_something_tells_of_is_looked_at_each_time(leave: Any) -> None:
+    assert endings(learned(*twice(lambda port: leave(opened(port).text(C, "a").text(S, "b").ack(C))))) == []
 
 
 def test_nothing_is_learned_of_an_end_that_was_looked_at_for_something_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,13 @@ from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import (
     AT_ANSWER,
     AT_CLIENT_CLOSE,
+    AT_END,
     AT_FIRST_FRAME,
     AT_REQUEST,
     AT_SERVER_CLOSE,
 )
 from wsaudit.kernel.ordinary import Ending, Kinds, Opening
-from wsaudit.model import CLIENT, SERVER, Finding, Place
+from wsaudit.model import CLIENT, SERVER, Finding, Place, Termination, packet_number
 from wsaudit.rows import add_handshake
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.judge import ASKED_ALONE, Judge, extensions_of
@@ -51,7 +52,8 @@ def learn_ending(session: Session, findings: list[Finding], row: Connection, jud
 
 def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> Ending | None:
     """What was said of it without what is its own, numbers above all. None: more than the kind of its end decided."""
-    if row.termination.evidence is not None or row.notices:
+    end = without_packets(session, row.termination)
+    if end is None or row.notices:
         return None
     placed = []
     for finding in findings:
@@ -61,7 +63,33 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
         if where is None:
             return None
         placed.append(where)
-    return Ending(row.termination, row.close, tuple(placed))
+    return Ending(end, row.close, tuple(placed))
+
+
+def without_packets(session: Session, end: Termination) -> Termination | None:
+    """The end of a connection, without the numbers of packets in its evidence: of the one Close, of the end of TCP. None: there
+    is more to it."""
+    if end.evidence is None or end.kind == "ongoing":
+        return end
+    closes = [party.closes[0].packet for party in session.parties if party.closes]
+    plain = len(end.evidence) == 2 if len(closes) == 1 else not closes and end.cause in ("abrupt-exit", "endpoint-killed")
+    if not plain or end.by not in (CLIENT, SERVER):
+        return None
+    facts = list(end.evidence)
+    for i, packet in enumerate((*closes, left_at(session, end.by).packet)):
+        number = str(packet_number(packet))
+        if not facts[i].endswith(f" {number}"):
+            return None
+        facts[i] = facts[i].removesuffix(number)
+    return end._replace(evidence=tuple(facts))
+
+
+def left_at(session: Session, side: int) -> Place:
+    """Where this side ended TCP."""
+    stream = session.parties[side].stream
+    if stream.rst_time:
+        return Place(stream.rst_packet, stream.rst_time, stream.offset)
+    return Place(stream.fin_packet, stream.fin_time, stream.offset)
 
 
 def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Finding] | None:
@@ -70,13 +98,16 @@ def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Fi
     handshake, side, place = session.handshake, finding.side, finding.place
     if finding.rule == "HS-S25":  # a Close in that place is still a Close
         return AT_FIRST_FRAME, relative(finding, place)
+    if CATALOGUE[finding.rule].when == "dropped" and place == left_at(session, side):
+        return AT_END, relative(finding, place)
     if CATALOGUE[finding.rule].kind == "handshake":
         head = None if handshake is None else handshake.request if side == CLIENT else handshake.response
         if head is None or head.packet != place.packet:
             return None
         return (AT_REQUEST if side == CLIENT else AT_ANSWER), relative(finding, Place(head.packet, head.time, head.offset))
     close = session.parties[side].close
-    if CATALOGUE[finding.rule].kind != "close" or finding.rule in judge.offences or close is None or close.place != place:
+    about_close = CATALOGUE[finding.rule].kind == "close" or finding.rule == "CL-12"
+    if not about_close or finding.rule in judge.offences or close is None or close.place != place:
         return None
     return (AT_CLIENT_CLOSE if side == CLIENT else AT_SERVER_CLOSE), relative(finding, close.place)
 

@@ -165,6 +165,20 @@ class Pass:
         pipeline.take_over(usual)
         return pipeline
 
+    def ended(self, usual: Ordinary, ongoing: bool) -> None:
+        """A flow was like others until it ended in a way of its own."""
+        session = session_of(usual)
+        session.end(ongoing, self.options.limits)
+        self.session_over(session)
+
+    def may_be_limit(self, usual: Ordinary, clocks: tuple[int, ...], age: int) -> bool:
+        """May the end of a flow like others have come at a limit of time?"""
+        return self.explain.may_be_limit(clocks, age, usual.opening.row.server_header)
+
+    def closed_at_limit(self, usual: Ordinary) -> bool:
+        """May the Close of the server of a flow like others have come at a limit of time?"""
+        return self.explain.closed_at_limit(session_of(usual))
+
     def judge_alone(self, usual: Ordinary, occasions: int, others: int) -> list[Finding] | None:
         """What is to be said on some occasions of a flow like others, beside `others` findings. None: that is more than may be
         said of one connection."""

@@ -549,21 +549,8 @@ class Pipeline:
         if self.framing is not None:
             self.framing.finish()
             self.framing = None
-        if self.tunnel is None:
-            for i, stream in enumerate(self.streams):
-                if stream.gaps:
-                    party = session.parties[i ^ self.client]
-                    party.gaps = sorted([*party.gaps, *(Gap(*gap) for gap in stream.gaps)], key=gap_offset)
-        session.ongoing = ongoing
-        session.notices += session.limits_hit(self.sink.options.limits)
-        self.flow.settle()
-        session.ended = self.flow.last_time
-        session.last_packet = self.flow.last_packet
+        session.end(ongoing, self.sink.options.limits)
         self.sink.session_over(session)
-
-
-def gap_offset(gap: Gap) -> int:
-    return gap.offset
 
 
 def in_networks(address: bytes, networks: tuple[str, ...]) -> bool:

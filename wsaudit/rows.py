@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.http.upgrade import Handshake, auth_kinds
 from wsaudit.kernel.connection import Connection
-from wsaudit.kernel.details import pack_history
+from wsaudit.kernel.details import pack_history, pack_last
 from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Flow
@@ -68,10 +67,9 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
     flow = session.flow
     swapped = client.stream is not flow.a
     complete = not (client.gaps or server.gaps or client.stream.truncated or server.stream.truncated)
-    last = () if termination.kind in ENDED_WELL else last_frames(session)
     found = Connection(
-        session.first_packet, session.started, session.ended, *endpoints(flow, swapped), packed(session, end_time, last), False,
-        "tcp", session.http,
+        session.first_packet, session.started, session.ended, *endpoints(flow, swapped),
+        packed(session, end_time, termination.kind), False, "tcp", session.http,
     )  # fmt: skip
     if session.tls is not None:
         found.transport = "tls"
@@ -90,16 +88,16 @@ def row(session: Session, termination: Termination, end_time: int) -> Connection
     return found
 
 
-def packed(session: Session, end_time: int, last: Sequence[tuple[int, ...]]) -> bytes:
+def packed(session: Session, end_time: int, kind: str) -> bytes:
     """model.Detail of a connection, packed."""
     client, server = session.client, session.server
     packer = Packer()
     sizes = message_bytes(client), message_bytes(server)
     pack_history(packer, client, server, session.last_packet, session.flow.silence, end_time, session.in_tls, sizes)
-    packer.add(len(last))
-    for frame in last:
-        for number in frame:
-            packer.add(number)
+    if kind in ENDED_WELL:
+        packer.add(0)
+    else:
+        pack_last(packer, client, server)
     for number in session.heartbeat().as_numbers():
         packer.add(number)
     return packer.taken()
@@ -171,17 +169,6 @@ def message_bytes(party: Party) -> int:
     if inflation is not None and inflation.messages:
         return -1 if inflation.unverifiable else frames.message_bytes - frames.deflated_bytes + inflation.bytes
     return -1 if frames.deflated_messages else frames.message_bytes
-
-
-def last_frames(session: Session) -> tuple[tuple[int, int, int, int, int], ...]:
-    """The last frames of both sides in order of time: (time, packet, side, shape, length)."""
-    rows = [
-        (time, packet, side, shape, length)
-        for side in (CLIENT, SERVER)
-        for time, packet, shape, length in session.parties[side].frames.recent_rows()
-    ]
-    rows.sort()
-    return tuple(rows[-8:])
 
 
 def closed_tls_row(flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool, explain: Explainer) -> Connection | None:

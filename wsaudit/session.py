@@ -12,8 +12,9 @@ from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
 from wsaudit.http.upgrade import another_handshake
 from wsaudit.kernel.endings import heartbeat_numbers, idle_at
+from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
-from wsaudit.kernel.party import Party, introduce, part
+from wsaudit.kernel.party import Gap, Party, introduce, part
 from wsaudit.kernel.streams import GAPS_KEPT, Flow
 from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place, maybe
 
@@ -65,6 +66,7 @@ class Session:
 
     __slots__ = (
         "_application",
+        "_handshake",
         "alike",
         "answered_otherwise",
         "client",
@@ -75,12 +77,12 @@ class Session:
         "ended",
         "first_packet",
         "flow",
-        "handshake",
         "http",
         "icmp",
         "in_tls",
         "inflaters",
         "last_packet",
+        "like",
         "log",
         "midstream",
         "notices",
@@ -90,11 +92,14 @@ class Session:
         "started",
         "tcp_end",
         "tls",
+        "usual",
     )
 
     def __init__(self, flow: Flow, client: Party, server: Party) -> None:
         self.flow = flow
-        self.handshake: Handshake | None = None
+        self.like: Opening | None = None  # the known kind of its opening handshake
+        self.usual: Ordinary | None = None  # who followed it until its handshake was asked for (kernel/ordinary.py)
+        self._handshake: Handshake | None = None
         self.http: str | None = None
         self.tls: TlsFacts | None = None
         self.answered_otherwise = False  # the answer to the upgrade request is not HTTP
@@ -153,6 +158,25 @@ class Session:
 
     # -- what the pipeline asks -------------------------------------------------------------
 
+    @property
+    def handshake(self) -> Handshake | None:
+        """The opening handshake. One that was like others before it is read when somebody asks."""
+        if self.usual is not None:
+            self._handshake = handshake_of(self.usual)
+            self.usual = None
+        return self._handshake
+
+    @handshake.setter
+    def handshake(self, handshake: Handshake | None) -> None:
+        self._handshake = handshake
+
+    @property
+    def user_agent(self) -> str | None:
+        if self.usual is not None:
+            agent: str | None = self.usual.opening.row.user_agent
+            return agent
+        return None if self._handshake is None else self._handshake.user_agent
+
     def idle_at(self, end: int) -> tuple[int | None, int | None, int | None, int | None]:
         """How long each clock had stood still at `end`: any byte, client's, server's, data frames of either. ns.
 
@@ -179,6 +203,19 @@ class Session:
         if handshake is None:
             return application_beat(rows, spoke, None, None)
         return application_beat(rows, spoke, handshake.subprotocol, handshake.target)
+
+    def end(self, ongoing: bool, limits: Limits) -> None:
+        """Nothing more comes. `ongoing`: because the capture is over."""
+        flow = self.flow
+        if not self.in_tls:
+            for party in self.parties:
+                if party.stream.gaps:
+                    party.gaps = sorted([*party.gaps, *(Gap(*gap) for gap in party.stream.gaps)], key=gap_offset)
+        self.ongoing = ongoing
+        self.notices += self.limits_hit(limits)
+        flow.settle()
+        self.ended = flow.last_time
+        self.last_packet = flow.last_packet
 
     def limits_hit(self, limits: Limits) -> list[str]:
         """What a limit kept out of the history of a connection."""
@@ -231,17 +268,30 @@ def session_of(usual: Ordinary) -> Session:
     session.http = "1.1"
     session.started = flow.first_time
     session.first_packet = flow.first_packet
+    session.like = opening
+    session.usual = usual
+    if usual.coalesced:
+        session.coalesced = Place(usual.answer_packet, usual.answer_time, len(usual.answer))
+    if usual.alike is not None:
+        session.alike = opening, usual.alike
+    return session
+
+
+def handshake_of(usual: Ordinary) -> Handshake:
+    opening = usual.opening
     like = opening.handshake
     asked = ("GET", usual.target(), "1.1", 0, "")  # the first of its kind may have asked in another way
     answered = ("GET", "", like.response.version, like.response.status, like.response.reason)
     request = like.request.another(usual.request, asked, usual.request_time, usual.request_packet, usual.request_end)
     answer = like.response.another(usual.answer, answered, usual.answer_time, usual.answer_packet, usual.answer_time)
-    session.handshake = another_handshake(like, request, answer, usual.key.decode("ascii"))
-    if usual.coalesced:
-        session.coalesced = Place(answer.packet, answer.time, answer.end)
-    if usual.alike is not None:
-        session.alike = opening, usual.alike
-    return session
+    values = values_between(opening.literals, usual.answer, 0, len(usual.answer))
+    assert values is not None  # as when it was found
+    accept = values[opening.accept_turn].decode("ascii")
+    return another_handshake(like, request, answer, usual.key.decode("ascii"), accept)
+
+
+def gap_offset(gap: Gap) -> int:
+    return gap.offset
 
 
 class Inflaters(Protocol):

@@ -156,18 +156,16 @@ def _repeat(request: Head, response: Head, informational: tuple[int, ...], commo
     return _accepted(request, response, informational, key, accept, common)
 
 
-def _accepted(
-    request: Head, response: Head, informational: tuple[int, ...], key: str, accept: str, common: Common
-) -> Handshake:
+def _accepted(request: Head, response: Head, informational: tuple[int, ...], key: str, accept: str, common: Common) -> Handshake:
     latency = response.time - request.end_time if response.time >= request.end_time else None
     return Handshake(
         request, response, informational, "accepted", 101, (), key, accept, accept, True, request.target, *common, latency
     )
 
 
-def another_handshake(like: Handshake, request: Head, response: Head, key: str) -> Handshake:
-    """An accepted handshake whose heads have the forms of those of `like`, and an Accept that fits its key."""
-    return _accepted(request, response, (), key, accept_for(key), common_of(like))
+def another_handshake(like: Handshake, request: Head, response: Head, key: str, accept: str) -> Handshake:
+    """An accepted handshake whose heads have the forms of those of `like`, and an `accept` that fits its `key`."""
+    return _accepted(request, response, (), key, accept, common_of(like))
 
 
 def common_of(handshake: Handshake) -> Common:

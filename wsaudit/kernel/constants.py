@@ -45,15 +45,22 @@ CLOSE_GRACE = 5_000_000_000  # for an answer that may wait for the rest of a mes
 PROMPT = 2_000_000_000  # an answer to a Close that is not late
 SHORTEST_WAIT = 200_000_000  # no keep-alive is less patient, and no delayed answer is longer on a healthy network
 REACTION = 5_000_000_000  # a failure answers what came before it within this time
+LONGEST_TRIP = 3_000_000_000
+USUAL_TRIP = 200_000_000  # where nothing tells
+PATIENCE = 900_000_000  # shorter than any close timeout in use
 TIMES_RTT = 4  # a Ping is overdue when it waits so many times as long as the quickest did
 SLOW_PONG = 1_000_000_000
 QUIET = 60_000_000_000  # the shortest idle timeout in common use (nginx, AWS ALB): silence below it needs no heartbeat
 LONG_IDLE = 10_000_000_000  # no hop that closes politely at a limit of its own waits less
 MANY_PINGS = 100
+BIG = 16 << 10  # frames below this are refused by nobody
 TINY = 64  # fragments of at most one byte: some happen to every sender that flushes, this many are a habit
 
+# Who ended TCP (kernel/endings.py), where it was neither CLIENT nor SERVER.
+NOBODY, UNCLEAR = -1, -2
+
 # What a finding about a connection of a known kind is about (ordinary.py).
-AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_SERVER_CLOSE = range(5)
+AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_SERVER_CLOSE, AT_END = range(6)
 
 AHEAD = 16  # packets whose flows are on their way into the cache
 

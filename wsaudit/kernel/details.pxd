@@ -12,6 +12,9 @@ from wsaudit.kernel cimport inline_mode as mode
 @cython.locals(a=Stream, b=Stream, either="long long", of_client="long long", of_server="long long", data="long long")
 cpdef pack_history(Packer packer, Party client, Party server, long long last_packet, long long silence, long long end_time, bint in_tls, tuple sizes)
 
+@cython.locals(rows=list)
+cpdef pack_last(Packer packer, Party client, Party server)
+
 @cython.locals(reserved="long long", i="int", counts="long long *")
 cdef pack_frames(Packer packer, Scanner frames)
 

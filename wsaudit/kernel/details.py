@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from wsaudit.kernel import mode
+from wsaudit.kernel.constants import RECENT
 from wsaudit.kernel.endings import idle_at
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party
+from wsaudit.model import CLIENT, SERVER
 
 
 def is_compiled() -> bool:
@@ -46,6 +48,18 @@ def pack_history(
     packer.add(a.duplicates + b.duplicates)
     packer.add(len(client.gaps) + len(server.gaps))
     packer.add(a.truncated + b.truncated)
+
+
+def pack_last(packer: Packer, client: Party, server: Party) -> None:
+    """The last frames of both sides in order of time."""
+    rows = [(time, packet, CLIENT, shape, length) for time, packet, shape, length in client.frames.recent_rows()]
+    rows += [(time, packet, SERVER, shape, length) for time, packet, shape, length in server.frames.recent_rows()]
+    rows.sort()
+    last = rows[-RECENT:]
+    packer.add(len(last))
+    for row in last:
+        for number in row:
+            packer.add(number)
 
 
 def pack_frames(packer: Packer, frames: Scanner) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsaudit.kernel import mode
-from wsaudit.kernel.constants import LONGEST, REACTION, SHORTEST_WAIT, TIMES_RTT
+from wsaudit.kernel.constants import BIG, LONGEST, LONGEST_TRIP, REACTION, SHORTEST_WAIT, TIMES_RTT, UNCLEAR, USUAL_TRIP
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Stream
@@ -43,6 +43,48 @@ def fin_of(by: int, a: Stream, b: Stream) -> Stream:
         earlier = b.fin_time < a.fin_time or (b.fin_time == a.fin_time and b.fin_packet < a.fin_packet)
         return b if earlier else a
     return b if by == SERVER else a
+
+
+def who_left(client: Party, server: Party) -> int:
+    """Who ended TCP: CLIENT, SERVER or NOBODY. UNCLEAR: not by FINs that were captured, one after the other, nor by a single RST
+    of that side's own, or bytes or probes waited for the peer, or its window was closed."""
+    a = client.stream
+    b = server.stream
+    if is_troubled(a) or is_troubled(b):
+        return UNCLEAR
+    if a.rst_time or b.rst_time:
+        if a.fin_time or b.fin_time or a.fin_taken or b.fin_taken or (a.rst_time and b.rst_time):
+            return UNCLEAR
+        return CLIENT if a.rst_time else SERVER
+    by = first_fin(a, b)
+    if by == BOTH or (by == CLIENT and a.answers_fin(b)):
+        return UNCLEAR
+    return by
+
+
+def is_troubled(stream: Stream) -> bool:
+    """Is there more about the end of this side than a FIN or an RST?"""
+    if stream.tail_retransmissions or stream.keepalives_unanswered or stream.zero_total or stream.zero_since:
+        return True
+    if stream.fin_time and (stream.fin_seq < 0 or not stream.fin_taken):
+        return True
+    return bool(stream.rst_time and stream.rst_ttl and stream.ttl and stream.rst_ttl != stream.ttl)
+
+
+def has_reason(party: Party, peer: Party, time: int) -> bool:
+    """May this side have left at `time` because a Ping of its own was overdue, because those of the peer did not come any more,
+    or for the size of a frame?"""
+    if party.frames.largest >= BIG or peer.frames.largest >= BIG:
+        return True
+    if peer.intervals and time - peer.stream.last_data_time >= SECOND:
+        return True
+    return bool(party.pings) and overdue_ping(party, peer, time) is not None
+
+
+def left_bytes(party: Party, peer: Party, time: int) -> bool:
+    """Did this side leave at `time` just after bytes of the peer, which were the last ones?"""
+    late = time - peer.stream.last_data_time
+    return 0 <= late < SECOND and peer.stream.last_data_time > party.stream.last_data_time
 
 
 def first_to_close(c: CloseFrame, s: CloseFrame) -> int:
@@ -121,6 +163,23 @@ def answered_at_once(lead: CloseFrame, answer: CloseFrame) -> bool:
     """Could whoever answered this Close have answered a Ping, too? Then it did not for another reason than being gone. A library
     whose keep-alive gives up, with 1011, drops the connection whatever comes."""
     return answer.time - lead.time < SECOND and lead.code != 1011
+
+
+def round_trip(client: Party, server: Party) -> int:
+    """At most how long a packet and its answer take (rules/timing.py)."""
+    a = client.stream
+    b = server.stream
+    trip = USUAL_TRIP
+    if a.syn_time and b.syn_time and a.first_data_time > a.syn_time:
+        trip = a.first_data_time - a.syn_time
+    elif client.rtts or server.rtts:
+        trip = max([*client.rtts, *server.rtts])
+    return trip if trip < LONGEST_TRIP else LONGEST_TRIP
+
+
+def is_last(close: CloseFrame, stream: Stream) -> bool:
+    """Did this Close arrive, with nothing that follows it, and can it be read?"""
+    return stream.acked >= close.end and stream.offset - stream.fin_taken <= close.end and is_readable(close)
 
 
 def idle_at(client: Party, server: Party, in_tls: bool, end: int) -> tuple[int, int, int, int]:

@@ -3,8 +3,8 @@ cimport cython
 from wsaudit.kernel.beats cimport Beats
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.connection cimport Connection
-from wsaudit.kernel.details cimport pack_history
-from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_to_close, heartbeat_numbers, just_sent_largest, overdue_ping, undisturbed
+from wsaudit.kernel.details cimport pack_history, pack_last
+from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_to_close, has_reason, heartbeat_numbers, idle_at, is_last, just_sent_largest, left_bytes, overdue_ping, round_trip, undisturbed, who_left
 from wsaudit.kernel.exchanges cimport Exchanges
 from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.frames cimport Scanner, header_size
@@ -16,9 +16,9 @@ from wsaudit.kernel.streams cimport Flow, Stream
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
-cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE
+cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_END, NOBODY
 cdef int START, PART, ASKED, OPEN, OVER, CLOSE, FAILED, HEARTBEAT, TOO_LONG, SHORTEST, KEY_SIZE
-cdef long long QUIET, LONG_IDLE, SECOND
+cdef long long QUIET, LONG_IDLE, PATIENCE, SECOND, PACKET_MASK
 cdef bytes IN_ALPHABET, LAST
 
 
@@ -120,21 +120,30 @@ cdef class Ordinary:
     @cython.locals(party=Party, stream=Stream)
     cdef open_frames(self, Stream server, Stream client)
 
-    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, by="int", initiator="int", waited="int", flags="int", occasions="int", opening=Opening)
-    cdef bint tell(self) except -1
+    @cython.locals(flow=Flow, client=Party, server=Party, a=Stream, b=Stream, c=CloseFrame, s=CloseFrame, ender=Stream, by="int", initiator="int", waited="int", old="bint", flags="int", occasions="int")
+    cdef bint tell(self, bint ongoing) except -1
+
+    @cython.locals(flow=Flow, client=Party, server=Party, party=Party, peer=Party, ender=Stream, by="int", flags="int", end_time="long long")
+    cdef bint tell_unclosed(self, bint ongoing) except -1
+
+    @cython.locals(client=Party, server=Party, close=CloseFrame, c=CloseFrame, s=CloseFrame, ender=Stream, by="int", flags="int", wait="long long", old="bint", late="bint")
+    cdef bint tell_unanswered(self, Party party, Party peer) except -1
+
+    @cython.locals(flow=Flow, client=Party, server=Party, opening=Opening)
+    cdef bint say(self, tuple key, int occasions, CloseFrame c, CloseFrame s, Stream ender, long long end_time) except -1
 
     @cython.locals(opening=Opening)
     cdef bint is_quiet(self, Scanner f, Scanner g) except -1
 
     cdef bint is_home(self) except -1
 
-    @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, where="int", time="long long", packet="long long", close=CloseFrame)
-    cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, long long end_time, ending)
+    @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, abnormal="bint", end_packet="long long", where="int", time="long long", packet="long long", close=CloseFrame)
+    cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, Stream ender, long long end_time, ending)
 
     cpdef str target(self)
 
     @cython.locals(packer=Packer, flow=Flow)
-    cdef bytes pack(self, Party client, Party server, long long end_time)
+    cdef bytes pack(self, Party client, Party server, long long end_time, bint abnormal)
 
 
 

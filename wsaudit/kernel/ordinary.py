@@ -21,6 +21,7 @@ from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import (
     AT_ANSWER,
     AT_CLIENT_CLOSE,
+    AT_END,
     AT_FIRST_FRAME,
     AT_REQUEST,
     BIT,
@@ -29,18 +30,27 @@ from wsaudit.kernel.constants import (
     FRAMES,
     GUID,
     LONG_IDLE,
+    NOBODY,
+    PATIENCE,
     QUIET,
 )
-from wsaudit.kernel.details import pack_history
+from wsaudit.kernel.details import pack_history, pack_last
 from wsaudit.kernel.endings import (
+    FAILURES,
     answered_at_once,
     fin_of,
     first_fin,
     first_to_close,
+    has_reason,
     heartbeat_numbers,
+    idle_at,
+    is_last,
     just_sent_largest,
+    left_bytes,
     overdue_ping,
+    round_trip,
     undisturbed,
+    who_left,
 )
 from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.forms import values_between
@@ -50,7 +60,7 @@ from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party, introduce, part
 from wsaudit.kernel.sealed import Sealed, begins_handshake, hello_sender
 from wsaudit.kernel.streams import Flow, Stream
-from wsaudit.model import CLIENT, SECOND, SERVER, Close, Finding, Place, Termination
+from wsaudit.model import CLIENT, PACKET_MASK, SECOND, SERVER, Close, Finding, Place, Termination
 
 SHORTEST = len(b"GET / HTTP/1.1")
 KEY_SIZE = 24  # characters of a Sec-WebSocket-Key (RFC 6455 §4.1)
@@ -136,10 +146,11 @@ class Request:
 class Kinds:
     """What is known of ordinary connections, and where they are written down.
 
-    `sink` gets `unusual(ordinary)`, which returns who takes over, `judge_alone(ordinary, occasions, others)`, which returns
-    findings, and `internal_error(flow, error)`. `rows` and `findings` get what is said of connections of known kinds;
-    `requests_seen` counts the upgrade requests that were taken here. `homes`: what is in the targets of protocols in which a
-    message that comes once is a heartbeat.
+    `sink` gets `unusual(ordinary)`, which returns who takes over, `ended(ordinary, ongoing)`, whose end is unusual,
+    `judge_alone(ordinary, occasions, others)`, which returns findings, and `internal_error(flow, error)`; it is asked whether
+    somebody's timer may tell of an end (`closed_at_limit`, `may_be_limit`). `rows` and `findings` get what is said of connections
+    of known kinds; `requests_seen` counts the upgrade requests that were taken here. `homes`: what is in the targets of protocols
+    in which a message that comes once is a heartbeat, or a goodbye.
     """
 
     __slots__ = (
@@ -314,15 +325,17 @@ class Ordinary:
         """The flow is over; `ongoing`: because the capture is."""
         if self.state == START or self.state == OVER:
             return
+        if self.state != OPEN:
+            self.hand_over().finish(flow, ongoing)
+            return
         try:
-            if self.state == OPEN and not ongoing and self.tell():
-                self.state = OVER
+            if self.tell(ongoing):
                 part(self.client_party, self.server_party)
-                return
+            else:
+                self.kinds.sink.ended(self, ongoing)
+            self.state = OVER
         except Exception as error:
             self.crashed(error)
-            return
-        self.hand_over().finish(flow, ongoing)
 
     def crashed(self, error: Exception) -> None:
         """A bug in us: this connection is given up, as pipeline.py does."""
@@ -430,7 +443,7 @@ class Ordinary:
 
     # -- the end -------------------------------------------------------------
 
-    def tell(self) -> bool:
+    def tell(self, ongoing: bool) -> bool:
         """Write down what is to be said of this connection, if the same was to be said of one before it.
 
         Asked for here is no more than that nothing is there for a rule to look at (rules/occasions.py), but for those that may be
@@ -438,7 +451,6 @@ class Ordinary:
         (termination.closing.all_that_tells), and which of the kinds it is.
         """
         flow = self.flow
-        opening: Opening = self.opening
         client: Party = self.client_party
         server: Party = self.server_party
         a = client.stream
@@ -446,6 +458,12 @@ class Ordinary:
         flow.settle()
         if flow.silence >= QUIET or a.gaps is not None or b.gaps is not None:  # a packet cut short, too, leaves a gap
             return False
+        if not client.closes and not server.closes:
+            return self.tell_unclosed(ongoing)
+        if ongoing:
+            return False
+        if not client.closes or not server.closes:
+            return self.tell_unanswered(client if client.closes else server, server if client.closes else client)
         occasions = occasions_of_closes(client, server)
         if occasions & ~FAILED or not self.is_quiet(client.frames, server.frames):
             return False
@@ -464,11 +482,75 @@ class Ordinary:
             waited += 2 * has_waited(server, client, s, c)
         if waited >= TOO_LONG:
             return False
-        if initiator != CLIENT and s.code in POLITE and s.time - flow.first_time >= LONG_IDLE:
+        old = s.time - flow.first_time >= LONG_IDLE
+        if old and initiator != CLIENT and s.code in POLITE and self.kinds.sink.closed_at_limit(self):
             return False
         flags = (2 if c.acked >= s.end else 0) + (1 if s.acked >= c.end else 0)
         flags += 4 if self.coalesced else 0
         key = (c.code, c.reason, s.reason, ((initiator * 4 + by) * 4 + waited) * 8 + flags)
+        ender = fin_of(by, a, b)
+        return self.say(key, occasions, c, s, ender, ender.fin_time)
+
+    def tell_unclosed(self, ongoing: bool) -> bool:
+        """The same without any Close: the capture ended, or one side left, and nothing tells why (termination/dropping.py)."""
+        flow = self.flow
+        client: Party = self.client_party
+        server: Party = self.server_party
+        if client.frames.headers == 0 or not self.is_quiet(client.frames, server.frames):
+            return False
+        by = who_left(client, server)
+        flags = 1 if self.coalesced else 0
+        if ongoing:
+            return by == NOBODY and self.say((flags,), 0, None, None, None, flow.last_time)
+        if by < 0:
+            return False
+        party = client if by == CLIENT else server
+        peer = server if by == CLIENT else client
+        ender = party.stream
+        end_time = ender.fin_time
+        if ender.rst_time:
+            end_time = ender.rst_time
+            flags += 4 if left_bytes(party, peer, end_time) else 2
+        if has_reason(party, peer, end_time):
+            return False
+        if self.kinds.sink.may_be_limit(self, idle_at(client, server, False, end_time), end_time - flow.first_time):
+            return False
+        return self.say((by, flags), 0, None, None, ender, end_time)
+
+    def tell_unanswered(self, party: Party, peer: Party) -> bool:
+        """The same with a Close of `party` only, soon after which somebody ended TCP by FIN (termination/closing.py)."""
+        client: Party = self.client_party
+        server: Party = self.server_party
+        close: CloseFrame = party.closes[0]
+        if len(party.closes) != 1 or close.code in FAILURES or not is_last(close, party.stream):
+            return False
+        if client.frames.headers == 0 or not self.is_quiet(client.frames, server.frames):
+            return False
+        by = who_left(client, server)
+        if by < 0:
+            return False
+        ender = client.stream if by == CLIENT else server.stream
+        wait = ender.fin_time - close.time
+        if ender.rst_time or not 0 <= wait < PATIENCE or has_reason(party, peer, close.time):
+            return False
+        old = close.time - self.flow.first_time >= LONG_IDLE
+        if old and party.side == SERVER and close.code in POLITE and self.kinds.sink.closed_at_limit(self):
+            return False
+        late = wait > round_trip(client, server)
+        if by == party.side and not late:  # of which rules say how soon it was (CL-26)
+            return False
+        flags = (by * 2 + party.side) * 4 + (2 if late else 0) + (1 if self.coalesced else 0)
+        c = close if party.side == CLIENT else None
+        s = close if party.side == SERVER else None
+        return self.say((close.code, close.reason, flags), 0, c, s, ender, ender.fin_time)
+
+    def say(self, key: tuple[Any, ...], occasions: int, c: Any, s: Any, ender: Any, end_time: int) -> bool:
+        """Write down what is known of ends with this key, and what is to be said on some occasions. `c`, `s`: the Closes, if any;
+        `ender`: who ended TCP, if anybody did, at `end_time`."""
+        flow = self.flow
+        opening: Opening = self.opening
+        client: Party = self.client_party
+        server: Party = self.server_party
         ending: Any = opening.endings.get(key, opening)
         if ending is None:
             return False
@@ -484,7 +566,7 @@ class Ordinary:
             if found is None:
                 return False
             self.kinds.findings += found
-        self.write(client, server, c, s, fin_of(by, a, b).fin_time, ending)
+        self.write(client, server, c, s, ender, end_time, ending)
         return True
 
     def is_quiet(self, f: Scanner, g: Scanner) -> bool:
@@ -503,7 +585,7 @@ class Ordinary:
                 return True
         return False
 
-    def write(self, client: Party, server: Party, c: CloseFrame, s: CloseFrame, end_time: int, ending: Any) -> None:
+    def write(self, client: Party, server: Party, c: Any, s: Any, ender: Any, end_time: int, ending: Any) -> None:
         """The row of this connection, and the findings about it."""
         flow = self.flow
         kinds = self.kinds
@@ -518,12 +600,17 @@ class Ordinary:
         else:
             row.client = (flow.address_b, flow.port_b)
             row.server = kinds.server_at(flow.address_a, flow.port_a)
-        row.packed = self.pack(client, server, end_time)
+        abnormal = ender is not None and (c is None or s is None)
+        row.packed = self.pack(client, server, end_time, abnormal)
         row.target = self.target()
         row.key = self.key.decode("latin-1")
         row.latency_ns = self.answer_time - self.request_end if self.answer_time >= self.request_end else -1
         row.close = ending[1]
+        end_packet = 0
         row.termination = ending[0]
+        if abnormal:
+            end_packet = ender.rst_packet if ender.rst_time else ender.fin_packet
+            row.termination = with_packets(ending[0], [each.packet for each in (c, s) if each is not None] + [end_packet])
         row.end_time = end_time
         row.packed_keys = client.frames.mask_keys()
         kinds.rows.append(row)
@@ -539,6 +626,10 @@ class Ordinary:
                 packet = self.answer_packet
                 time = self.answer_time
                 offset = len(self.answer)
+            elif where == AT_END:
+                packet = end_packet
+                time = end_time
+                offset = ender.offset
             else:
                 close = c if where == AT_CLIENT_CLOSE else s
                 packet = close.packet
@@ -551,13 +642,16 @@ class Ordinary:
     def target(self) -> str:
         return self.request[4 : self.target_end].decode("latin-1")
 
-    def pack(self, client: Party, server: Party, end_time: int) -> bytes:
+    def pack(self, client: Party, server: Party, end_time: int, abnormal: bool) -> bytes:
         """model.Detail, packed."""
         packer = self.kinds.packer
         flow = self.flow
         sizes = (client.frames.message_bytes, server.frames.message_bytes)
         pack_history(packer, client, server, flow.last_packet, flow.silence, end_time, False, sizes)
-        packer.add(0)  # last frames
+        if abnormal:
+            pack_last(packer, client, server)
+        else:
+            packer.add(0)
         if client.pings or server.pings:
             packer.add(1)
             for number in heartbeat_numbers(client, server):
@@ -565,6 +659,14 @@ class Ordinary:
         else:
             packer.add(0)
         return packer.taken()
+
+
+def with_packets(termination: Termination, packets: list[int]) -> Termination:
+    """The same with the numbers of these packets behind its first facts."""
+    facts = list(termination.evidence or ())
+    for i in range(len(packets)):
+        facts[i] += str(packets[i] & PACKET_MASK)
+    return termination._replace(evidence=tuple(facts))
 
 
 def has_waited(party: Party, peer: Party, close: CloseFrame, answer: CloseFrame) -> int:

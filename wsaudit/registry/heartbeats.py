@@ -43,8 +43,8 @@ def goodbye(opcode: int, payload: bytes, subprotocol: str | None, target: str | 
 
 
 def home_targets() -> tuple[str, ...]:
-    """What is in the targets of protocols in which a message that comes once is a heartbeat for certain."""
-    known = [beat for beats in _known("heartbeat").values() for beat in beats]
+    """What is in the targets of protocols in which a message that comes once is a heartbeat, or a goodbye, for certain."""
+    known = [beat for kind in ("heartbeat", "goodbye") for beats in _known(kind).values() for beat in beats]
     return tuple(sorted({beat.target for beat in known if beat.target is not None}))
 
 

@@ -254,8 +254,7 @@ def browser_sends_ping(session: Session, party: Party, peer: Party) -> Fault | N
 
     What to do: nothing for a known proxy. Else treat the client as what it is when you count browsers or trust Origin.
     """
-    handshake = session.handshake
-    if not party.pings or party.first_ping is None or handshake is None or not is_browser(handshake.user_agent):
+    if not party.pings or party.first_ping is None or not is_browser(session.user_agent):
         return None
     return Fault("Pings from a client whose User-Agent is a browser's", party.first_ping, party.pings)
 

@@ -22,6 +22,9 @@ KEY = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")  # sixteen bytes in canonical bas
 
 def signature(session: Session) -> tuple[Any, ...]:
     """The facts of the handshake of `session` that decide about rules, without what differs from connection to connection."""
+    early, coalesced, headers = session.early_client_bytes > 0, session.coalesced is not None, session.client.frames.headers > 0
+    if session.like is not None:
+        return session.like, early, coalesced, headers, session.ongoing
     handshake = session.handshake
     assert handshake is not None
     key = handshake.key
@@ -33,10 +36,10 @@ def signature(session: Session) -> tuple[Any, ...]:
         handshake.outcome,
         handshake.accept_ok or handshake.accept,
         (key is not None and KEY.fullmatch(key) is not None) or key,
-        session.early_client_bytes > 0,
-        session.coalesced is not None,
         session.tls is not None,
-        session.client.frames.headers > 0,
+        early,
+        coalesced,
+        headers,
         session.ongoing,
     )
 

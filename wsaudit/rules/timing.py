@@ -6,27 +6,18 @@ on its way before they arrived; only what comes later is an answer, or the lack 
 
 from __future__ import annotations
 
+from wsaudit.kernel import endings
 from wsaudit.kernel.constants import GRACE
 from wsaudit.kernel.occasions import end_of
 from wsaudit.kernel.party import Party
 from wsaudit.model import SECOND
 from wsaudit.session import Session
 
-LONGEST_TRIP = 3 * SECOND
-USUAL_TRIP = SECOND // 5  # where nothing tells
-
 
 def round_trip(session: Session) -> int:
     """At most how long a packet and its answer take. From the SYN to the client's first bytes: a whole round trip wherever the
     capture was made, and whatever the client thought in between makes it only longer."""
-    client, server = session.client.stream, session.server.stream
-    if client.syn_time and server.syn_time and client.first_data_time > client.syn_time:
-        trip = client.first_data_time - client.syn_time
-    elif session.rtts:
-        trip = max(session.rtts)
-    else:
-        trip = USUAL_TRIP
-    return min(trip, LONGEST_TRIP)
+    return int(endings.round_trip(session.client, session.server))
 
 
 def patience(session: Session, grace: int = GRACE) -> int:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from wsaudit.model import Finding, Termination
 from wsaudit.registry import load_signatures
 from wsaudit.termination.cause import Verdict, evidence_lost, failed, ongoing, refused
-from wsaudit.termination.closing import Reasons, all_that_tells, closing_cause
-from wsaudit.termination.dropping import dropping_cause
+from wsaudit.termination.closing import Reasons, all_that_tells, closing_cause, limit_causes
+from wsaudit.termination.dropping import dropping_cause, may_be_limit
 from wsaudit.termination.edge import cloudflare
 from wsaudit.termination.endpoints import Libraries, libraries
 from wsaudit.termination.probable import explain_tls
@@ -77,6 +77,14 @@ class Explainer:
         if kind == "failed":
             return failed(session, end)
         return evidence_lost(session, end)
+
+    def closed_at_limit(self, session: Session) -> bool:
+        """May the server's Close have come at a limit of time of a hop that closes politely?"""
+        return bool(limit_causes(session, session.server.closes[0], self.reasons.polite))
+
+    def may_be_limit(self, clocks: tuple[int, ...], age: int, server: str | None) -> bool:
+        """May one of the times at the end of a connection tell why it was dropped? `server`: the Server header."""
+        return may_be_limit(clocks, age, server, self.signatures)
 
     def closed_tls(self, flow: Flow, client: int, tunnel: TlsTunnel, ongoing: bool) -> tuple[Termination, int, str] | None:
         """A TLS connection that nobody could look into, if it may have been a WebSocket: its end, the time of it, and the

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wsaudit.kernel.connection import Connection
-from wsaudit.kernel.constants import LONG_IDLE
+from wsaudit.kernel.constants import LONG_IDLE, PATIENCE
 from wsaudit.kernel.endings import FAILURES, answered_at_once
 from wsaudit.kernel.party import CloseFrame, code_of
 from wsaudit.model import BOTH, CLIENT, PACKET_MASK, SECOND, SERVER, SIDES, Close, Finding, packet_number
@@ -35,7 +35,6 @@ WORDING = 0.5  # what is left of a code's own meaning when a keep-alive has give
 ORDINARY = frozenset((None, *FAILURES, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
 REMEMBERED = 4096
 POLITE = 0.72  # a hop whose limit fits and that closes as it should
-PATIENCE = SECOND * 9 // 10  # shorter than any close timeout in use
 GIVEN_BY_CODE = 0.1  # taken off when the other side did not answer as it should
 
 

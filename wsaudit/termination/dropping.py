@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsaudit.kernel.constants import BIG
 from wsaudit.model import BOTH, CLIENT, SECOND, SERVER, SIDES, Finding, packet_number
 from wsaudit.registry import goodbye
 from wsaudit.termination.beats import Beat, fitting, missed, regular, unanswered
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 CLOCKS = ("any", "client", "server", "data")  # the order of Session.idle_at
 PROMPT = SECOND  # an end within this time of something answers it
-BIG = 16 << 10  # frames below this are refused by nobody
 FORGETFUL = 60 * SECOND  # no table of flows forgets sooner
 STUCK = SECOND // 2  # a zero window for less is everyday life
 SHORTEST_IDLE = SECOND * 98 // 100
@@ -192,6 +192,19 @@ def idle_causes(session: Session, end: Wire, signatures: Signatures) -> list[Cau
             found.append(Cause("lifetime-limit", 0.5, (fact,), limit.confirm))
             break
     return found
+
+
+def may_be_limit(clocks: tuple[int, ...], age: int, server: str | None, signatures: Signatures) -> bool:
+    """May there be an idle cause where the clocks stood like this (-1: not known), and the connection was so old?"""
+    for clock in clocks:
+        if clock >= SHORTEST_IDLE and signatures.limits_at(clock / SECOND, "idle"):
+            return True
+    idle = clocks[0]
+    if idle >= SHORTEST_IDLE and is_round(idle):
+        return True
+    if idle + LAZY >= SHORTEST_IDLE and server is not None and "nginx" in server.lower():
+        return True
+    return bool(signatures.limits_at(age / SECOND, "lifetime"))
 
 
 def margin(session: Session, limit: int) -> tuple[str, ...]:
