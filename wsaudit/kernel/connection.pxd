@@ -14,10 +14,10 @@ cdef class Connection:
     cdef public bint probable
     cdef public bint complete
     cdef public bint midstream
-    cdef public int number
     cdef public object client, server, packed, transport, http, tls, outcome, status, target, host, origin, user_agent
     cdef public object server_header, key, subprotocols_offered, subprotocol, extensions, auth, close, termination
     cdef public object packed_keys, notices
+    cdef public int number  # the last field: inline_ahead.pxd
 
     cpdef Connection another(self)
 
