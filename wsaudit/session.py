@@ -13,9 +13,10 @@ from wsaudit.heartbeats import application_beat
 from wsaudit.http.upgrade import another_handshake
 from wsaudit.kernel.endings import heartbeat_numbers, idle_at
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
+from wsaudit.kernel.packed import maybe
 from wsaudit.kernel.party import Party, introduce, part
 from wsaudit.kernel.streams import GAPS_KEPT, Flow
-from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place, maybe
+from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake

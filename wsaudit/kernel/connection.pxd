@@ -1,5 +1,6 @@
 cimport cython
 from wsaudit.kernel cimport inline_mode as mode
+from wsaudit.kernel.packed cimport maybe, number_at, unpack_numbers
 
 cdef long long UNKNOWN, M32
 
@@ -23,3 +24,9 @@ cdef class Connection:
 
     @cython.locals(packed=bytes, i="int", first="long long", second="long long", third="long long")
     cpdef bint may_count(self) except *
+
+
+@cython.locals(numbers=list, end="Py_ssize_t", i="Py_ssize_t")
+cpdef object unpack_detail(bytes packed)
+
+cpdef object unpack_heartbeat(list numbers)
