@@ -38,7 +38,7 @@ def is_compiled() -> bool:
 
 
 class Connection:
-    """One row of the report. `rows.connection_dict` turns it into the contract's JSON, and report.md says what the fields mean.
+    """One row of the report. `entry.py` turns it into the contract's JSON, and report.md says what the fields mean.
 
     Times in ns; `end_time`: of the first FIN or RST; of the last packet, or 0, when there was none. `packed`: model.Detail.
     `tls`: version, cipher, sni, alpn, decrypted, why_not. `packed_keys`: the first masking keys of the client's frames. `number`:
