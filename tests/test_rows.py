@@ -10,8 +10,8 @@ import wire
 from wire import C, S
 
 import wsaudit
-from wsaudit.kernel.connection import Connection
-from wsaudit.model import NO_HEARTBEAT, ApplicationBeat, Close, Detail, Heartbeat, unpack_detail
+from wsaudit.kernel.connection import Connection, unpack_detail
+from wsaudit.model import NO_HEARTBEAT, ApplicationBeat, Close, Detail, Heartbeat
 
 
 def rows(talk: wire.Conversation | bytes) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wsaudit.kernel.packed import pack_numbers, unpack_numbers
+from wsaudit.kernel.packed import pack_numbers
 
 CLIENT = 0
 SERVER = 1
@@ -190,39 +190,6 @@ CLOSES, SILENCE, IDLE = 25, 29, 30  # where their numbers begin in a packed Deta
 def known(value: int | None) -> int:
     """A number that is not negative, -1 for None."""
     return -1 if value is None else int(value)
-
-
-def maybe(number: int) -> int | None:
-    """What `known` was given."""
-    return None if number < 0 else number
-
-
-def unpack_detail(packed: bytes) -> Detail:
-    """What `Detail.pack` gave."""
-    numbers = unpack_numbers(packed)
-    messages = tuple(numbers[15:20]), tuple(numbers[20:25])
-    closes = (numbers[CLOSES], numbers[CLOSES + 1]), (numbers[CLOSES + 2], numbers[CLOSES + 3])
-    idle = tuple(map(maybe, numbers[IDLE : IDLE + 4]))
-    end = 42 + 5 * numbers[41]
-    last = tuple([(at[0], at[1], at[2], at[3], at[4]) for at in (numbers[i : i + 5] for i in range(42, end, 5))])
-    beat = unpack_heartbeat(numbers[end + 1 :]) if numbers[end] else NO_HEARTBEAT
-    return Detail(
-        numbers[0], (tuple(numbers[1:8]), tuple(numbers[8:15])), messages, closes, numbers[SILENCE], idle, tuple(numbers[34:39]),
-        numbers[39], numbers[40], last, beat,
-    )  # fmt: skip
-
-
-def unpack_heartbeat(numbers: list[int]) -> Heartbeat:
-    application = None
-    if len(numbers) > 9:
-        side, count, interval, answered, last, packet, offset, waiting, _, *words = numbers[9:]
-        kind, *keepalives = bytes(words).decode().split("\0")
-        application = ApplicationBeat(
-            kind, side, count, maybe(interval), None if answered < 0 else answered > 0, last, packet, offset, waiting,
-            tuple(keepalives),
-        )  # fmt: skip
-    a, b, c, d, interval, p50, p99, e, f = numbers[:9]
-    return Heartbeat((a, b), (c, d), maybe(interval), maybe(p50), maybe(p99), (e, f), application)
 
 
 # -- how places and times are written down ---------------------------------------------------------------------------------

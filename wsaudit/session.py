@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from wsaudit.guard import guarded
 from wsaudit.heartbeats import application_beat
 from wsaudit.http.upgrade import another_handshake
-from wsaudit.kernel.endings import heartbeat_numbers, idle_at
+from wsaudit.kernel.endings import all_rtts, heartbeat_numbers, idle_at
 from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.frames import FrameLog, Scanner, header_size
+from wsaudit.kernel.packed import maybe
 from wsaudit.kernel.party import Gap, Party, introduce, part
 from wsaudit.kernel.streams import GAPS_KEPT, Flow
-from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place, maybe
+from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
@@ -246,7 +247,7 @@ class Session:
     @property
     def rtts(self) -> list[int]:
         """Ping to Pong, of either side's Pings, in ns."""
-        return [*self.client.rtts, *self.server.rtts]
+        return all_rtts(self.client, self.server)
 
     def let_go(self) -> None:
         """The history is told: cut the rings of references between its parts, so that memory is freed at once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, groupby, pairwise
+from struct import pack
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsaudit.model import Finding, Place, Reported, Termination
+from wsaudit.model import SERVER, Close, Finding, Place, Reported, Termination
 
 SERVERS = [(b"\n\0\0\1", 80), (b"\n\0\0\1", 81)]
 HOSTS = [b"\n\0\1\1", b"\n\0\1\2"]
@@ -31,8 +33,16 @@ def row(
 def test_ids_begin_with_1(kernel: SimpleNamespace) -> None:
     rows = [row(kernel), row(kernel), row(kernel)]
     assert rows[0].number == 0
-    kernel.compare.number(rows)
+    assert kernel.compare.number(rows) == {1: 3}
     assert [each.number for each in rows] == [1, 2, 3]
+    assert kernel.compare.number([row(kernel, 7), row(kernel, 9)]) == {7: 1, 9: 2}
+
+
+def test_in_order_of_first_packets(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, packet) for packet in (7, 3, 1 << 40 | 2, 7, 1)]
+    assert [rows.index(each) for each in kernel.compare.by_first_packet(rows)] == [4, 1, 0, 0, 2]
+    assert kernel.compare.by_first_packet(rows)[3] is rows[3]
+    assert kernel.compare.by_first_packet([]) == []
 
 
 def test_in_order_of_start(kernel: SimpleNamespace) -> None:
@@ -89,6 +99,47 @@ def test_filters(kernel: SimpleNamespace) -> None:
     assert compare.with_mask_keys(rows) == [rows[3]]
 
 
+def test_closes_by_code(kernel: SimpleNamespace) -> None:
+    said = [(None, Close(1001, b"", False)), (Close(1001, b"", False), None), (None, None), (None, Close(1012, b"", False))]
+    rows = [row(kernel, close=close) for close in said]
+    assert kernel.compare.that_said(rows, SERVER, (1001, 1012)) == [rows[0], rows[3]]
+
+
+def test_besides(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, packet) for packet in (1, 2, 3)]
+    kernel.compare.number(rows)
+    assert kernel.compare.besides(rows, {2, 9}) == [rows[0], rows[2]]
+
+
+def test_times(kernel: SimpleNamespace) -> None:
+    compare = kernel.compare
+    rows = [row(kernel, 1, 5, 10), row(kernel, 2, 2, 30, end_time=NOW + 4), row(kernel, 3, 9, 20)]
+    compare.number(rows)
+    assert compare.end_times(rows) == [NOW + 10, NOW + 4, NOW + 20]
+    assert compare.ages(rows, 5) == [(5, 1, rows[0]), (11, 3, rows[2])]
+    assert compare.span(rows) == (NOW + 2, NOW + 30)
+    assert compare.heard_of_after(rows, NOW + 20) == [(NOW + 2, NOW + 30), (NOW + 9, NOW + 20)]
+
+
+def test_keys_that_come_again(kernel: SimpleNamespace) -> None:
+    compare = kernel.compare
+    numbers = [0, 7, 0xFFFFFFFF, 7, 1 << 12, 0, 0]
+    rows = [row(kernel, packed_keys=pack("<3I", *numbers[:3])), row(kernel), row(kernel, packed_keys=pack("<4I", *numbers[3:]))]
+    packed = compare.mask_keys(rows)
+    assert packed == pack("<7I", *numbers)
+    assert compare.count_repeats(packed) == 3
+    assert compare.count_repeats(b"") == 0
+
+
+def test_those_whose_keys_may_count(kernel: SimpleNamespace) -> None:
+    rows = [row(kernel, packed_keys=pack("<3I", *keys)) for keys in ((1, 2, 3), (1, 99, 3 << 20))]
+    assert kernel.compare.that_may_count(rows) == [rows[0]]
+
+
+def test_keys(kernel: SimpleNamespace) -> None:
+    assert kernel.compare.keys([row(kernel, key="a"), row(kernel)]) == ["a", None]
+
+
 def test_first_and_last(kernel: SimpleNamespace) -> None:
     rows = [row(kernel, packet) for packet in (5, 3, 9, 3, 9)]
     first, last = kernel.compare.first_and_last(rows)
@@ -117,25 +168,24 @@ def finding(key: int, packet: int = 0, rule: str = "X-1", verdict: str = "violat
     return Finding(rule, verdict, at_fault, 0, key, Place(packet, 0, 0), 0, 1, "")
 
 
+def place_of(found: Finding) -> tuple[int, int]:
+    return found.key, found.place.packet
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5))))
-def test_findings_in_order(
-    compiled_kernel: SimpleNamespace, pure_kernel: SimpleNamespace, places: list[tuple[int, int]]
-) -> None:
+def test_findings_in_order(compiled_kernel: SimpleNamespace, pure_kernel: SimpleNamespace, places: list[tuple[int, int]]) -> None:
     findings = [finding(*place) for place in places]
-    ids = {key: number for number, key in enumerate(range(6), 1)}
     for kernel in (compiled_kernel, pure_kernel):
-        ordered = kernel.compare.by_connection(findings, ids, len(ids))
-        assert ordered == sorted(findings, key=lambda each: each.key)
-        for start, stop in kernel.compare.unsettled(ordered):
-            assert len({each.key for each in ordered[start:stop]}) == 1
-            ordered[start:stop] = sorted(ordered[start:stop])
-        assert ordered == sorted(findings, key=lambda each: (each.key, each.place.packet))
+        ordered, parts = kernel.compare.by_connection(findings)
+        wanted = sorted(findings, key=place_of)
+        assert [id(each) for each in ordered] == [id(each) for each in wanted]
+        stops = list(accumulate(len(list(run)) for _, run in groupby(wanted, key=place_of)))
+        assert parts == [(start, stop) for start, stop in pairwise([0, *stops]) if stop - start > 1]
 
 
-def test_who_has_no_id_has_no_order(kernel: SimpleNamespace) -> None:
-    assert kernel.compare.by_connection([finding(1), finding(2)], {1: 1}, 1) is None
-    # Two opening handshakes in one TCP connection: two rows, the same first packet.
-    assert kernel.compare.by_connection([finding(7)], {7: 2}, 2) == [finding(7)]
+def test_findings_of_a_rule(kernel: SimpleNamespace) -> None:
+    findings = [finding(7), finding(8, rule="X-2"), finding(9)]
+    assert kernel.compare.of_rule(findings, "X-1") == [findings[0], findings[2]]
 
 
 def test_rule_groups(kernel: SimpleNamespace) -> None:

@@ -1,59 +1,96 @@
 cimport cython
 
+from wsaudit.kernel cimport inline_ahead as ahead
 from wsaudit.kernel cimport inline_mode as mode
+from wsaudit.kernel cimport order
 from wsaudit.kernel.connection cimport Connection
 
+cdef Py_ssize_t RULE, VERDICT, AT_FAULT, KEY, PLACE
 
-@cython.locals(row=Connection, i="int")
-cpdef number(list rows)
+
+@cython.locals(row=Connection, i="Py_ssize_t", count="Py_ssize_t", packets="long long[::1]", places="long long[::1]", place="Py_ssize_t")
+cpdef list by_first_packet(list rows)
+
+@cython.locals(row=Connection, i="int", ids=dict)
+cpdef dict number(list rows)
 
 @cython.locals(row=Connection, before="long long")
 cpdef bint in_order_of_start(list rows) except *
 
-@cython.locals(row=Connection, groups=dict, found=list, apart=list, known=list)
+@cython.locals(row=Connection, i="Py_ssize_t", groups=dict, found=list, apart=list, known=list)
 cpdef tuple alike(list rows)
 
-@cython.locals(row=Connection, counts=dict, examples=list, key=tuple, found=dict)
+@cython.locals(row=Connection, i="Py_ssize_t", counts=dict, examples=list, key=tuple, found=dict)
 cpdef list kinds(list rows)
 
-@cython.locals(row=Connection, groups=dict, key=tuple, client=tuple, known=list)
+@cython.locals(row=Connection, i="Py_ssize_t", groups=dict, key=tuple, client=tuple, known=list)
 cpdef list by_client(list rows)
 
-@cython.locals(row=Connection, groups=dict, known=list)
+@cython.locals(row=Connection, i="Py_ssize_t", groups=dict, known=list)
 cpdef dict by_server(list rows)
 
-@cython.locals(row=Connection, groups=dict, client=tuple, known=list)
+@cython.locals(row=Connection, i="Py_ssize_t", groups=dict, client=tuple, known=list)
 cpdef dict by_client_host(list rows)
 
-@cython.locals(row=Connection, first=Connection, last=Connection)
+@cython.locals(row=Connection, i="Py_ssize_t", first=Connection, last=Connection)
 cpdef tuple first_and_last(list rows)
 
-@cython.locals(row=Connection, found=list)
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
 cpdef list without_tls(list rows)
 
-@cython.locals(row=Connection, found=list)
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
 cpdef list with_tls(list rows)
 
-@cython.locals(row=Connection, found=list)
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
+cpdef bytes mask_keys(list rows)
+
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
 cpdef list with_mask_keys(list rows)
 
-@cython.locals(row=Connection, found=list, end="long long")
+@cython.locals(row=Connection, i="Py_ssize_t", found=list, end="long long")
 cpdef list at_once(list rows)
 
 @cython.locals(before=Connection, after=Connection, found=list, open_until="long long")
 cpdef list successions(list rows)
 
-@cython.locals(row=Connection, counts=dict)
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
+cpdef list that_said(list rows, int side, tuple codes)
+
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
+cpdef list besides(list rows, ids)
+
+@cython.locals(row=Connection, i="Py_ssize_t", found=list, age="long long")
+cpdef list ages(list rows, long long shortest)
+
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
+cpdef list end_times(list rows)
+
+@cython.locals(row=Connection, i="Py_ssize_t", first="long long", last="long long")
+cpdef tuple span(list rows)
+
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
+cpdef list heard_of_after(list rows, long long time)
+
+@cython.locals(row=Connection, i="Py_ssize_t", counts=dict)
 cpdef dict agents_accepted(list rows)
 
-@cython.locals(row=Connection, groups=dict, target=str, known=list)
+@cython.locals(row=Connection, i="Py_ssize_t", groups=dict, target=str, known=list)
 cpdef list by_path(list rows)
 
-@cython.locals(numbers="long long[::1]", places="long long[::1]", number=object, i="Py_ssize_t", ordered=list)
-cpdef list by_connection(list findings, dict ids, long long rows)
+@cython.locals(numbers="long long[::1]", places="long long[::1]", count="Py_ssize_t", i="Py_ssize_t", found="Py_ssize_t")
+cpdef long long count_repeats(bytes keys) except -1
 
-@cython.locals(found=list, before="long long", packet_before="long long", key="long long", packet="long long", start="Py_ssize_t", i="Py_ssize_t", grows="bint")
-cpdef list unsettled(list findings)
+@cython.locals(row=Connection, i="Py_ssize_t", found=list)
+cpdef list that_may_count(list rows)
 
-@cython.locals(groups=dict, key=tuple, group=tuple, connections=set, faults=dict)
+@cython.locals(row=Connection, found=list, i="Py_ssize_t")
+cpdef list keys(list rows)
+
+@cython.locals(count="Py_ssize_t", i="Py_ssize_t", place="Py_ssize_t", start="Py_ssize_t", before="long long", packet_before="long long", keys="long long[::1]", packets="long long[::1]", moved="long long[::1]", by_packet="long long[::1]", by_key="long long[::1]", ordered=list, parts=list)
+cpdef tuple by_connection(list findings)
+
+@cython.locals(i="Py_ssize_t", found=list)
+cpdef list of_rule(list findings, str rule)
+
+@cython.locals(groups=dict, key=tuple, group=tuple, connections=set, faults=dict, i="Py_ssize_t")
 cpdef dict rule_groups(list findings, dict ids)

@@ -4,23 +4,42 @@ memory, so a walk over them costs more than what is asked on the way: it is made
 from __future__ import annotations
 
 from array import array
+from collections.abc import Container
+from struct import unpack
 
-from wsaudit.kernel import mode
+from wsaudit.kernel import ahead, mode, order
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import Finding, Termination
 
 Endpoint = tuple[bytes, int]
 RuleGroup = tuple[Finding, set[int], dict[str, int]]
 
+RULE, VERDICT, AT_FAULT, KEY, PLACE = map(Finding._fields.index, ("rule", "verdict", "at_fault", "key", "place"))
+"""Fields of a finding by their places: by name, each takes as long as all the rest that is done with 70,000 findings."""
+
 
 def is_compiled() -> bool:
     return bool(mode.COMPILED)
 
 
-def number(rows: list[Connection]) -> None:
-    """Give the connections of a report, in their final order, their ids."""
+def by_first_packet(rows: list[Connection]) -> list[Connection]:
+    """The connections in the order of their first packets, those with the same one as they come."""
+    count = len(rows)
+    packets = array("q", bytes(8 * count))
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        packets[i] = row.first_packet
+    return [rows[place] for place in order.order(packets)]
+
+
+def number(rows: list[Connection]) -> dict[int, int]:
+    """Give the connections of a report, in their final order, their ids. The ids by first packet; where two opening handshakes
+    shared a TCP connection, the later one's."""
+    ids = {}
     for i, row in enumerate(rows, 1):
         row.number = i
+        ids[row.first_packet] = i
+    return ids
 
 
 def in_order_of_start(rows: list[Connection]) -> bool:
@@ -39,7 +58,8 @@ def alike(rows: list[Connection]) -> tuple[list[tuple[Termination, list[Connecti
     groups: dict[int, list[Connection]] = {}
     found: list[tuple[Termination, list[Connection]]] = []
     apart = []
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         end = row.termination
         if row.probable and end.kind != "ongoing":
             apart.append(row)
@@ -57,7 +77,8 @@ def kinds(rows: list[Connection]) -> list[tuple[Connection, int]]:
     Most rows share these objects with others, so they are compared first, and what they say only of the few that are left."""
     counts: dict[tuple[object, ...], int] = {}
     examples: list[Connection] = []
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         key = (id(row.termination), id(row.close), row.outcome, row.complete, row.probable)
         times = counts.get(key)
         if times is None:
@@ -77,7 +98,9 @@ def kinds(rows: list[Connection]) -> list[tuple[Connection, int]]:
 def by_client(rows: list[Connection]) -> list[list[Connection]]:
     """The connections of each client: of one host, to one server, with one User-Agent."""
     groups: dict[tuple[object, ...], list[Connection]] = {}
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        ahead.client(rows, i)
         client = row.client
         key = (client[0], row.server, row.user_agent)
         known = groups.get(key)
@@ -91,7 +114,8 @@ def by_client(rows: list[Connection]) -> list[list[Connection]]:
 def by_server(rows: list[Connection]) -> dict[Endpoint, list[Connection]]:
     """The connections of each server."""
     groups: dict[Endpoint, list[Connection]] = {}
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         known = groups.get(row.server)
         if known is None:
             groups[row.server] = [row]
@@ -103,7 +127,9 @@ def by_server(rows: list[Connection]) -> dict[Endpoint, list[Connection]]:
 def by_client_host(rows: list[Connection]) -> dict[bytes, list[Connection]]:
     """The connections of each client's host."""
     groups: dict[bytes, list[Connection]] = {}
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        ahead.client(rows, i)
         client = row.client
         host = client[0]
         known = groups.get(host)
@@ -117,7 +143,8 @@ def by_client_host(rows: list[Connection]) -> dict[bytes, list[Connection]]:
 def first_and_last(rows: list[Connection]) -> tuple[Connection, Connection]:
     """Those with the first and with the last first packet; of several with the same one the first."""
     first = last = rows[0]
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         if row.first_packet < first.first_packet:
             first = row
         if row.first_packet > last.first_packet:
@@ -128,7 +155,8 @@ def first_and_last(rows: list[Connection]) -> tuple[Connection, Connection]:
 def without_tls(rows: list[Connection]) -> list[Connection]:
     """Those that were certainly WebSockets and had no TLS."""
     found = []
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         if not row.probable and row.transport == "tcp":
             found.append(row)
     return found
@@ -137,18 +165,66 @@ def without_tls(rows: list[Connection]) -> list[Connection]:
 def with_tls(rows: list[Connection]) -> list[Connection]:
     """Those of whose TLS something is known."""
     found = []
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         if row.tls is not None:
             found.append(row)
     return found
 
 
+def mask_keys(rows: list[Connection]) -> bytes:
+    """The first masking keys of all, of four bytes each."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        ahead.mask_keys(rows, i)
+        found.append(row.packed_keys)
+    return b"".join(found)
+
+
 def with_mask_keys(rows: list[Connection]) -> list[Connection]:
     """Those whose first masking keys are known."""
     found = []
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        ahead.mask_keys(rows, i)
         if row.packed_keys:
             found.append(row)
+    return found
+
+
+def count_repeats(keys: bytes) -> int:
+    """How many of these keys, of four bytes each, had come before."""
+    count = len(keys) // 4
+    if not mode.COMPILED:
+        return count - len(set(unpack(f"<{count}I", keys)))
+    numbers = array("q", bytes(8 * count))
+    for i in range(count):
+        numbers[i] = keys[4 * i] | keys[4 * i + 1] << 8 | keys[4 * i + 2] << 16 | keys[4 * i + 3] << 24
+    found = 0
+    places = order.order(numbers)
+    for i in range(1, count):
+        found += numbers[places[i]] == numbers[places[i - 1]]
+    return found
+
+
+def that_may_count(rows: list[Connection]) -> list[Connection]:
+    """Those whose masking keys may be those of a counter (Connection.may_count)."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        ahead.mask_keys(rows, i)
+        if row.may_count():
+            found.append(row)
+    return found
+
+
+def keys(rows: list[Connection]) -> list[str | None]:
+    """The Sec-WebSocket-Key of each."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        found.append(row.key)
     return found
 
 
@@ -157,7 +233,8 @@ def at_once(rows: list[Connection]) -> list[Connection]:
     start for as long as the server took to answer, which leaves out the time before its request."""
     found = []
     end = 0
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         if row.latency_ns >= 0:
             if row.started < end:
                 found.append(row)
@@ -180,10 +257,73 @@ def successions(rows: list[Connection]) -> list[tuple[Connection, Connection]]:
     return found
 
 
+def that_said(rows: list[Connection], side: int, codes: tuple[int, ...]) -> list[Connection]:
+    """Those in which this side sent a Close with one of these codes."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        close = row.close[side]
+        if close is not None and close.code in codes:
+            found.append(row)
+    return found
+
+
+def besides(rows: list[Connection], ids: Container[int]) -> list[Connection]:
+    """Those that are not among these."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        if row.number not in ids:
+            found.append(row)
+    return found
+
+
+def ages(rows: list[Connection], shortest: int) -> list[tuple[int, int, Connection]]:
+    """How old each grew until its transport's end began, its id, and the row, of those that grew at least this old."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        age = (row.end_time or row.ended) - row.started
+        if age >= shortest:
+            found.append((age, row.number, row))
+    return found
+
+
+def end_times(rows: list[Connection]) -> list[int]:
+    """When the transport's end of each began."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        found.append(row.end_time or row.ended)
+    return found
+
+
+def span(rows: list[Connection]) -> tuple[int, int]:
+    """From the first start of these to the last time that one was heard of. Of at least one."""
+    first = rows[0].started
+    last = 0
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        first = min(first, row.started)
+        last = max(last, row.ended)
+    return first, last
+
+
+def heard_of_after(rows: list[Connection], time: int) -> list[tuple[int, int]]:
+    """From when to when those were heard of that were so at this time or later."""
+    found = []
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        if row.ended >= time:
+            found.append((row.started, row.ended))
+    return found
+
+
 def agents_accepted(rows: list[Connection]) -> dict[str, int]:
     """How many connections each User-Agent opened."""
     counts: dict[str, int] = {}
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
         agent = row.user_agent
         if agent and row.outcome == "accepted":
             counts[agent] = counts.get(agent, 0) + 1
@@ -193,7 +333,9 @@ def agents_accepted(rows: list[Connection]) -> dict[str, int]:
 def by_path(rows: list[Connection]) -> list[list[Connection]]:
     """Those that certainly were WebSockets, by the path that was asked for; without those of which it was not captured."""
     groups: dict[str, list[Connection]] = {}
-    for row in rows:
+    for i, row in enumerate(rows):
+        ahead.row(rows, i)
+        ahead.target(rows, i)
         target = row.target
         if target is not None and not row.probable:
             path = target.partition("?")[0]
@@ -205,63 +347,63 @@ def by_path(rows: list[Connection]) -> list[list[Connection]]:
     return list(groups.values())
 
 
-def by_connection(findings: list[Finding], ids: dict[int, int], rows: int) -> list[Finding] | None:
-    """Findings in the order of their connections' ids, those about one connection as they came; None when a connection has no id.
-    To count how many each has takes half the time that sorting takes. `rows`: how many there are, which is more than there are
-    ids by first packet where two opening handshakes shared a TCP connection."""
-    numbers = array("q", bytes(8 * len(findings)))
-    places = array("q", bytes(8 * (rows + 2)))  # by id, where its next finding goes
+def by_connection(findings: list[Finding]) -> tuple[list[Finding], list[tuple[int, int]]]:
+    """Findings in the order of their connections' first packets and of their own packets; and the parts of them, as of a slice,
+    that have both in common: they are as they came."""
+    count = len(findings)
+    keys = array("q", bytes(8 * count))
+    packets = array("q", bytes(8 * count))
     for i, finding in enumerate(findings):
-        number = ids.get(finding.key)
-        if number is None:
-            return None
-        numbers[i] = number
-        places[number + 1] += 1
-    for i in range(1, rows + 2):
-        places[i] += places[i - 1]
-    ordered = list(findings)
-    for i, finding in enumerate(findings):
-        ordered[places[numbers[i]]] = finding
-        places[numbers[i]] += 1
-    return ordered
-
-
-def unsettled(findings: list[Finding]) -> list[tuple[int, int]]:
-    """Of findings by connection the parts, as of a slice, about one connection whose packets do not grow from one to the next."""
-    found = []
+        ahead.finding(findings, i, KEY, PLACE)
+        keys[i] = ahead.field(finding, KEY)
+        packets[i] = ahead.field(ahead.field(finding, PLACE), 0)
+    by_packet = order.order(packets)
+    moved = array("q", bytes(8 * count))
+    for i in range(count):
+        moved[i] = keys[by_packet[i]]
+    by_key = order.order(moved)
+    ordered: list[Finding] = []
+    parts = []
     before = packet_before = -1
     start = 0
-    grows = True
-    for i, finding in enumerate(findings):
-        key = finding.key
-        packet = finding.place.packet
-        if key != before:
-            if not grows:
-                found.append((start, i))
+    for i in range(count):
+        place = by_packet[by_key[i]]
+        ordered.append(findings[place])
+        if keys[place] != before or packets[place] != packet_before:
+            if i - start > 1:
+                parts.append((start, i))
             start = i
-            grows = True
-        elif packet <= packet_before:
-            grows = False
-        before = key
-        packet_before = packet
-    if not grows:
-        found.append((start, len(findings)))
+            before = keys[place]
+            packet_before = packets[place]
+    if count - start > 1:
+        parts.append((start, count))
+    return ordered, parts
+
+
+def of_rule(findings: list[Finding], rule: str) -> list[Finding]:
+    """Those of one rule."""
+    found = []
+    for i, finding in enumerate(findings):
+        ahead.finding(findings, i, RULE, RULE)
+        if ahead.field(finding, RULE) == rule:
+            found.append(finding)
     return found
 
 
 def rule_groups(findings: list[Finding], ids: dict[int, int]) -> dict[tuple[str, str], RuleGroup]:
     """Findings by rule and verdict: the first one, the ids of the connections it was found in, and who was at fault how often."""
     groups: dict[tuple[str, str], RuleGroup] = {}
-    for finding in findings:
-        key = (finding.rule, finding.verdict)
+    for i, finding in enumerate(findings):
+        ahead.finding(findings, i, KEY, PLACE)
+        key = (ahead.field(finding, RULE), ahead.field(finding, VERDICT))
         group = groups.get(key)
         if group is None:
             group = groups[key] = (finding, set(), {})
-        number = ids.get(finding.key)
+        number = ids.get(ahead.field(finding, KEY))
         if number is not None:
             connections = group[1]
             connections.add(number)
         faults = group[2]
-        at_fault = finding.at_fault
+        at_fault = ahead.field(finding, AT_FAULT)
         faults[at_fault] = faults.get(at_fault, 0) + 1
     return groups

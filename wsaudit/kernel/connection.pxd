@@ -1,5 +1,6 @@
 cimport cython
 from wsaudit.kernel cimport inline_mode as mode
+from wsaudit.kernel.packed cimport maybe, number_at, unpack_numbers
 
 cdef long long UNKNOWN, M32
 
@@ -15,12 +16,18 @@ cdef class Connection:
     cdef public bint probable
     cdef public bint complete
     cdef public bint midstream
-    cdef public int number
     cdef public object client, server, packed, transport, http, tls, outcome, status, target, host, origin, user_agent
     cdef public object server_header, key, subprotocols_offered, subprotocol, extensions, auth, close, termination
     cdef public object packed_keys, notices
+    cdef public int number  # the last field: inline_ahead.pxd
 
     cpdef Connection another(self)
 
     @cython.locals(packed=bytes, i="int", first="long long", second="long long", third="long long")
     cpdef bint may_count(self) except *
+
+
+@cython.locals(numbers=list, end="Py_ssize_t", i="Py_ssize_t")
+cpdef object unpack_detail(bytes packed)
+
+cpdef object unpack_heartbeat(list numbers)

@@ -8,8 +8,19 @@ from struct import pack, unpack
 from typing import Any
 
 from wsaudit.kernel import mode
-from wsaudit.kernel.packed import number_at
-from wsaudit.model import CLOSES, IDLE, NOT_EXPLAINED, SILENCE, Close, Detail, Termination, unpack_detail
+from wsaudit.kernel.packed import maybe, number_at, unpack_numbers
+from wsaudit.model import (
+    CLOSES,
+    IDLE,
+    NO_HEARTBEAT,
+    NOT_EXPLAINED,
+    SILENCE,
+    ApplicationBeat,
+    Close,
+    Detail,
+    Heartbeat,
+    Termination,
+)
 
 UNKNOWN = -1  # for a time that is not known
 M32 = 0xFFFFFFFF
@@ -27,7 +38,7 @@ def is_compiled() -> bool:
 
 
 class Connection:
-    """One row of the report. `rows.connection_dict` turns it into the contract's JSON, and report.md says what the fields mean.
+    """One row of the report. `entry.py` turns it into the contract's JSON, and report.md says what the fields mean.
 
     Times in ns; `end_time`: of the first FIN or RST; of the last packet, or 0, when there was none. `packed`: model.Detail.
     `tls`: version, cipher, sni, alpn, decrypted, why_not. `packed_keys`: the first masking keys of the client's frames. `number`:
@@ -193,3 +204,31 @@ class Connection:
     def __reduce__(self) -> tuple[Any, ...]:
         """For worker processes: by position, which takes half the time that names take."""
         return Connection, values_of(self)
+
+
+def unpack_detail(packed: bytes) -> Detail:
+    """What was given to `Detail.pack`."""
+    numbers = unpack_numbers(packed)
+    messages = tuple(numbers[15:20]), tuple(numbers[20:25])
+    closes = (numbers[CLOSES], numbers[CLOSES + 1]), (numbers[CLOSES + 2], numbers[CLOSES + 3])
+    idle = tuple([maybe(number) for number in numbers[IDLE : IDLE + 4]])
+    end = 42 + 5 * numbers[41]
+    last = tuple([(at[0], at[1], at[2], at[3], at[4]) for at in [numbers[i : i + 5] for i in range(42, end, 5)]])
+    beat = unpack_heartbeat(numbers[end + 1 :]) if numbers[end] else NO_HEARTBEAT
+    return Detail(
+        numbers[0], (tuple(numbers[1:8]), tuple(numbers[8:15])), messages, closes, numbers[SILENCE], idle, tuple(numbers[34:39]),
+        numbers[39], numbers[40], last, beat,
+    )  # fmt: skip
+
+
+def unpack_heartbeat(numbers: list[int]) -> Heartbeat:
+    application = None
+    if len(numbers) > 9:
+        side, count, interval, answered, last, packet, offset, waiting, _, *words = numbers[9:]
+        kind, *keepalives = bytes(words).decode().split("\0")
+        application = ApplicationBeat(
+            kind, side, count, maybe(interval), None if answered < 0 else answered > 0, last, packet, offset, waiting,
+            tuple(keepalives),
+        )  # fmt: skip
+    a, b, c, d, interval, p50, p99, e, f = numbers[:9]
+    return Heartbeat((a, b), (c, d), maybe(interval), maybe(p50), maybe(p99), (e, f), application)

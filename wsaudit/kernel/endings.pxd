@@ -34,6 +34,8 @@ cpdef bint is_text(bytes reason) except *
 @cython.locals(at="long long", shape="long long", length="long long")
 cpdef bint just_sent_largest(Scanner frames, long long time) except *
 
+cpdef list all_rtts(Party client, Party server)
+
 @cython.locals(ping=Ping, sent="long long", packet="long long", offset="long long", age="long long", quick="long long")
 cpdef tuple overdue_ping(Party party, Party peer, long long time)
 

@@ -137,6 +137,11 @@ def just_sent_largest(frames: Scanner, time: int) -> bool:
     return False
 
 
+def all_rtts(client: Party, server: Party) -> list[int]:
+    """Ping to Pong, of either side's Pings, in ns."""
+    return [*client.rtts, *server.rtts]
+
+
 def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] | None:
     """The Ping of `party` whose answer was overdue at `time`: its age in ns, packet and offset (zeros: it was answered after
     that, and where it was sent is not known any more). None: every one had its answer or could still expect it (RFC 6455
@@ -153,7 +158,7 @@ def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] |
     if not sent:
         return None
     age = time - sent
-    quick = min([*party.rtts, *peer.rtts], default=0)
+    quick = min(all_rtts(party, peer), default=0)
     if age < SHORTEST_WAIT or (quick < age < TIMES_RTT * quick):
         return None
     return age, packet, offset
@@ -173,7 +178,7 @@ def round_trip(client: Party, server: Party) -> int:
     if a.syn_time and b.syn_time and a.first_data_time > a.syn_time:
         trip = a.first_data_time - a.syn_time
     elif client.rtts or server.rtts:
-        trip = max([*client.rtts, *server.rtts])
+        trip = max(all_rtts(client, server))
     return trip if trip < LONGEST_TRIP else LONGEST_TRIP
 
 
@@ -207,7 +212,7 @@ def heartbeat_numbers(client: Party, server: Party) -> tuple[int, ...]:
     """Pings of client and server, how many of each wait for an answer, the mean interval of those of the side that sent more, the
     median and the 99th percentile of all round trips (-1: none), the time of the last Ping of each. Times in ns."""
     asker = client if client.pings >= server.pings else server
-    ordered = sorted([*client.rtts, *server.rtts])
+    ordered = sorted(all_rtts(client, server))
     p50 = p99 = -1
     if ordered:
         p50 = ordered[(len(ordered) - 1) // 2]

@@ -3,6 +3,8 @@ from wsaudit.kernel cimport inline_mode as mode
 
 cdef int WIDEST
 
+cpdef object maybe(long long number)
+
 
 @cython.final
 cdef class Packer:

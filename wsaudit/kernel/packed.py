@@ -12,6 +12,11 @@ def is_compiled() -> bool:
     return bool(mode.COMPILED)
 
 
+def maybe(number: int) -> int | None:
+    """A number that is not negative; None for a negative one, which stands for "not known"."""
+    return None if number < 0 else number
+
+
 class Packer:
     """Collects numbers of up to 64 bits with a sign."""
 

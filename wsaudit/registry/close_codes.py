@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import NamedTuple
 
 from wsaudit.registry.loader import Entry, entries, read
 
@@ -13,8 +13,7 @@ MAX_CODE = 0xFFFF
 SENDERS = ("both", "client", "server", "nobody")
 
 
-@dataclass(frozen=True, slots=True)
-class CloseCode:
+class CloseCode(NamedTuple):
     """One close code, or the part of a range that one number stands for.
 
     `sender` says who may put it on the wire: "both", "client", "server" or "nobody". `first` and `last` are equal for a code
@@ -37,8 +36,7 @@ class CloseCode:
         return self.first == self.last
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateCode:
+class PrivateCode(NamedTuple):
     """What one application or subprotocol means by a code of 4000-4999. `owner` is its dictionary's name."""
 
     code: int
@@ -49,8 +47,7 @@ class PrivateCode:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dictionary:
+class Dictionary(NamedTuple):
     """The private codes of one application: used when the negotiated subprotocol or the Host matches."""
 
     name: str
@@ -81,7 +78,7 @@ def close_code(code: int) -> CloseCode:
         raise ValueError(f"{code} does not fit into the two bytes of a close code")
     for entry in listed():
         if entry.first <= code <= entry.last:
-            return replace(entry, code=code)
+            return entry._replace(code=code)
     raise AssertionError(f"close_codes.toml leaves out {code}")
 
 

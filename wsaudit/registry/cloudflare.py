@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from wsaudit.registry.loader import Entry, entries, read
 
@@ -12,8 +12,7 @@ REASONS = ("none", "unspecifiedError", "timedOut", "peerReset", "upstreamReset",
 SOURCES = ("upstream", "downstream", "me", "both")
 
 
-@dataclass(frozen=True, slots=True)
-class CloudflareClose:
+class CloudflareClose(NamedTuple):
     """What Cloudflare would log: candidates for ConnectionCloseReason, likeliest first, and ConnectionCloseSource.
 
     `source` is None when the side is not known. Cloudflare documents the values, not their exact meaning: the mapping is ours.
@@ -23,8 +22,7 @@ class CloudflareClose:
     source: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Mapping:
+class _Mapping(NamedTuple):
     conditions: Mapping[str, tuple[str, ...]]
     reasons: tuple[str, ...]
     source: str | None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from wsaudit.registry.loader import Entry, entries, read
 
 TEXT, BINARY = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class MessageBeat:
+class MessageBeat(NamedTuple):
     """A short message that serves as a heartbeat, and the one that answers it (None: nobody does).
 
     `subprotocols` and `target` (part of the request's target) name where this payload is a heartbeat for certain; `keepalives`

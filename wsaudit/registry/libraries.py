@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from wsaudit.registry.loader import Entry, entries, read
 
@@ -42,8 +42,7 @@ _CODED_CONDITION = re.compile(r"(?:code|sent)=\d{1,5}")
 _SAYS = re.compile(r"\d{1,5}|nothing|sent|varies")
 
 
-@dataclass(frozen=True, slots=True)
-class Deviation:
+class Deviation(NamedTuple):
     """Under all the conditions of `when` the library's API says `says` ("1006", "nothing", "sent", "varies"); `note` explains."""
 
     when: frozenset[str]
@@ -51,8 +50,7 @@ class Deviation:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(NamedTuple):
     """An implementation in one role (0 client, 1 server), `versions` in which all this was seen, and how its heads look.
 
     `headers` is a run of header names, in this order and spelling, that its head contains. `habits` are remarks on what it does

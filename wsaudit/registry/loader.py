@@ -7,6 +7,7 @@ missing, misspelt or of the wrong type: a typing slip in a data file must not be
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -33,9 +34,9 @@ FILES = (
 
 def read(name: str) -> dict[str, Any]:
     """The shipped data file `name`, parsed. Raises UsageError when it lacks `source` or `date`."""
-    from importlib.resources import files
-
-    document = parse(files(__package__).joinpath(name).read_text("utf-8"), name)
+    data = pkgutil.get_data(__package__, name)
+    assert data is not None
+    document = parse(data.decode(), name)
     header = Entry(document, name)
     header.text("source")
     header.text("date")

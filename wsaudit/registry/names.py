@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from wsaudit.registry.loader import entries, read
 
@@ -13,8 +13,7 @@ MAX_USER_AGENT = 1024
 PAYLOADS = ("text", "binary", "any")
 
 
-@dataclass(frozen=True, slots=True)
-class Opcode:
+class Opcode(NamedTuple):
     """One of the 16 values of the opcode field (RFC 6455 section 5.2)."""
 
     value: int
@@ -23,8 +22,7 @@ class Opcode:
     is_assigned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """An extension name seen in Sec-WebSocket-Extensions. `is_registered`: IANA's registry lists it."""
 
     name: str
@@ -32,8 +30,7 @@ class Extension:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subprotocol:
+class Subprotocol(NamedTuple):
     """A subprotocol name (compared case-sensitively, RFC 6455 section 4.1).
 
     `payload` is what its messages must be: "text", "binary" or "any". `heartbeat` describes its own beat in words, None when it

@@ -8,10 +8,9 @@ own with a file of the same form as signatures.toml; an entry with the name of a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from wsaudit.registry.loader import Entry, read, read_user_file
 
@@ -29,8 +28,7 @@ CAUSES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A hop that ends connections after a fixed time.
 
     `kind` says what the time counts: "idle" (silence on `clock`), "lifetime" (age) or "since-common-instant" (time since
@@ -58,8 +56,7 @@ class Limit:
         return abs(seconds - expected) <= max(expected * self.tolerance, self.slack)
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """How long a `library` in `role` waits for `event` ("close-answer", "tcp-close", "handshake", "pong") before it gives up."""
 
     name: str
@@ -71,8 +68,7 @@ class Wait:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAlive:
+class KeepAlive(NamedTuple):
     """A heartbeat: every `interval` seconds, given up `timeout` seconds later (from the beat, unless `beat` says otherwise).
 
     None: not fixed, or no timeout at all. `ratio`: the timeout as a fraction of the interval, for libraries where the user sets
@@ -96,8 +92,7 @@ class KeepAlive:
         return interval * self.ratio if self.ratio is not None else self.timeout
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Words that give an author away: `text` inside a close "reason", a "payload" or an HTTP "response", in any case."""
 
     name: str
@@ -114,8 +109,7 @@ class Text:
         return where == self.where and self.code in (None, code) and self.text.casefold() in said.casefold()
 
 
-@dataclass(frozen=True, slots=True)
-class Signatures:
+class Signatures(NamedTuple):
     """All signatures: the shipped ones and the user's, the user's first."""
 
     limits: tuple[Limit, ...]

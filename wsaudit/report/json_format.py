@@ -21,6 +21,8 @@ SCHEMA = "wsaudit.report/1"
 BATCH = 256
 """Records written at once: few enough to stay small, enough that the stream's own cost does not count."""
 
+SECTION, ESCAPED_SECTION = "§".encode(), b"\\u00a7"
+
 # Records are fresh and no cycles: looking for some took a tenth of the time.
 escape = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":")).encode
 
@@ -43,7 +45,9 @@ def encode(record: Any) -> str:
         return escape(record)
     if 0x7F in line:  # the one control character that orjson does not escape
         line = line.replace(b"\x7f", b"\\u007f")
-    if not line.isascii():  # every finding names a section (§)
+    if not line.isascii():
+        line = line.replace(SECTION, ESCAPED_SECTION)  # every finding has one, and most have nothing else
+    if not line.isascii():
         line = line.decode().encode("ascii", "wsaudit.json")
     return line.decode("ascii")
 

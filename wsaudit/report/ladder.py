@@ -16,11 +16,11 @@ from operator import lt
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.kernel.constants import IN_MESSAGE, MASKED
+from wsaudit.kernel.entry import OPCODE_NAMES
 from wsaudit.model import CLIENT, SECOND, SERVER, SIDES, packet_input, packet_number, timestamp
 from wsaudit.registry.close_codes import describe
 from wsaudit.report.redact import Redactor, redact_header, redact_target
 from wsaudit.report.story import nanoseconds
-from wsaudit.rows import OPCODE_NAMES
 
 if TYPE_CHECKING:
     from wsaudit.engine import Frames

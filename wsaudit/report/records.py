@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from wsaudit.collector import patient
 from wsaudit.engine import CUT_FLOWS, Audit, Input, Notice
-from wsaudit.kernel.compare import by_connection, rule_groups, unsettled
+from wsaudit.kernel.compare import by_connection, by_first_packet, rule_groups
 from wsaudit.kernel.compare import kinds as kinds_of
+from wsaudit.kernel.compare import number as numbered
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import CLIENT, SERVER, SIDES, VERDICTS, Close, Finding, packet_input, packet_number, timestamp
 from wsaudit.options import Options
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 SCHEMA = "wsaudit.report/1"
 CLOSED_TLS = "tls_closed "  # and the reason: how the engine counts them
 NO_SESSION = ("refused", "failed")
-KEY = attrgetter("key")
-ORDER = attrgetter("key", "place.packet", "rule", "side", "detail")  # of findings
+ORDER = attrgetter("rule", "side", "detail")  # of findings about one packet
 
 
 class Records:
@@ -51,11 +51,11 @@ class Records:
         capture_end = max((entry.last_time or 0 for entry in audit.inputs), default=0)
         self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects, capture_end)
         self.rows += plain_get_rows(self.rows, audit.plain_gets)
-        self.rows.sort(key=attrgetter("first_packet"))
-        self.ids = {row.first_packet: number for number, row in enumerate(self.rows, 1)}
+        self.rows = by_first_packet(self.rows)
+        self.ids = numbered(self.rows)
         connections = Together(self.rows)
         findings = audit.findings + Judge(options).report(connections, audit.findings)
-        self.judged: list[Finding] = in_order(findings, self.ids, len(self.rows))
+        self.judged: list[Finding] = in_order(findings)
         last_times = [entry.last_time or 0 for entry in audit.inputs]
         self.incidents: list[dict[str, Any]] = find_incidents(connections, options.signatures, last_times)
 
@@ -262,10 +262,10 @@ def close_name(close: Close | None) -> str:
     return "unknown" if close.lost else "empty"
 
 
-def in_order(findings: list[Finding], ids: dict[int, int], rows: int) -> list[Finding]:
-    """Findings by connection and packet. Those about one connection mostly are in order, as the judge gave them."""
-    ordered = by_connection(findings, ids, rows) or sorted(findings, key=KEY)
-    for start, stop in unsettled(ordered):
+def in_order(findings: list[Finding]) -> list[Finding]:
+    """Findings by connection and packet, those about one packet by rule."""
+    ordered, parts = by_connection(findings)
+    for start, stop in parts:
         ordered[start:stop] = sorted(ordered[start:stop], key=ORDER)
     return ordered
 

@@ -332,12 +332,12 @@ def probable_words(count: int) -> str:
 
 def tls_words(report: ReportLike) -> str:
     """How many TLS connections there were, how many could be opened, and why the others stayed closed; empty without TLS."""
-    from wsaudit.tls.facts import FAILURES, REASONS
-
     seen = report.summary.get("seen") or {}
     count, opened = seen.get("tls_connections") or 0, seen.get("tls_opened") or 0
     if not count:
         return ""
+    from wsaudit.tls.facts import FAILURES, REASONS
+
     words = f"{many(count, 'TLS connection')}: {opened:,} opened, {count - opened:,} not"
     reasons = seen.get("tls_why_not") or {}
     if not reasons:

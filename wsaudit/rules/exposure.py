@@ -13,7 +13,15 @@ from struct import unpack
 
 from wsaudit.http.credentials import HEADER_TOKENS, SCHEMES, is_token
 from wsaudit.http.upgrade import Handshake
-from wsaudit.kernel.compare import by_server, first_and_last, with_mask_keys, without_tls
+from wsaudit.kernel.compare import (
+    by_server,
+    count_repeats,
+    first_and_last,
+    mask_keys,
+    that_may_count,
+    with_mask_keys,
+    without_tls,
+)
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.party import Party
 from wsaudit.model import CLIENT, SERVER, Fault, Finding
@@ -325,21 +333,24 @@ def without_copies(connections: list[Connection]) -> list[Connection]:
 
 def predictable(connections: list[Connection]) -> str | None:
     """What is not random about the first masking keys of these connections; None when nothing shows."""
-    packed = b"".join([each.packed_keys for each in connections])
-    keys = unpack(f"<{len(packed) // 4}I", packed)
-    count = len(keys)
+    packed = mask_keys(connections)
+    count = len(packed) // 4
     if count < FEWEST_KEYS:
         return None
-    repeats = count - len(set(keys))
+    repeats = count_repeats(packed)
     if repeats > 3 + count * count / (1 << KEY_BITS):  # twice what chance gives, and three
-        key, times = Counter(keys).most_common(1)[0]
+        key, times = Counter(unpacked(packed)).most_common(1)[0]
         told = f"the key 0x{key:08x} {times:,} times" if times > count // 2 else f"{repeats:,} repeats"
         return f"{told} in {count:,} keys"
-    counting = sum([is_counting(each.mask_keys) for each in connections if each.may_count()])
+    counting = sum([is_counting(each.mask_keys) for each in that_may_count(connections)])
     if counting:
         return f"equal steps from key to key (in {counting:,} connections) in {count:,} keys"
-    still = still_bits(keys[:SAMPLE]) and still_bits(keys)
+    still = still_bits(unpacked(packed[: 4 * SAMPLE])) and still_bits(unpacked(packed))
     return f"{still} bits that never change in {count:,} keys" if still and count >= 2 * FEWEST_KEYS else None
+
+
+def unpacked(keys: bytes) -> tuple[int, ...]:
+    return unpack(f"<{len(keys) // 4}I", keys)
 
 
 def still_bits(keys: Sequence[int]) -> int:

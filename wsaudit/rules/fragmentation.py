@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from wsaudit.kernel.compare import of_rule
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import IN_MESSAGE, TINY
 from wsaudit.kernel.party import CloseFrame, Party
@@ -177,7 +178,7 @@ def intermediary_split_control_frame(
     What to do: the two legs of one connection in this capture show it: the frame is whole before the proxy and split behind it.
     Update the proxy, or let it tunnel WebSocket bytes without looking at them.
     """
-    split = {(found.key, found.side): found for found in findings if found.rule == "FG-03" and found.verdict == "violation"}
+    split = {(found.key, found.side): found for found in of_rule(list(findings), "FG-03") if found.verdict == "violation"}
     if not split:
         return
     legs: dict[str, list[Connection]] = {}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from wsaudit.http.head import Head
 from wsaudit.http.upgrade import Handshake
 from wsaudit.kernel.compare import at_once, first_and_last
+from wsaudit.kernel.compare import keys as keys_of
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import CLIENT, SERVER, Fault, Finding, Place
 from wsaudit.registry import browser, extension
@@ -504,7 +505,7 @@ def key_reused(connections: Sequence[Connection], findings: Sequence[Finding]) -
     What to do: look at the client by its User-Agent: hand-made ones carry the key of an example around. The same key on both
     sides of a proxy is legal and not counted, nor is a second try after a refusal.
     """
-    keys = [each.key for each in connections]
+    keys = keys_of(list(connections))
     if len(set(keys)) == len(keys):
         return
     times = Counter(keys)

@@ -18,9 +18,7 @@ A body returns a sentence, a `Fault`, a list of them, or None; where the sender 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from wsaudit.kernel.constants import WHENS
@@ -51,8 +49,7 @@ HEADINGS = {"The RFC says:": "says", "Why it matters:": "why", "What to do:": "d
 Body = TypeVar("Body", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One entry of the catalogue.
 
     `at_fault`: the sender of the bytes judged, their receiver, or a fixed role. `when`: the occasion on which a session or
@@ -88,6 +85,7 @@ class Rule:
 
 
 CATALOGUE: dict[str, Rule] = {}
+NAMES: set[str] = set()
 
 
 def rule(
@@ -105,10 +103,11 @@ def rule(
     """Enter the decorated function into the catalogue. ValueError for what the catalogue has no word for: a slip in the code."""
 
     def enter(body: Body) -> Body:
-        name, texts = body.__name__.replace("_", "-"), explain(inspect.getdoc(body) or "")
+        name, texts = body.__name__.replace("_", "-"), explain(body.__doc__ or "")
         made = Rule(id, name, reference, level, severity, at_fault, kind, when, must_fail, whole, body=body, **texts)
         check(made)
         CATALOGUE[id] = made
+        NAMES.add(name)
         return body
 
     return enter
@@ -122,7 +121,7 @@ def check(made: Rule) -> None:
             raise ValueError(f"{made.id}: {value!r} is none of {', '.join(allowed)}")
     if made.family not in SECTIONS:
         raise ValueError(f"{made.id} belongs to no section")
-    if made.id in CATALOGUE or any(other.name == made.name for other in CATALOGUE.values()):
+    if made.id in CATALOGUE or made.name in NAMES:
         raise ValueError(f"{made.id} {made.name} is in the catalogue already")
     if not (made.title and made.says and made.why and made.do):
         raise ValueError(f"{made.id} is not explained: title, {', '.join(HEADINGS)}")

@@ -112,20 +112,24 @@ class Population:
         return rest
 
     @cached_property
-    def sample(self) -> list[tuple[Termination, Connection]]:
+    def sample(self) -> Sample:
         """Some, of each way to end, when there are many: enough to know how ends lie by chance."""
         step = len(self.rows) // SAMPLE + 1
-        pairs = []
+        found = Sample([], [], [])
         ahead = 0  # how many of the next ones are not taken
         for end, rows in self.alike:
-            pairs += [(end, row) for row in rows[ahead::step]]
+            taken = rows[ahead::step]
             ahead = (ahead - len(rows)) % step
-        return pairs
+            found.rows.extend(taken)
+            found.natural.extend(natural_ends(end, taken))
+            if end.initiator == CLIENT:
+                found.left.extend(natural_ends(end, taken))
+        return found
 
     @cached_property
     def closed_by_clients(self) -> list[Connection]:
         """Those of the sample that lasted as long as their clients wanted."""
-        found = [row for end, row in self.sample if end.initiator == CLIENT and is_natural(end, row)]
+        found = self.sample.left
         return found[:: len(found) // FEWER + 1]
 
     @cached_property
@@ -141,18 +145,20 @@ class Population:
     @cached_property
     def around_servers(self) -> dict[Endpoint, Surroundings]:
         """What the sample tells of each server."""
-        return self.surroundings(by_server)
+        return surroundings(self.sample, compare.by_server)
 
     @cached_property
     def around_hosts(self) -> dict[bytes, Surroundings]:
         """What the sample tells of each client's host."""
-        return self.surroundings(by_client_host)
+        return surroundings(self.sample, compare.by_client_host)
 
-    def surroundings(self, key: Callable[[Connection], K]) -> dict[K, Surroundings]:
-        found: dict[K, Surroundings] = defaultdict(Surroundings)
-        for end, row in self.sample:
-            found[key(row)].add(end, row)
-        return found
+
+class Sample(NamedTuple):
+    """Some connections; those of them with natural ends; those that their clients ended so."""
+
+    rows: list[Connection]
+    natural: list[Connection]
+    left: list[Connection]
 
 
 class Surroundings:
@@ -163,17 +169,22 @@ class Surroundings:
         self.first = NEVER
         self.last = 0
 
-    def add(self, end: Termination, row: Connection) -> None:
-        self.first, self.last = min(self.first, row.started), max(self.last, row.ended)
-        if is_natural(end, row):
-            self.natural.append(end_time(row))
-
     def background(self, members: list[Ended]) -> Background:
         """For ends of `members`, who belong to it as well."""
         first = min(self.first, *[each.row.started for each in members])
         last = max(self.last, *[each.row.ended for each in members])
         self.natural.sort()
         return Background(self.natural, first, last, INSTANT)
+
+
+def surroundings(sample: Sample, by: Callable[[list[Connection]], dict[K, list[Connection]]]) -> dict[K, Surroundings]:
+    """What a sample tells of each group that `by` makes."""
+    found: dict[K, Surroundings] = defaultdict(Surroundings)
+    for key, rows in by(sample.rows).items():
+        found[key].first, found[key].last = compare.span(rows)
+    for key, rows in by(sample.natural).items():
+        found[key].natural = compare.end_times(rows)
+    return found
 
 
 class Neighbours:
@@ -242,18 +253,20 @@ def bursts(members: list[Ended], surroundings: Surroundings, gap: int, least: in
             yield burst
 
 
-def is_natural(end: Termination, row: Connection) -> bool:
-    """An end that nobody takes for a part of an incident at that time: there was a Close, no keep-alive sent it, and it was no
-    server's goodbye."""
+def natural_ends(end: Termination, rows: list[Connection]) -> list[Connection]:
+    """Of connections with this end those that nobody takes for a part of an incident at that time: there was a Close, no
+    keep-alive sent it, and it was no server's goodbye."""
     if end.kind not in WITH_CLOSE or end.cause == "keepalive-timeout":
-        return False
-    return end.initiator != SERVER or not says_goodbye(row)
+        return []
+    if end.initiator != SERVER:
+        return rows
+    goodbyes = {row.number for row in goodbyes_of(rows)}
+    return compare.besides(rows, goodbyes) if goodbyes else rows
 
 
-def says_goodbye(row: Connection) -> bool:
-    """Does the server's Close say that the server stops?"""
-    close = row.close[SERVER]
-    return close is not None and close.code in GOODBYES
+def goodbyes_of(rows: list[Connection]) -> list[Connection]:
+    """Those in which the server's Close says that the server stops."""
+    return compare.that_said(rows, SERVER, GOODBYES)
 
 
 def grew_equally_old(burst: list[Ended]) -> bool:

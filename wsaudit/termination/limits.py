@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import chain
 from math import log
 
+from wsaudit.kernel import compare
 from wsaudit.kernel.connection import Connection
-from wsaudit.model import CLIENT, SECOND, SERVER
+from wsaudit.model import CLIENT, SECOND, SERVER, Termination
 from wsaudit.registry import Signatures
 from wsaudit.termination.chance import Background, runs
 from wsaudit.termination.clusters import (
@@ -42,6 +44,7 @@ SHORTEST_AGE = 10 * SECOND
 SCRIPTED = 0.55  # a limit, where a client's program would show the same
 ONE_INSTANT = SECOND  # ends nearer than this are one event, whatever the ages were
 Value = tuple[int, int, Connection]  # a duration, whose
+Alike = list[tuple[Termination, list[Connection]]]  # as of clusters.Population
 
 UNSURE = (
     "abrupt-exit",
@@ -59,15 +62,19 @@ UNSURE = (
 def find_limits(population: Population, taken: set[int], signatures: Signatures) -> list[Incident]:
     """Idle limits and lifetime caps; `taken` are the ids that a mass end has explained."""
     free = [
-        each
+        (end, rows)
         for end, rows in population.alike
         if (end.kind == "dropped" or end.initiator == SERVER) and end.cause in UNSURE
-        for each in rows
-        if each.number not in taken
     ]
+    free = left_over(free, taken)
     found = idle_limits(free, population, signatures)
     taken = {i for incident in found for i in incident.connections}
-    return found + lifetime_caps([each for each in free if each.number not in taken], population, signatures)
+    return found + lifetime_caps(left_over(free, taken), population, signatures)
+
+
+def left_over(alike: Alike, taken: set[int]) -> Alike:
+    """Those whose ids are not `taken`."""
+    return [(end, compare.besides(rows, taken)) for end, rows in alike] if taken else alike
 
 
 class Durations:
@@ -84,16 +91,16 @@ def ender(row: Connection) -> tuple[Endpoint, bytes | None, int | None, str | No
     return row.server, row.client[0] if end.by == CLIENT else None, end.by, end.how
 
 
-def idle_limits(free: list[Connection], population: Population, signatures: Signatures) -> list[Incident]:
+def idle_limits(free: Alike, population: Population, signatures: Signatures) -> list[Incident]:
     """Silences that several ends have in common."""
     groups: dict[Hashable, Durations] = defaultdict(Durations)
-    for row in free:
-        end = row.termination
-        if end.kind == "dropped" and end.how in ("fin", "rst") and (idle := row.idle) is not None:
-            group = groups[ender(row)]
-            group.count += 1
-            if idle >= SHORTEST:
-                group.values.append((idle, row.number, row))
+    for end, rows in free:
+        for row in rows if end.kind == "dropped" and end.how in ("fin", "rst") else ():
+            if (idle := row.idle) is not None:
+                group = groups[ender(row)]
+                group.count += 1
+                if idle >= SHORTEST:
+                    group.values.append((idle, row.number, row))
     looked_at = [each for each in groups.values() if len(each.values) >= PAIR]
     if not looked_at:
         return []
@@ -176,16 +183,13 @@ def ends_of_run(run: list[Value]) -> list[Ended]:
     return sorted(ends_of([row for _, _, row in run]), key=time_and_id)
 
 
-def lifetime_caps(free: list[Connection], population: Population, signatures: Signatures) -> list[Incident]:
+def lifetime_caps(free: Alike, population: Population, signatures: Signatures) -> list[Incident]:
     """T22 for several: the ages are equal, the silences are not, and the ends are not one event."""
     groups: dict[Endpoint, Durations] = defaultdict(Durations)
-    for row in free:
-        if row.termination.by == SERVER or row.termination.initiator == SERVER:
-            group = groups[row.server]
-            group.count += 1
-            age = (row.end_time or row.ended) - row.started
-            if age >= SHORTEST_AGE:
-                group.values.append((age, row.number, row))
+    by_server = compare.by_server(list(chain.from_iterable([rows for end, rows in free if SERVER in (end.by, end.initiator)])))
+    for server, rows in by_server.items():
+        groups[server].count = len(rows)
+        groups[server].values = compare.ages(rows, SHORTEST_AGE)
     looked_at = {server: each for server, each in sorted(groups.items()) if len(each.values) >= SHARED}
     if not looked_at:
         return []

@@ -26,12 +26,12 @@ from wsaudit.termination.clusters import (
     by_server,
     ends_of,
     explain,
+    goodbyes_of,
     group,
     lasts,
     looks_at,
     make,
     name_of,
-    says_goodbye,
     time_and_id,
 )
 from wsaudit.termination.dropping import is_round
@@ -87,7 +87,7 @@ def candidates(population: Population) -> tuple[list[Ended], list[Ended], list[E
     for end, rows in population.alike:
         if end.kind != "dropped":
             if end.initiator == SERVER:
-                said += [Ended(row.number, row, row.closed_at(SERVER)) for row in rows if says_goodbye(row)]
+                said += [Ended(row.number, row, row.closed_at(SERVER)) for row in goodbyes_of(rows)]
         elif end.how == "silent":
             silent += ends_of(rows)
         elif end.cause == "middlebox-reset":

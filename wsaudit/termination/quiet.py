@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, chain
 
+from wsaudit.kernel.compare import heard_of_after
 from wsaudit.kernel.connection import Connection
 from wsaudit.model import SECOND, Detail, packet_input
 from wsaudit.termination.chance import runs
@@ -49,7 +50,8 @@ def doubt_open(population: Population, last_times: Sequence[int] = ()) -> list[C
         found = None if silence < NOTICED or detail.gaps else rhythm(row, detail, silence)
         if found is not None:
             doubtful.append((row, *found))
-    others = {two_hosts(row): Others() for row, _, _ in doubtful}
+    earliest = min([row.ended for row, _, _ in doubtful], default=0)
+    others = {two_hosts(row): Others(earliest) for row, _, _ in doubtful}
     for rows in population.everyone.clients if doubtful else ():
         if two_hosts(rows[0]) in others:
             others[two_hosts(rows[0])].add(rows)
@@ -67,14 +69,16 @@ def doubt_open(population: Population, last_times: Sequence[int] = ()) -> list[C
 
 
 class Others:
-    """The connections of two hosts, or of one server's host: was any of them open before a time and heard of long after it?"""
+    """The connections of two hosts, or of one server's host: was any of them open before a time and heard of long after it?
+    `earliest`: no time before this one will be asked about."""
 
-    def __init__(self) -> None:
+    def __init__(self, earliest: int) -> None:
+        self.earliest = earliest
         self.rows: list[tuple[int, int]] = []  # when each began, and when it was heard of last
         self.latest: list[int] = []  # when the last packet came of any that began up to each
 
     def add(self, rows: list[Connection]) -> None:
-        self.rows += [(row.started, row.ended) for row in rows]
+        self.rows += heard_of_after(rows, self.earliest + NOTICED)
 
     def went_on(self, time: int) -> bool:
         if not self.latest:
@@ -127,7 +131,7 @@ def fell_silent(doubtful: list[Connection], population: Population) -> list[Inci
         for start, stop in runs(times, background, NETWORK, CROWD, looks_at(groups, CROWD)):
             quiet = each[start:stop]
             if server[0] not in others:
-                others[server[0]] = others_at(server[0], population)
+                others[server[0]] = others_at(server[0], population, min(each[0].time for each in groups.values()))
             hung = others[server[0]].went_on(quiet[-1].time)
             cause, sure, other = (
                 ("endpoint-killed", HUNG, "network-loss") if hung else ("network-loss", OUTAGE, "endpoint-killed")
@@ -146,9 +150,9 @@ def fell_silent(doubtful: list[Connection], population: Population) -> list[Inci
     return found
 
 
-def others_at(host: bytes, population: Population) -> Others:
+def others_at(host: bytes, population: Population, earliest: int) -> Others:
     """The connections to any server of a host."""
-    found = Others()
+    found = Others(earliest)
     for server, neighbours in population.servers.items():
         if server[0] == host:
             found.add(neighbours.rows)
