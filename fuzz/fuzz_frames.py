@@ -16,7 +16,7 @@ from wsaudit.kernel.frames import FrameLog, Scanner
 __all__ = ["mutate", "one_input", "seeds"]
 
 COUNTS = (
-    *("headers", "shapes", "shapes_dropped", "text_messages", "binary_messages", "message_bytes", "payload_bytes", "offset"),
+    *("headers", "shapes", "shapes_dropped", "text_messages", "binary_messages", "message_bytes", "message_bytes", "offset"),
     *("deflated_messages", "deflated_bytes", "fragmented_messages", "aborted_messages", "largest", "tiny_fragments", "bad_text"),
     *(
         "bad_text_offset",

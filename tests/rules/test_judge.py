@@ -145,6 +145,34 @@ def test_hits_of_handshakes_are_remembered_with_places_of_their_own() -> None:
     assert {each.last_packet == each.place.packet for each in found} == {True}
 
 
+def test_what_is_said_of_first_frames_is_not_remembered() -> None:
+    """Where they are, and how many bytes, is their own: of three handshakes alike none may lend the others its words."""
+    request, answer = wire.request("/chat"), wire.response()
+    talks = []
+    for i, text in enumerate((b"hi", b"hello", b"hey")):
+        each = Talk(client=("10.0.0.1", 40000 + i), start=wire.START + i * wire.SECOND).open()
+        early = wire.frame(wire.TEXT, text, mask=b"abcd")
+        if i == 0:
+            each.send(C, request + early)
+        else:
+            each.send(C, request).send(C, early)
+        talks.append(each.send(S, answer).close(C, 1000).close(S, 1000).fin(S).fin(C))
+    found = [each for each in judged(wire.pcap(wire.merge(*talks))) if each.rule == "HS-C18"]
+    assert [each.detail.split()[0] for each in found] == ["8", "11", "9"]
+    assert [each.place.packet - each.key for each in found] == [3, 4, 4]
+    assert [each.place.offset for each in found] == [len(request)] * 3
+
+
+def test_the_first_frame_behind_answers_of_several_lengths() -> None:
+    talks = []
+    for i, date in enumerate(("today", "tomorrow", "x")):
+        each = Talk(client=("10.0.0.1", 40000 + i), start=wire.START + i * wire.SECOND).open()
+        each.upgrade("/chat", {"Sec-WebSocket-Version": "14"}, {"Date": date}, after=wire.frame(wire.TEXT, b"hi"))
+        talks.append(each.close(C, 1000).close(S, 1000).fin(S).fin(C))
+    found = [each for each in judged(wire.pcap(wire.merge(*talks))) if each.rule == "HS-S25"]
+    assert [each.place.offset - found[0].place.offset for each in found] == [0, 3, -4]
+
+
 ACTS = [(act, side) for act in ("text", "part", "rest", "ping", "pong", "close", "bad", "fin", "rst") for side in (C, S)]
 STEPS = st.lists(st.sampled_from([*ACTS, ("wait", 1), ("wait", 70)]), max_size=14)
 

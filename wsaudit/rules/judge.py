@@ -118,7 +118,7 @@ class Judge:
         return plan
 
     def judge_handshake(self, session: Session) -> list[Finding]:
-        """Fleets repeat the same handshake, faults and all, so hits are remembered too: with places relative to their heads."""
+        """Fleets repeat the same handshake, faults and all, so hits about heads as such are remembered too."""
         key = signature(session)
         known = self.handshakes.get(key)
         if known is not None:
@@ -127,11 +127,10 @@ class Judge:
         for rule in self.handshake_rules:
             side = SERVER if rule.at_fault == "server" else CLIENT
             hits += self.findings(rule, session, side, rule.body(session.handshake, session))
-        heads = [default_place(session, each.side) for each in hits]
-        if all(each.place.packet == head.packet for each, head in zip(hits, heads, strict=True)):
+        if all(each.place == default_place(session, each.side) for each in hits):  # not about first frames, which differ
             if len(self.handshakes) >= REMEMBERED:
                 self.handshakes.clear()
-            self.handshakes[key] = [without_head(each, head) for each, head in zip(hits, heads, strict=True)]
+            self.handshakes[key] = hits
         return hits
 
     def judge_shapes(self, session: Session, party: Party, extensions: int, found: list[Finding]) -> None:
@@ -334,22 +333,10 @@ def is_offence(rule: Rule) -> bool:
     return rule.must_fail or (rule.level == MUST and (rule.kind in ("shape", "close") or rule.when == "deflate"))
 
 
-def without_head(finding: Finding, head: Place) -> Finding:
-    """A finding about a head with its place made relative to that head."""
-    packet, time, offset = finding.place
-    place = Place(packet - head.packet, time - head.time, offset - head.offset)
-    return finding._replace(key=0, place=place, last_packet=finding.last_packet - head.packet)
-
-
 def with_head(template: Finding, session: Session) -> Finding:
     """The same about the head of another connection."""
-    rule, verdict, at_fault, side, _, (packet, time, offset), last_packet, count, detail = template
-    head = default_place(session, side)
-    if packet or time or offset:
-        place = Place(head.packet + packet, head.time + time, head.offset + offset)
-    else:
-        place = head
-    return Finding(rule, verdict, at_fault, side, session.first_packet, place, head.packet + last_packet, count, detail)
+    place = default_place(session, template.side)
+    return template._replace(key=session.first_packet, place=place, last_packet=place.packet)
 
 
 def default_place(session: Session, side: int) -> Place:
