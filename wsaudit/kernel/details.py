@@ -7,7 +7,7 @@ from wsaudit.kernel.constants import RECENT
 from wsaudit.kernel.endings import idle_at
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.packed import Packer
-from wsaudit.kernel.party import CloseFrame, Party
+from wsaudit.kernel.party import Party
 from wsaudit.model import CLIENT, SERVER
 
 
@@ -88,10 +88,10 @@ def pack_messages(packer: Packer, frames: Scanner, size: int) -> None:
 
 def pack_close(packer: Packer, party: Party) -> None:
     """Packet and time of its first Close; zeros: there was none."""
-    if not party.closes:
+    close = party.close
+    if close is None:
         packer.add(0)
         packer.add(0)
         return
-    close: CloseFrame = party.closes[0]
     packer.add(close.packet)
     packer.add(close.time)

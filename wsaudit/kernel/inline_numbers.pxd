@@ -30,6 +30,12 @@ cdef extern from *:
     static inline void wsaudit_put32(unsigned char *p, uint32_t v)
     { int i; for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> (8 * i)); }
     #endif
+    /* How many of the lowest bytes of `v`, which is not 0, are 0. */
+    #if defined(__GNUC__)
+    static inline int wsaudit_low_zeros(uint64_t v) { return __builtin_ctzll(v) >> 3; }
+    #else
+    static inline int wsaudit_low_zeros(uint64_t v) { int n = 0; while (!(v & 0xFF)) { v >>= 8; n++; } return n; }
+    #endif
     /* How many of `n` bytes, in steps of 16, are ASCII behind a mask of eight bytes, which is `pattern` again and again. */
     #if defined(__SSE2__)
     #include <emmintrin.h>
@@ -51,6 +57,7 @@ cdef extern from *:
     }
     #endif
     """
+    int wsaudit_low_zeros(unsigned long long v) noexcept nogil
     int wsaudit_same(const unsigned char *p, const unsigned int *w, int n) noexcept nogil
     long long wsaudit_ascii(const unsigned char *p, long long n, unsigned long long pattern) noexcept nogil
     unsigned int wsaudit_le32(const unsigned char *p) noexcept nogil
@@ -159,13 +166,14 @@ cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsi
             i += 8
             i += wsaudit_ascii(p + i, n - i, pattern)
             continue
-        left = 8
-        while left >= 4:
-            size = 1
-            if word & 0x80:
-                size = character(word)
-                if not size:
-                    return pos + i
+        size = wsaudit_low_zeros(word & above)  # bytes of ASCII before the first other
+        word >>= size << 3
+        left = 8 - size
+        i += size
+        while left >= 4 and word & 0x80:
+            size = character(word)
+            if not size:
+                return pos + i
             word >>= size << 3
             left -= size
             i += size

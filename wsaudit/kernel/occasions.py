@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from wsaudit.kernel import mode
 from wsaudit.kernel.constants import BIT, CLOSE_GRACE, GRACE, MANY_PINGS, PROMPT, SLOW_PONG, TINY
-from wsaudit.kernel.party import CloseFrame, Party
+from wsaudit.kernel.party import Party
 
 CLOSED, FAILED, CUT, LOST = BIT["closed"], BIT["failed"], BIT["cut"], BIT["lost"]
 KEYS, FRAGMENTED, TEXT = BIT["keys"], BIT["fragmented"], BIT["text"]
@@ -45,10 +45,10 @@ def occasions_of_frames(client: Party, server: Party) -> int:
 def occasions_of_closes(client: Party, server: Party) -> int:
     """What Closes give: nothing when there is one each with the same harmless code, promptly; then the server ended TCP,
     promptly; then, if at all, the client."""
-    if len(client.closes) != 1 or len(server.closes) != 1:
+    one = client.close
+    other = server.close
+    if one is None or other is None or client.later_closes or server.later_closes:
         return CLOSED | FAILED
-    one: CloseFrame = client.closes[0]
-    other: CloseFrame = server.closes[0]
     found = FAILED if one.code in COMPLAINTS or other.code in COMPLAINTS else 0
     if one.code != other.code:
         return found | CLOSED

@@ -82,7 +82,7 @@ OVER = 3  # nothing: it is told, or somebody else's
 
 CLOSE = 8
 FAILED = BIT["failed"]
-HEARTBEAT = BIT["heartbeat"]
+BROWSER_PINGS = BIT["browser pings"]
 TOO_LONG = 4  # of `has_waited`
 
 
@@ -458,17 +458,17 @@ class Ordinary:
         flow.settle()
         if flow.silence >= QUIET or a.gaps is not None or b.gaps is not None:  # a packet cut short, too, leaves a gap
             return False
-        if not client.closes and not server.closes:
+        c = client.close
+        s = server.close
+        if c is None and s is None:
             return self.tell_unclosed(ongoing)
         if ongoing:
             return False
-        if not client.closes or not server.closes:
-            return self.tell_unanswered(client if client.closes else server, server if client.closes else client)
+        if c is None or s is None:
+            return self.tell_unanswered(server if c is None else client, client if c is None else server)
         occasions = occasions_of_closes(client, server)
         if occasions & ~FAILED or not self.is_quiet(client.frames, server.frames):
             return False
-        c: CloseFrame = client.closes[0]
-        s: CloseFrame = server.closes[0]
         if not undisturbed(c, s, a, b):
             return False
         if c.code == 1009 and (just_sent_largest(client.frames, s.time) or just_sent_largest(server.frames, c.time)):
@@ -521,8 +521,8 @@ class Ordinary:
         """The same with a Close of `party` only, soon after which somebody ended TCP by FIN (termination/closing.py)."""
         client: Party = self.client_party
         server: Party = self.server_party
-        close: CloseFrame = party.closes[0]
-        if len(party.closes) != 1 or close.code in FAILURES or not is_last(close, party.stream):
+        close: Any = party.close
+        if party.later_closes or close.code in FAILURES or not is_last(close, party.stream):
             return False
         if client.frames.headers == 0 or not self.is_quiet(client.frames, server.frames):
             return False
@@ -560,7 +560,7 @@ class Ordinary:
         if client.pings or server.pings or client.pongs or server.pongs:
             occasions |= occasions_of_pings(client, server, flow.last_time)
             if client.pings and opening.browser:
-                occasions |= HEARTBEAT
+                occasions |= BROWSER_PINGS
         if occasions:
             found: list[Finding] | None = self.kinds.sink.judge_alone(self, occasions, len(ending[2]))
             if found is None:

@@ -31,7 +31,8 @@ cdef class Party(Pings):
     cdef readonly int side
     cdef readonly Stream stream
     cdef readonly Scanner frames
-    cdef readonly list closes
+    cdef readonly CloseFrame close
+    cdef readonly object later_closes
     cdef public object gaps
     cdef public object inflation
     cdef public long long resyncs

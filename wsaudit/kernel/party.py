@@ -91,31 +91,35 @@ def code_of(close: CloseFrame | None) -> int | None:
 class Party(Pings):
     """One endpoint: what it sent. Its Pings and Pongs are in kernel/pings.py."""
 
-    __slots__ = ("closes", "frames", "gaps", "inflation", "resyncs", "side", "skipped", "stream")
+    __slots__ = ("close", "frames", "gaps", "inflation", "later_closes", "resyncs", "side", "skipped", "stream")
 
     def __init__(self, side: int, stream: Stream, frames: Scanner) -> None:
         super().__init__()
         self.side = side
         self.stream = stream  # TCP: offsets, FIN, RST, acknowledgements, retransmissions... (kernel/streams.py)
         self.frames = frames  # frame counts, shapes, messages, UTF-8, mask keys (kernel/frames.py)
-        self.closes: list[CloseFrame] = []  # the first of them
+        self.close: CloseFrame | None = None  # the first Close frame it sent, and those that came after it
+        self.later_closes: Sequence[CloseFrame] = ()
         self.gaps: Sequence[Gap] = ()  # in the stream that `frames` read: decrypted for wss
         self.inflation: Any = None  # session.Inflation, or None
         self.resyncs = 0  # times its frames were found again after a gap
         self.skipped = 0  # bytes that were skipped for that
 
     @property
-    def close(self) -> CloseFrame | None:
-        """The first Close frame it sent."""
-        return self.closes[0] if self.closes else None
+    def closes(self) -> list[CloseFrame]:
+        """The Close frames it sent, up to CLOSES of them."""
+        return [] if self.close is None else [self.close, *self.later_closes]
 
     def take_close(self, payload: bytes | None, length: int, end: int, acked: int) -> None:
         """The frame at hand is a Close. `end`, `acked`: as in CloseFrame."""
-        if len(self.closes) < CLOSES:
+        if self.close is None or len(self.later_closes) < CLOSES - 1:
             frames = self.frames
             close: CloseFrame = CloseFrame.__new__(CloseFrame)
             close.fill(self.side, payload, length, frames.frame_packet, frames.frame_time, frames.frame_offset, end, acked)
-            self.closes.append(close)
+            if self.close is None:
+                self.close = close
+            else:
+                self.later_closes = [*self.later_closes, close]
 
     def add_gap(self, gap: Gap) -> None:
         self.gaps = [*self.gaps, gap]

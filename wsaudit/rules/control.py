@@ -243,7 +243,7 @@ def ping_flood(session: Session, party: Party, peer: Party) -> Fault | None:
     return Fault(f"{party.pings:,} Pings within {seconds(span)}", party.first_ping, party.pings)
 
 
-@rule("PP-11", "WHATWG WebSockets §4", INFO, "info", "client", "session", when="heartbeat")
+@rule("PP-11", "WHATWG WebSockets §4", INFO, "info", "client", "session", when="browser pings")
 def browser_sends_ping(session: Session, party: Party, peer: Party) -> Fault | None:
     """A client that calls itself a browser sends Pings.
 

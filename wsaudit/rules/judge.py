@@ -34,7 +34,7 @@ REMEMBERED = 4096  # combinations of facts known to be clean, of each kind: host
 About = tuple[str | None, str | None, str | None]  # User-Agent, subprotocol, Host
 NOBODY: About = (None, None, None)
 # Occasions on which nothing is said that gives the peer a reason to react, or explains the end.
-ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat")
+ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat", "browser pings")
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
 
 

@@ -9,8 +9,8 @@ from wsaudit.kernel.party import Party
 from wsaudit.rules.agents import is_browser
 from wsaudit.session import Session
 
-ALWAYS, HANDSHAKE, DROPPED, SILENT, HEARTBEAT = (
-    BIT[name] for name in ("always", "handshake", "dropped", "silent", "heartbeat")
+ALWAYS, HANDSHAKE, DROPPED, SILENT, BROWSER_PINGS = (
+    BIT[name] for name in ("always", "handshake", "dropped", "silent", "browser pings")
 )
 SUBPROTOCOL, TEXT, DEFLATE, COMPRESSED, ENCRYPTED = (
     BIT[name] for name in ("subprotocol", "text", "deflate", "compressed", "encrypted")
@@ -36,7 +36,7 @@ def occasions_of(session: Session) -> int:
     if client.pings or server.pings or client.pongs or server.pongs:
         found |= occasions_of_pings(client, server, session.ended)
         if client.pings and handshake is not None and is_browser(handshake.user_agent):
-            found |= HEARTBEAT
+            found |= BROWSER_PINGS
     if session.flow.silence >= QUIET and was_open(session):
         found |= SILENT
     if session.deflate is not None:
