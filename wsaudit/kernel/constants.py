@@ -35,7 +35,8 @@ LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 # On which occasions rules are asked about a whole connection, each with its bit (occasions.py, rules/occasions.py).
 WHENS = (
     *("always", "handshake", "closed", "failed", "dropped", "cut", "lost", "keys", "silent", "fragmented"),
-    *("unanswered", "pongs", "heartbeat", "browser pings", "subprotocol", "text", "deflate", "compressed", "encrypted", "offended"),
+    *("unanswered", "pongs", "heartbeat", "browser pings", "subprotocol", "text", "deflate", "compressed", "encrypted"),
+    "offended",
 )
 BIT = {when: 1 << index for index, when in enumerate(WHENS)}
 
