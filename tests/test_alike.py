@@ -14,7 +14,7 @@ from wsaudit import engine
 from wsaudit.capture.reader import open_capture
 from wsaudit.engine import Pass
 from wsaudit.kernel.constants import AT_ANSWER, AT_CLIENT_CLOSE, AT_END, AT_FIRST_FRAME, AT_REQUEST, AT_SERVER_CLOSE
-from wsaudit.kernel.ordinary import Ending, Kinds, Opening
+from wsaudit.kernel.kinds import Ending, Kinds, Opening
 from wsaudit.options import Options
 from wsaudit.tls.keylog import KeyStore
 

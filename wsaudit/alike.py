@@ -13,7 +13,7 @@ from wsaudit.kernel.constants import (
     AT_REQUEST,
     AT_SERVER_CLOSE,
 )
-from wsaudit.kernel.ordinary import Ending, Kinds, Opening
+from wsaudit.kernel.kinds import Ending, Kinds, Opening
 from wsaudit.model import CLIENT, SERVER, Finding, Place, Termination, packet_number
 from wsaudit.rows import add_handshake
 from wsaudit.rules.agents import is_browser

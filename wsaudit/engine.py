@@ -19,7 +19,8 @@ from wsaudit.guard import where
 from wsaudit.http.head import parse_head
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.exchanges import Exchanges
-from wsaudit.kernel.ordinary import Kinds, Ordinary
+from wsaudit.kernel.kinds import Kinds
+from wsaudit.kernel.ordinary import Ordinary
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.party import CloseFrame
 from wsaudit.kernel.sealed import Sealed

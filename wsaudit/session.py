@@ -21,7 +21,8 @@ from wsaudit.model import NO_HEARTBEAT, SIDES, ApplicationBeat, Heartbeat, Place
 
 if TYPE_CHECKING:
     from wsaudit.http.upgrade import Handshake
-    from wsaudit.kernel.ordinary import Opening, Ordinary
+    from wsaudit.kernel.kinds import Opening
+    from wsaudit.kernel.ordinary import Ordinary
     from wsaudit.options import Limits
     from wsaudit.tls.facts import TlsFacts
     from wsaudit.websocket.extensions import DeflateAgreement

@@ -6,9 +6,9 @@ from wsaudit.kernel.connection cimport Connection
 from wsaudit.kernel.details cimport pack_history, pack_last
 from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_to_close, has_reason, heartbeat_numbers, idle_at, is_last, just_sent_largest, left_bytes, overdue_ping, round_trip, undisturbed, who_left
 from wsaudit.kernel.exchanges cimport Exchanges
-from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
+from wsaudit.kernel.kinds cimport Kinds, Opening, Request
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
 from wsaudit.kernel.sealed cimport Sealed, begins_handshake, hello_sender
@@ -17,55 +17,8 @@ from wsaudit.kernel cimport inline_mode as mode
 
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_END, NOBODY
-cdef int START, PART, ASKED, OPEN, OVER, CLOSE, FAILED, BROWSER_PINGS, TOO_LONG, SHORTEST, KEY_SIZE
+cdef int START, PART, ASKED, OPEN, OVER, CLOSE, FAILED, BROWSER_PINGS, TOO_LONG
 cdef long long QUIET, LONG_IDLE, PATIENCE, SECOND, PACKET_MASK
-cdef bytes IN_ALPHABET, LAST
-
-
-@cython.final
-cdef class Opening:
-    cdef readonly tuple literals
-    cdef readonly int accept_turn
-    cdef readonly Connection row
-    cdef readonly set clean
-    cdef readonly set clean_server
-    cdef readonly bint browser
-    cdef readonly object handshake
-    cdef readonly dict endings
-
-    cpdef learn(self, tuple key, ending)
-
-
-@cython.final
-cdef class Request:
-    cdef readonly tuple literals
-    cdef readonly int key_turn
-    cdef readonly bytes names
-    cdef readonly list answers
-
-
-@cython.final
-cdef class Kinds:
-    cdef readonly object sink
-    cdef readonly list rows
-    cdef readonly list findings
-    cdef readonly long long max_head
-    cdef readonly tuple homes
-    cdef readonly object server_at
-    cdef readonly list requests
-    cdef readonly long long requests_seen
-    cdef readonly Packer packer
-    cdef readonly bytes key
-    cdef readonly long long target_end
-    cdef readonly long long answer_end
-
-    @cython.locals(line="long long", i="int", request=Request, values=list)
-    cpdef Request find_request(self, bytes data)
-
-    cpdef bint may_begin(self, bytes data) except -1
-
-    @cython.locals(end="long long", i="int", opening=Opening, values=list)
-    cpdef Opening find_answer(self, Request request, bytes key, bytes data)
 
 
 @cython.final
@@ -150,9 +103,3 @@ cdef class Ordinary:
 cdef int has_waited(Party party, Party peer, CloseFrame close, CloseFrame answer) except -1
 
 cdef bint may_beat(Scanner frames) except -1
-
-@cython.locals(octet="int")
-cpdef bint is_key(bytes key) except -1
-
-@cython.locals(i="long long", at="long long", size="long long", value="bint", octet="int")
-cpdef bint has_names(bytes data, long long start, long long end, bytes names) except -1
