@@ -272,7 +272,7 @@ class Scanner:
             self.shape_time = zeros(MAX_SHAPES)
             self.shape_offset = zeros(MAX_SHAPES)
             self.shape_length = zeros(MAX_SHAPES)
-            self.recent = zeros(4 * RECENT)
+            self.recent = array("q", bytes(8 * 4 * RECENT))
 
     def pair(self, own: Pings | None, peer: Pings | None) -> None:
         """Where this side's Pings and Pongs go, and where the Pings are that its Pongs may answer."""

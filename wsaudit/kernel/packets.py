@@ -185,10 +185,10 @@ class Decoder:
         """One captured packet at buffer[pos:pos+caplen]."""
         if time == 0:
             time = 1  # a clock that was never set: behind this door 0 means "never"
+        self.now = time
         if not mode.COMPILED and linktype == 1 and caplen == wirelen and take_packet(self, buffer, pos, caplen, time, packet):
             return
         self.packets += 1
-        self.now = time
         end = pos + caplen
         if linktype == 1:  # Ethernet
             p = pos + 12
