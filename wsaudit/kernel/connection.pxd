@@ -6,7 +6,6 @@ cdef long long UNKNOWN, M32
 
 
 @cython.final
-@cython.no_gc
 cdef class Connection:
     cdef public long long first_packet
     cdef public long long started

@@ -44,7 +44,6 @@ cdef class FrameLog:
 
 # What every frame touches stands together and is no wider than need be, as in streams.pxd.
 @cython.final
-@cython.no_gc
 cdef class Scanner:
     cdef readonly bytes head
     cdef public FrameLog log

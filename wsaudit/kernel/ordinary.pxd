@@ -22,7 +22,6 @@ cdef long long QUIET, LONG_IDLE, PATIENCE, SECOND, PACKET_MASK
 
 
 @cython.final
-@cython.no_gc
 cdef class Ordinary:
     cdef readonly Flow flow
     cdef readonly Kinds kinds

@@ -27,7 +27,7 @@ TOGETHER = 32  # flows that ended are finished so many at a time, or more
 LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
 RING = 2 * AHEAD  # a power of two
 TO_ENTRY, TO_STREAM, TO_SCANNER = 12, 8, 4  # packets before it comes, a packet's entry, stream and scanner are fetched
-TO_SIDES, TO_FRAMES = 2, 2  # flows that ended are fetched ahead too: so many before what they refer to, and that before its turn
+TO_FLOW, TO_SIDES, TO_FRAMES = 6, 4, 2  # flows before its turn, one that ended, what it refers to, and what these do are fetched
 KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses three
 LONGEST_LINE = 1024  # bytes of a request line with an odd method
 SAMPLE = 4096  # entries looked at to find which flows were silent longest
@@ -651,9 +651,9 @@ class Decoder:
         while closing and self.now - closing[0].ended > LINGER:
             over.append(closing.popleft())
         for i in range(len(over)):
-            prefetch.flow(over, i + 6)
-            prefetch.sides(over, i + 4)
-            prefetch.frames(over, i + 2)
+            prefetch.flow(over, i + TO_FLOW)
+            prefetch.sides(over, i + TO_SIDES)
+            prefetch.frames(over, i + TO_FRAMES)
             self.finish_flow(over[i])
             over[i] = None  # freed at once, while it is in the cache
 
@@ -981,8 +981,7 @@ def longer(typecode: str, column: Any, more: bytes) -> Any:
 
 
 def cut_ties(flow: Flow) -> None:
-    """A finished flow is a ring of references: cut it here, so that memory is freed at once. Compiled, it is none of the
-    collector's business: to tell it of each that comes and goes costs about as much as making it."""
+    """A finished flow is a ring of references: cut it here, so that memory is freed at once and not by the cycle collector."""
     flow.owner = None
     flow.a.peer = None
     flow.b.peer = None

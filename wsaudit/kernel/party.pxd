@@ -9,7 +9,6 @@ cdef Py_ssize_t CLOSES
 
 
 @cython.final
-@cython.no_gc
 cdef class CloseFrame:
     cdef readonly int side
     cdef readonly bint lost
@@ -26,7 +25,6 @@ cdef class CloseFrame:
 
 
 @cython.final
-@cython.no_gc
 cdef class Party(Pings):
     cdef readonly int side
     cdef readonly Stream stream

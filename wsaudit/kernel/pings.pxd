@@ -5,7 +5,6 @@ cdef int RTTS
 
 
 @cython.final
-@cython.no_gc
 cdef class Ping:
     cdef readonly bytes payload
     cdef readonly long long packet
@@ -13,7 +12,6 @@ cdef class Ping:
     cdef readonly long long offset
 
 
-@cython.no_gc
 cdef class Pings:
     cdef readonly object waiting
     cdef readonly object rtts

@@ -17,9 +17,7 @@ cdef unsigned long long MIX
 cdef int SAMPLES
 
 
-# Rings of references that are cut when a flow ends (packets.cut_ties, party.part), so the collector of cycles need not know them.
 @cython.final
-@cython.no_gc
 cdef class Flow:
     cdef readonly bytes address_a
     cdef readonly int port_a
@@ -45,7 +43,6 @@ cdef class Flow:
 # With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, no
 # wider than need be, and first of all what a packet of the other side touches. `prefetch` knows how much that is.
 @cython.final
-@cython.no_gc
 cdef class Stream:
     cdef public Stream peer
     cdef readonly list pending
