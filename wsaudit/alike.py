@@ -20,6 +20,7 @@ from wsaudit.rules.agents import is_browser
 from wsaudit.rules.judge import ASKED_ALONE, Judge, extensions_of
 from wsaudit.rules.rule import CATALOGUE
 from wsaudit.session import Session
+from wsaudit.termination.closing import WORDS
 
 
 def learn_opening(kinds: Kinds, session: Session, judge: Judge) -> None:
@@ -52,8 +53,9 @@ def learn_ending(session: Session, findings: list[Finding], row: Connection, jud
 
 def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> Ending | None:
     """What was said of it without what is its own, numbers above all. None: more than the kind of its end decided."""
-    end = without_packets(session, row.termination)
-    if end is None or row.notices:
+    facts = facts_about(session, row.termination)
+    end = None if facts is None else without_packets(session, row.termination, facts)
+    if facts is None or end is None or row.notices:
         return None
     placed = []
     for finding in findings:
@@ -63,25 +65,45 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
         if where is None:
             return None
         placed.append(where)
-    return Ending(end, row.close, tuple(placed))
+    return Ending(end, row.close, tuple(placed), facts)
 
 
-def without_packets(session: Session, end: Termination) -> Termination | None:
-    """The end of a connection, without the numbers of packets in its evidence: of the one Close, of the end of TCP. None: there
-    is more to it."""
+def facts_about(session: Session, end: Termination) -> tuple[int, ...] | None:
+    """What the first facts behind the end of a connection are about, if those after them are the same for all that end so. None:
+    there is more to it."""
     if end.evidence is None or end.kind == "ongoing":
-        return end
-    closes = [party.closes[0].packet for party in session.parties if party.closes]
-    plain = len(end.evidence) == 2 if len(closes) == 1 else not closes and end.cause in ("abrupt-exit", "endpoint-killed")
-    if not plain or end.by not in (CLIENT, SERVER):
+        return ()
+    closes = [close for close, party in zip((AT_CLIENT_CLOSE, AT_SERVER_CLOSE), session.parties, strict=True) if party.closes]
+    if not closes:
+        return (AT_END,) if end.cause in ("abrupt-exit", "endpoint-killed") and end.by in (CLIENT, SERVER) else None
+    if any(not fact.startswith(WORDS) for fact in end.evidence[2:]):
         return None
-    facts = list(end.evidence)
-    for i, packet in enumerate((*closes, left_at(session, end.by).packet)):
-        number = str(packet_number(packet))
-        if not facts[i].endswith(f" {number}"):
+    if len(closes) == 1:
+        return (*closes, AT_END) if end.by in (CLIENT, SERVER) else None
+    return tuple(reversed(closes)) if end.initiator == SERVER else tuple(closes)
+
+
+def without_packets(session: Session, end: Termination, facts: tuple[int, ...]) -> Termination | None:
+    """The end of a connection, without the numbers of packets with which these facts of its evidence end. None: they do not."""
+    if not facts:
+        return end
+    evidence = list(end.evidence or ())
+    for i, about in enumerate(facts):
+        number = str(packet_number(place_of(session, about, end.by).packet))
+        if not evidence[i].endswith(f" {number}"):
             return None
-        facts[i] = facts[i].removesuffix(number)
-    return end._replace(evidence=tuple(facts))
+        evidence[i] = evidence[i].removesuffix(number)
+    return end._replace(evidence=tuple(evidence))
+
+
+def place_of(session: Session, about: int, by: int | None) -> Place:
+    """Where the first Close of a side, or the end of TCP by side `by`, is."""
+    if about == AT_END:
+        assert by is not None
+        return left_at(session, by)
+    close = session.parties[CLIENT if about == AT_CLIENT_CLOSE else SERVER].close
+    assert close is not None
+    return close.place
 
 
 def left_at(session: Session, side: int) -> Place:

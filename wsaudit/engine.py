@@ -153,7 +153,7 @@ class Pass:
         self.kinds: Kinds | None = None  # None: every connection is followed by a Pipeline, which alone keeps frames
         if not options.frames and options.keep is None:
             homes = tuple(target.encode() for target in home_targets())
-            self.kinds = Kinds(self, self.audit.connections, self.audit.findings, limits.head, homes, server_at)
+            self.kinds = Kinds(self, self.audit.connections, self.audit.findings, limits.head, limits.findings, homes, server_at)
 
     # -- the kernel's listener -------------------------------------------------------------
 

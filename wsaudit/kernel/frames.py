@@ -511,7 +511,8 @@ class Scanner:
             control = self.control
             if control is not None and len(control) < CONTROL_LIMIT:
                 room = CONTROL_LIMIT - len(control)
-                self.control = control + numbers.unmasked(buffer, pos, min(n, room), self.key, self.phase)
+                piece = numbers.unmasked(buffer, pos, min(n, room), self.key, self.phase)
+                self.control = control + piece if control else piece
         elif self.kind == HAND_OUT:
             piece = numbers.unmasked(buffer, pos, n, self.key, self.phase)
             last = n == self.remaining and self.b0 & 0x80 != 0

@@ -137,7 +137,7 @@ cdef inline bytes unmasked(Buffer buffer, long long pos, long long n, unsigned l
     cdef bytes out = PyBytes_FromStringAndSize(NULL, n)
     cdef unsigned char *q = <unsigned char *>PyBytes_AS_STRING(out)
     cdef long long i = 0
-    key &= 0xFFFFFFFF
+    key = <unsigned int>key  # "& 0xFFFFFFFF" would take two Python objects: the literal is wider than 32 bits
     key = turned(key | key << 32, phase)
     while n - i >= 8:
         wsaudit_put64(q + i, wsaudit_le64(p + i) ^ key)
@@ -157,7 +157,7 @@ cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsi
     if n < 8:
         return pos
     p = at(buffer, pos, n)
-    key &= 0xFFFFFFFF
+    key = <unsigned int>key
     key |= key << 32
     while n - i >= 8:
         pattern = turned(key, i)

@@ -17,6 +17,7 @@ cdef class Opening:
     cdef readonly set clean
     cdef readonly set clean_server
     cdef readonly bint browser
+    cdef list of_pings
     cdef readonly object handshake
     cdef readonly dict endings
 
@@ -37,6 +38,7 @@ cdef class Kinds:
     cdef readonly list rows
     cdef readonly list findings
     cdef readonly long long max_head
+    cdef readonly long long max_findings
     cdef readonly tuple homes
     cdef readonly object server_at
     cdef readonly list requests

@@ -33,19 +33,22 @@ def is_compiled() -> bool:
 
 class Ending(NamedTuple):
     """What connections that opened and ended alike have in common. `findings`: each with what it is about (AT_REQUEST...), its
-    place and last packet relative to that."""
+    place and last packet relative to that. `facts`: about what each of the first facts of the termination's evidence is: the
+    number of its packet, with which the fact ends, is left out."""
 
     termination: Termination
     close: tuple[Close | None, Close | None]
     findings: tuple[tuple[int, Finding], ...]
+    facts: tuple[int, ...] = ()
 
 
 class Opening:
     """A kind of opening handshake: a `Request`, and an answer that accepts it. `row`: what the report says of all of them;
     `clean`: shapes of frames, of client and server, that break no rule here; `browser`: does the client say that it is one;
+    `of_pings`: what is said of the first Ping of a browser when nothing else is to be said of Pings; None: not known;
     `handshake`: the first of them."""
 
-    __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "handshake", "literals", "row")
+    __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "handshake", "literals", "of_pings", "row")
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Opening:
         self.clean = clean[CLIENT]
         self.clean_server = clean[SERVER]
         self.browser = browser
+        self.of_pings: list[Finding] | None = None
         self.handshake = handshake
         self.endings: dict[tuple[Any, ...], Ending | None] = {}  # None: such ends must be looked at one by one
 
@@ -91,12 +95,13 @@ class Kinds:
     `judge_alone(ordinary, occasions, others)`, which returns findings, and `internal_error(flow, error)`; it is asked whether
     somebody's timer may tell of an end (`closed_at_limit`, `may_be_limit`). `rows` and `findings` get what is said of connections
     of known kinds; `requests_seen` counts the upgrade requests that were taken here. `homes`: what is in the targets of protocols
-    in which a message that comes once is a heartbeat, or a goodbye.
+    in which a message that comes once is a heartbeat, or a goodbye. Longer heads than `max_head`, and connections of which more
+    than `max_findings` are to be said, are for others.
     """
 
     __slots__ = (
-        "answer_end", "findings", "homes", "key", "max_head", "packer", "requests", "requests_seen", "rows", "server_at", "sink",
-        "target_end",
+        "answer_end", "findings", "homes", "key", "max_findings", "max_head", "packer", "requests", "requests_seen", "rows",
+        "server_at", "sink", "target_end",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +110,7 @@ class Kinds:
         rows: list[Connection],
         findings: list[Finding],
         max_head: int,
+        max_findings: int,
         homes: tuple[bytes, ...],
         server_at: Any,
     ) -> None:
@@ -112,6 +118,7 @@ class Kinds:
         self.rows = rows
         self.findings = findings
         self.max_head = max_head
+        self.max_findings = max_findings
         self.homes = homes
         self.server_at = server_at  # one object for equal servers
         self.requests: list[Request] = []

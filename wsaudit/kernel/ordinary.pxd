@@ -84,6 +84,9 @@ cdef class Ordinary:
     @cython.locals(flow=Flow, client=Party, server=Party, opening=Opening)
     cdef bint say(self, tuple key, int occasions, CloseFrame c, CloseFrame s, Stream ender, long long end_time) except -1
 
+    @cython.locals(kinds=Kinds, opening=Opening, client=Party, packet="long long")
+    cdef object judge_alone(self, int occasions, Py_ssize_t others)
+
     @cython.locals(opening=Opening)
     cdef bint is_quiet(self, Scanner f, Scanner g) except -1
 

@@ -398,12 +398,33 @@ class Ordinary:
             if client.pings and opening.browser:
                 occasions |= BROWSER_PINGS
         if occasions:
-            found: list[Finding] | None = self.kinds.sink.judge_alone(self, occasions, len(ending[2]))
+            found = self.judge_alone(occasions, len(ending[2]))
             if found is None:
                 return False
             self.kinds.findings += found
         self.write(client, server, c, s, ender, end_time, ending)
         return True
+
+    def judge_alone(self, occasions: int, others: int) -> Any:
+        """What is to be said on these occasions beside `others` findings; None: more than may be said of one connection. If there
+        is nothing but a browser's Pings, it is the same for all of this kind but for the place of the first and their number."""
+        kinds = self.kinds
+        opening: Opening = self.opening
+        client: Party = self.client_party
+        if occasions != BROWSER_PINGS or opening.of_pings is None:
+            found: list[Finding] | None = kinds.sink.judge_alone(self, occasions, others)
+            if occasions == BROWSER_PINGS:
+                opening.of_pings = found
+            return found
+        if len(opening.of_pings) + others > kinds.max_findings:
+            return None
+        packet = client.first_ping_packet
+        place = tuple.__new__(Place, (packet, client.first_ping_time, client.first_ping_offset))
+        same = []
+        for rule, verdict, at_fault, side, _, _, _, _, detail in opening.of_pings:
+            facts = (rule, verdict, at_fault, side, self.flow.first_packet, place, packet, client.pings, detail)
+            same.append(tuple.__new__(Finding, facts))
+        return same
 
     def is_quiet(self, f: Scanner, g: Scanner) -> bool:
         """Is there nothing about the frames of both sides, but for Closes, Pings and Pongs, that a rule would be asked about?"""
@@ -437,16 +458,18 @@ class Ordinary:
             row.client = (flow.address_b, flow.port_b)
             row.server = kinds.server_at(flow.address_a, flow.port_a)
         abnormal = ender is not None and (c is None or s is None)
+        end_packet = 0
+        if abnormal:
+            end_packet = ender.rst_packet if ender.rst_time else ender.fin_packet
         row.packed = self.pack(client, server, end_time, abnormal)
         row.target = self.target()
         row.key = self.key.decode("latin-1")
         row.latency_ns = self.answer_time - self.request_end if self.answer_time >= self.request_end else -1
         row.close = ending[1]
-        end_packet = 0
         row.termination = ending[0]
-        if abnormal:
-            end_packet = ender.rst_packet if ender.rst_time else ender.fin_packet
-            row.termination = with_packets(ending[0], [each.packet for each in (c, s) if each is not None] + [end_packet])
+        if ending[3]:
+            packets = [end_packet if about == AT_END else (c if about == AT_CLIENT_CLOSE else s).packet for about in ending[3]]
+            row.termination = with_packets(ending[0], packets)
         row.end_time = end_time
         row.packed_keys = client.frames.mask_keys()
         kinds.rows.append(row)
@@ -498,7 +521,7 @@ class Ordinary:
 
 
 def with_packets(termination: Termination, packets: list[int]) -> Termination:
-    """The same with the numbers of these packets behind its first facts."""
+    """The same with the numbers of these packets behind its first facts (kinds.Ending)."""
     facts = list(termination.evidence or ())
     for i in range(len(packets)):
         facts[i] += str(packets[i] & PACKET_MASK)

@@ -154,3 +154,6 @@ cdef class Decoder:
     @cython.locals(e="long long", before="long long", oldest="long long")
     cdef evict(self)
     cdef tell_failed(self, long long e, str how, long long time, long long packet)
+
+
+cdef cut_ties(Flow flow)

@@ -23,7 +23,7 @@ from wsaudit.kernel.streams import Flow, Stream
 M32 = 0xFFFFFFFF
 MIX = 0x9E3779B97F4A7C15
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-TOGETHER = 32  # flows that ended are finished so many at a time, or more
+TOGETHER = 32  # as often as so many more flows have ended, those of them that are over are finished
 LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
 RING = 2 * AHEAD  # a power of two
 TO_ENTRY, TO_STREAM, TO_SCANNER = 12, 8, 4  # packets before it comes, a packet's entry, stream and scanner are fetched
@@ -645,7 +645,7 @@ class Decoder:
         """Finish flows that ended long enough ago, many at a time: what that needs stays in the processor's caches. When it is
         called changes nothing in the result."""
         closing = self.closing
-        if len(closing) < TOGETHER or self.now - closing[TOGETHER - 1].ended <= LINGER:
+        if len(closing) % TOGETHER:
             return
         over: list[Any] = []
         while closing and self.now - closing[0].ended > LINGER:

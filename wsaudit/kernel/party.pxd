@@ -4,6 +4,7 @@ from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.pings cimport Pings
 from wsaudit.kernel.streams cimport Stream
 from wsaudit.kernel cimport inline_mode as mode
+from wsaudit.kernel cimport inline_acyclic as acyclic
 
 cdef Py_ssize_t CLOSES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from wsaudit.kernel import mode
+from wsaudit.kernel import acyclic, mode
 from wsaudit.kernel.frames import Scanner
 from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.streams import Stream
@@ -64,6 +64,7 @@ class CloseFrame:
         self, side: int, payload: bytes | None, length: int, packet: int, time: int, offset: int, end: int, acked: int
     ) -> None:
         """Apart from making it, so that the kernel's numbers need not become objects in between."""
+        acyclic.untrack(self)
         self.side = side
         self.code: int | None = None
         self.reason = b""

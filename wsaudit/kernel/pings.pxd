@@ -1,5 +1,7 @@
 cimport cython
 
+from wsaudit.kernel cimport inline_acyclic as acyclic
+
 cdef int OUTSTANDING
 cdef int RTTS
 
@@ -11,13 +13,14 @@ cdef class Ping:
     cdef readonly long long time
     cdef readonly long long offset
 
+    cdef fill(self, bytes payload, long long packet, long long time, long long offset)
+
 
 cdef class Pings:
     cdef readonly object waiting
     cdef readonly object rtts
     cdef readonly list superseded
     cdef readonly bytes last_answered
-    cdef readonly object first_ping
     cdef readonly object first_unsolicited
     cdef readonly object first_duplicate
     cdef readonly object first_late
@@ -35,17 +38,20 @@ cdef class Pings:
     cdef long long slowest_packet
     cdef long long slowest_time
     cdef long long slowest_offset
+    cdef long long first_ping_packet
+    cdef long long first_ping_time
+    cdef long long first_ping_offset
     cdef readonly long long last_ping_time
     cdef readonly long long last_pong_time
     cdef readonly long long intervals
     cdef readonly long long interval_sum
     cdef readonly long long interval_max
 
-    @cython.locals(interval="long long", waiting=list)
+    @cython.locals(interval="long long", waiting=list, ping=Ping)
     cpdef ping(self, bytes payload, long long packet, long long time, long long offset, bint closed)
 
-    @cython.locals(i="Py_ssize_t", ping=Ping)
+    @cython.locals(i="Py_ssize_t", ping=Ping, waiting=list)
     cpdef pong(self, Pings asker, bytes payload, long long packet, long long time, long long offset)
 
-    @cython.locals(rtt="long long", rtts=list)
+    @cython.locals(rtt="long long", rtts=list, waiting=list)
     cdef answer(self, Pings asker, Ping ping, Py_ssize_t i, long long packet, long long time, long long offset)

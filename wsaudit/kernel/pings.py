@@ -6,8 +6,13 @@ Python. Nothing is judged.
 
 from __future__ import annotations
 
+from typing import Any
+
+from wsaudit.kernel import acyclic
 from wsaudit.kernel.constants import OUTSTANDING, RTTS
 from wsaudit.model import Place
+
+NOTHING: Any = ()  # lists are made when there is something to put in
 
 
 class Ping:
@@ -15,7 +20,8 @@ class Ping:
 
     __slots__ = ("offset", "packet", "payload", "time")
 
-    def __init__(self, payload: bytes | None, packet: int, time: int, offset: int) -> None:
+    def fill(self, payload: bytes | None, packet: int, time: int, offset: int) -> None:
+        """Apart from making it, so that the kernel's numbers need not become objects in between."""
         self.payload = payload
         self.packet = packet
         self.time = time
@@ -34,7 +40,9 @@ class Pings:
         "duplicate_pongs",
         "first_duplicate",
         "first_late",
-        "first_ping",
+        "first_ping_offset",
+        "first_ping_packet",
+        "first_ping_time",
         "first_unsolicited",
         "interval_max",
         "interval_sum",
@@ -62,11 +70,11 @@ class Pings:
     def __init__(self) -> None:
         self.pings = 0
         self.pongs = 0
-        # A tuple until there is something to be put in.
-        self.waiting: list[Ping] = ()  # type: ignore[assignment]  # Pings of this side without an answer yet, oldest first
+        # NOTHING until there is something to be put in.
+        self.waiting: list[Ping] = NOTHING  # Pings of this side without an answer yet, oldest first
         self.overflow = 0  # waiting Pings dropped for memory
         self.answered = 0
-        self.rtts: list[int] = ()  # type: ignore[assignment]  # how long Pings of this side waited: the last RTTS of them
+        self.rtts: list[int] = NOTHING  # how long Pings of this side waited: the last RTTS of them
         self.rtt_count = 0
         self.unsolicited = 0  # Pongs of this side that answer no Ping
         self.first_unsolicited: Place | None = None
@@ -81,7 +89,9 @@ class Pings:
         self.first_duplicate: Place | None = None
         self.first_late: Place | None = None
         self.last_answered: bytes | None = None
-        self.first_ping: Place | None = None
+        self.first_ping_packet = 0
+        self.first_ping_time = 0
+        self.first_ping_offset = 0
         self.last_ping_time = 0
         self.last_pong_time = 0
         self.intervals = 0
@@ -94,11 +104,17 @@ class Pings:
         """Of the Pong that was waited for longest."""
         return Place(self.slowest_packet, self.slowest_time, self.slowest_offset) if self.slowest_pong else None
 
+    @property
+    def first_ping(self) -> Place | None:
+        return Place(self.first_ping_packet, self.first_ping_time, self.first_ping_offset) if self.pings else None
+
     def ping(self, payload: bytes | None, packet: int, time: int, offset: int, closed: bool) -> None:
         """This side sent a Ping; `closed`: after its own Close."""
         self.pings += 1
-        if self.first_ping is None:
-            self.first_ping = Place(packet, time, offset)
+        if self.pings == 1:
+            self.first_ping_packet = packet
+            self.first_ping_time = time
+            self.first_ping_offset = offset
         elif time > self.last_ping_time:
             interval = time - self.last_ping_time
             self.intervals += 1
@@ -108,19 +124,23 @@ class Pings:
         self.last_ping_time = time
         if closed and self.ping_after_close is None:
             self.ping_after_close = Place(packet, time, offset)
-        waiting = self.waiting or []
+        if self.waiting is NOTHING:
+            self.waiting = []
+            acyclic.untrack(self.waiting)
+        waiting = self.waiting
         if len(waiting) >= OUTSTANDING:
             del waiting[0]
             self.overflow += 1
-        waiting.append(Ping(payload, packet, time, offset))
-        self.waiting = waiting
+        ping: Ping = Ping.__new__(Ping)
+        ping.fill(payload, packet, time, offset)
+        waiting.append(ping)
 
     def pong(self, asker: Pings, payload: bytes | None, packet: int, time: int, offset: int) -> None:
         """This side sent a Pong: pair it with the newest Ping of that body that `asker` sent. An answer to a later Ping answers
         the earlier ones too (RFC 6455 §5.5.3)."""
         self.pongs += 1
         self.last_pong_time = time
-        waiting = asker.waiting
+        waiting = asker.waiting or []
         i = len(waiting) - 1
         while i >= 0:
             ping = waiting[i]
@@ -152,15 +172,18 @@ class Pings:
                 self.slowest_time = time
                 self.slowest_offset = offset
             asker.rtt_count += 1
-            rtts = asker.rtts or []
+            if asker.rtts is NOTHING:
+                asker.rtts = []
+                acyclic.untrack(asker.rtts)
+            rtts = asker.rtts
             if len(rtts) < RTTS:
                 rtts.append(rtt)
             else:
                 rtts[asker.rtt_count % RTTS] = rtt
-            asker.rtts = rtts
         asker.answered += i + 1
         self.last_answered = ping.payload
+        waiting = asker.waiting
         if i:
-            settled = [each.payload for each in asker.waiting[:i]]
+            settled = [each.payload for each in waiting[:i]]
             asker.superseded = [*(asker.superseded or ()), *settled][-OUTSTANDING:]
-        asker.waiting = asker.waiting[i + 1 :]
+        del waiting[: i + 1]

@@ -34,6 +34,7 @@ QUIET = frozenset((None, 1000, 1001, 1011))  # codes an endpoint gives when its 
 WORDING = 0.5  # what is left of a code's own meaning when a keep-alive has given up
 ORDINARY = frozenset((None, *FAILURES, 1000, 1001, 1008, 1011, 1012, 1013, 1014, *range(3000, 3004), *range(4000, 5000)))
 REMEMBERED = 4096
+WORDS = "these are the words of "
 POLITE = 0.72  # a hop whose limit fits and that closes as it should
 GIVEN_BY_CODE = 0.1  # taken off when the other side did not answer as it should
 
@@ -187,7 +188,7 @@ class Reasons:
 
 
 def text_cause(text: Text) -> Cause:
-    return Cause(text.cause, 0.96, (f"these are the words of {text.product}",), text.confirm)
+    return Cause(text.cause, 0.96, (f"{WORDS}{text.product}",), text.confirm)
 
 
 def keepalive_cause(session: Session, lead: CloseFrame, answer: CloseFrame | None, signatures: Signatures) -> list[Cause]:
