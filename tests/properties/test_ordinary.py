@@ -31,6 +31,8 @@ USUAL = {
     "complaint": Talk(closes="SC", codes=(1009, 1009), body="huge before", server="uvicorn"),
     "crossing complaints": Talk(closes="Cs", codes=(1002, 1002), reasons=("\xfc ✓".encode(), b"")),
     "Pongs for nothing": Talk(closes="SC", body="two pongs for nothing", agent=CHROMIUM),
+    "known words": Talk(closes="SC", codes=(4001, 4001), reasons=(b"", b"token expired"), body="unanswered ping of server"),
+    "known words of a client": Talk(codes=(4001, 4001), reasons=(b"token expired", b""), agent=CHROMIUM, body="ping of client"),
     "private code": Talk(
         closes="SC", codes=(4001, 4001), body="binary", agent="Python/3.12 websockets/15.0", server="nginx/1.27"
     ),
