@@ -47,15 +47,18 @@ cdef inline void entry(unsigned int[::1] words, list streams, long long i, long 
         wsaudit_prefetch((<PyListObject *>streams).ob_item + i)
 
 
-cdef inline void stream(list streams, long long i) noexcept:
+cdef inline void stream(list streams, long long i, bint bare) noexcept:
     cdef void *p
     if 0 <= i < PyList_GET_SIZE(streams):
         p = <void *>PyList_GET_ITEM(streams, i)
         if p != <void *>None:
-            lines(p, &(<Stream>p).sample_offset[8])
+            if bare:
+                lines(p, &(<Stream>p).ttl + 1)
+            else:
+                lines(p, &(<Stream>p).sample_offset[8])
 
 
-cdef inline void scanner(list streams, long long i) noexcept:
+cdef inline void scanner(list streams, long long i, bint bare) noexcept:
     cdef void *p
     cdef void *q
     if 0 <= i < PyList_GET_SIZE(streams):
@@ -65,7 +68,7 @@ cdef inline void scanner(list streams, long long i) noexcept:
             if q != <void *>None:
                 lines(q, &(<Stream>q).ended + 1)
             q = <void *>(<Stream>p).scanner
-            if q != <void *>None:
+            if not bare and q != <void *>None:
                 lines(q, &(<Scanner>q).shape_id[4])
                 lines(&(<Scanner>q).shape_tally, &(<Scanner>q).shape_tally[8])
                 lines(&(<Scanner>q).counts, &(<Scanner>q).counts[3])

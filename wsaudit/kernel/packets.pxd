@@ -58,6 +58,7 @@ cdef class Decoder:
     cdef object closing
     cdef Flow forgotten
     cdef long long places[32]  # RING
+    cdef bint bare[32]
     cdef long long last_place
     cdef readonly long long told
     cdef readonly long long at

@@ -115,6 +115,7 @@ class Decoder:
         if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
             self.places = zeros(RING)  # of the next packets: slots, then entries; -1: none, or that of the packet before
+            self.bare = zeros(RING)  # do they carry nothing but an acknowledgement?
         self.last_place = EMPTY
         self.told = 0  # packets announced, and how many of them came
         self.at = 0
@@ -135,6 +136,7 @@ class Decoder:
         i = self.told & (RING - 1)
         self.told += 1
         self.places[i] = EMPTY
+        self.bare[i] = 0
         if linktype != 1 or caplen < 54 or self.told - self.at <= TO_ENTRY:
             return
         p = pos + 14
@@ -146,6 +148,7 @@ class Decoder:
             head = numbers.at(buffer, p, 40)
         if kind == 0x0800 and head[9] == 6:
             place = self.hash_key(head, 12, 2, 20) & self.slot_mask
+            self.bare[i] = (head[2] << 8 | head[3]) == 20 + (head[32] >> 4 << 2)
         elif kind == 0x86DD and head[6] == 6 and caplen >= 62:
             place = self.hash_key(numbers.at(buffer, p, 44), 8, 8, 40) & self.slot_mask
         else:
@@ -169,10 +172,12 @@ class Decoder:
                 prefetch.entry(self.words, self.streams, self.places[i], KEY)
         i = self.at + TO_STREAM
         if i < self.told:
-            prefetch.stream(self.streams, self.places[i & (RING - 1)])
+            i &= RING - 1
+            prefetch.stream(self.streams, self.places[i], self.bare[i])
         i = self.at + TO_SCANNER
         if i < self.told:
-            prefetch.scanner(self.streams, self.places[i & (RING - 1)])
+            i &= RING - 1
+            prefetch.scanner(self.streams, self.places[i], self.bare[i])
         if self.at < self.told:
             i = self.at & (RING - 1)
             if self.places[i] >= 0:

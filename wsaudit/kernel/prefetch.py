@@ -14,12 +14,12 @@ def entry(words: Sequence[int], streams: list[Any], i: int, key: int) -> None:
     """The key of entry `i`, of `key` words, and the place of its stream."""
 
 
-def stream(streams: list[Any], i: int) -> None:
-    """The stream of entry `i`."""
+def stream(streams: list[Any], i: int, bare: bool) -> None:
+    """The stream of entry `i`; what a `bare` acknowledgement touches of it."""
 
 
-def scanner(streams: list[Any], i: int) -> None:
-    """What the stream of entry `i` refers to: its peer and its scanner."""
+def scanner(streams: list[Any], i: int, bare: bool) -> None:
+    """What the stream of entry `i` refers to: its peer and, if the packet is not `bare`, its scanner."""
 
 
 def flow(flows: list[Any], i: int) -> None:
