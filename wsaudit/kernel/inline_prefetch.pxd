@@ -58,7 +58,7 @@ cdef inline void stream(list streams, long long i, bint bare) noexcept:
                 lines(p, &(<Stream>p).sample_offset[8])
 
 
-cdef inline void scanner(list streams, long long i, bint bare) noexcept:
+cdef inline void scanner(list streams, long long i, bint bare, bint control) noexcept:
     cdef void *p
     cdef void *q
     if 0 <= i < PyList_GET_SIZE(streams):
@@ -68,10 +68,35 @@ cdef inline void scanner(list streams, long long i, bint bare) noexcept:
             if q != <void *>None:
                 lines(q, &(<Stream>q).ended + 1)
             q = <void *>(<Stream>p).scanner
-            if not bare and q != <void *>None:
-                lines(q, &(<Scanner>q).shape_id[4])
-                lines(&(<Scanner>q).shape_tally, &(<Scanner>q).shape_tally[8])
+            if bare or q == <void *>None:
+                return
+            lines(q, &(<Scanner>q).shape_id[4])
+            lines(&(<Scanner>q).shape_tally, &(<Scanner>q).shape_tally[8])
+            if control:
+                lines(&(<Scanner>q).counts[8], &(<Scanner>q).counts[11])
+                lines(<char *>&(<Scanner>q).log_row - 40, &(<Scanner>q).log_row + 1)
+            else:
                 lines(&(<Scanner>q).counts, &(<Scanner>q).counts[3])
+
+
+cdef inline void rows(list streams, long long i, bint control) noexcept:
+    cdef void *p
+    cdef void *q
+    if 0 <= i < PyList_GET_SIZE(streams):
+        p = <void *>PyList_GET_ITEM(streams, i)
+        if p == <void *>None:
+            return
+        q = <void *>(<Stream>p).scanner
+        if q == <void *>None:
+            return
+        wsaudit_prefetch(&(<Scanner>q).recent[(<Scanner>q).headers << 2 & 31])
+        if control:
+            p = <void *>(<Scanner>q).pings
+            if p != <void *>None:
+                lines(p, <char *>p + PARTY)
+            p = <void *>(<Scanner>q).peer_pings
+            if p != <void *>None:
+                lines(p, <char *>p + PARTY)
 
 
 cdef inline void flow(list flows, Py_ssize_t i) noexcept:

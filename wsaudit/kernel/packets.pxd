@@ -11,7 +11,7 @@ cdef unsigned long long MIX
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long LINGER
 cdef Py_ssize_t TOGETHER
-cdef int RING, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_FLOW, TO_SIDES, TO_FRAMES
+cdef int RING, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS, TO_FLOW, TO_SIDES, TO_FRAMES
 cdef int KEY, SPACE, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
@@ -58,7 +58,7 @@ cdef class Decoder:
     cdef object closing
     cdef Flow forgotten
     cdef long long places[32]  # RING
-    cdef bint bare[32]
+    cdef unsigned char loads[32]
     cdef long long last_place
     cdef readonly long long told
     cdef readonly long long at
@@ -72,7 +72,7 @@ cdef class Decoder:
 
     cdef begin(self)
 
-    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", place="long long")
+    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", place="long long", first="long long")
     cdef expect(self, Buffer buffer, long long pos, long long caplen, int linktype)
 
     @cython.locals(i="long long")

@@ -26,7 +26,8 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TOGETHER = 32  # as often as so many more flows have ended, those of them that are over are finished
 LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
 RING = 2 * AHEAD  # a power of two
-TO_ENTRY, TO_STREAM, TO_SCANNER = 12, 8, 4  # packets before it comes, a packet's entry, stream and scanner are fetched
+TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS = 12, 8, 4, 2  # packets before it comes, a packet's entry, stream... are fetched
+DATA, NOTHING, CONTROL = 0, 1, 2  # what a packet carries: perhaps frames, an acknowledgement only, perhaps a control frame
 TO_FLOW, TO_SIDES, TO_FRAMES = 6, 4, 2  # flows before its turn, one that ended, what it refers to, and what these do are fetched
 KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses three
 LONGEST_LINE = 1024  # bytes of a request line with an odd method
@@ -115,7 +116,7 @@ class Decoder:
         if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
             self.places = zeros(RING)  # of the next packets: slots, then entries; -1: none, or that of the packet before
-            self.bare = zeros(RING)  # do they carry nothing but an acknowledgement?
+            self.loads = zeros(RING)  # what they carry: DATA, NOTHING or CONTROL
         self.last_place = EMPTY
         self.told = 0  # packets announced, and how many of them came
         self.at = 0
@@ -136,7 +137,7 @@ class Decoder:
         i = self.told & (RING - 1)
         self.told += 1
         self.places[i] = EMPTY
-        self.bare[i] = 0
+        self.loads[i] = DATA
         if linktype != 1 or caplen < 54 or self.told - self.at <= TO_ENTRY:
             return
         p = pos + 14
@@ -148,7 +149,11 @@ class Decoder:
             head = numbers.at(buffer, p, 40)
         if kind == 0x0800 and head[9] == 6:
             place = self.hash_key(head, 12, 2, 20) & self.slot_mask
-            self.bare[i] = (head[2] << 8 | head[3]) == 20 + (head[32] >> 4 << 2)
+            first = 20 + (head[32] >> 4 << 2)
+            if (head[2] << 8 | head[3]) == first:
+                self.loads[i] = NOTHING
+            elif 14 + first < caplen and buffer.b[pos + 14 + first] & 0x78 == 8:  # opcode 8 and above, no RSV bits
+                self.loads[i] = CONTROL
         elif kind == 0x86DD and head[6] == 6 and caplen >= 62:
             place = self.hash_key(numbers.at(buffer, p, 44), 8, 8, 40) & self.slot_mask
         else:
@@ -173,11 +178,16 @@ class Decoder:
         i = self.at + TO_STREAM
         if i < self.told:
             i &= RING - 1
-            prefetch.stream(self.streams, self.places[i], self.bare[i])
+            prefetch.stream(self.streams, self.places[i], self.loads[i] == NOTHING)
         i = self.at + TO_SCANNER
         if i < self.told:
             i &= RING - 1
-            prefetch.scanner(self.streams, self.places[i], self.bare[i])
+            prefetch.scanner(self.streams, self.places[i], self.loads[i] == NOTHING, self.loads[i] == CONTROL)
+        i = self.at + TO_ROWS
+        if i < self.told:
+            i &= RING - 1
+            if self.loads[i] != NOTHING:
+                prefetch.rows(self.streams, self.places[i], self.loads[i] == CONTROL)
         if self.at < self.told:
             i = self.at & (RING - 1)
             if self.places[i] >= 0:

@@ -18,8 +18,13 @@ def stream(streams: list[Any], i: int, bare: bool) -> None:
     """The stream of entry `i`; what a `bare` acknowledgement touches of it."""
 
 
-def scanner(streams: list[Any], i: int, bare: bool) -> None:
-    """What the stream of entry `i` refers to: its peer and, if the packet is not `bare`, its scanner."""
+def scanner(streams: list[Any], i: int, bare: bool, control: bool) -> None:
+    """What the stream of entry `i` refers to: its peer and, if the packet is not `bare`, its scanner. `control`: it carries a
+    control frame."""
+
+
+def rows(streams: list[Any], i: int, control: bool) -> None:
+    """What the scanner of entry `i` writes to about the next frame, and who keeps its Pings."""
 
 
 def flow(flows: list[Any], i: int) -> None:
