@@ -20,6 +20,7 @@ cdef class Connection:
     cdef public object packed_keys, notices
     cdef public int number  # the last field: inline_ahead.pxd
 
+    @cython.locals(made=Connection)
     cpdef Connection another(self)
 
     @cython.locals(packed=bytes, i="int", first="long long", second="long long", third="long long")

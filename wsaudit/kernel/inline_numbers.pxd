@@ -78,6 +78,12 @@ cdef inline bytes copy(Buffer buffer, long long pos, long long n):
     return PyBytes_FromStringAndSize(<const char *>at(buffer, pos, n), n)
 
 
+cdef inline bytes first(const unsigned char[::1] octets, Py_ssize_t n):
+    if n < 0 or n > octets.shape[0]:
+        raise IndexError("outside the octets")
+    return PyBytes_FromStringAndSize(<const char *>&octets[0], n)
+
+
 cdef inline long long le32(Buffer buffer, long long pos) except -1:
     return wsaudit_le32(at(buffer, pos, 4))
 

@@ -20,6 +20,11 @@ def copy(buffer: Buffer, pos: int, n: int) -> bytes:
     return bytes(buffer.raw[pos : pos + n])
 
 
+def first(octets: bytearray, n: int) -> bytes:
+    """The first `n` of these octets."""
+    return bytes(octets[:n])
+
+
 def le32(buffer: Buffer, pos: int) -> int:
     """The little-endian 32-bit number at `pos`."""
     return int.from_bytes(buffer.raw[pos : pos + 4], "little")

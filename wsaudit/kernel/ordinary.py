@@ -71,6 +71,7 @@ CLOSE = 8
 FAILED = BIT["failed"]
 BROWSER_PINGS = BIT["browser pings"]
 TOO_LONG = 4  # of `has_waited`
+EVIDENCE = Termination._fields.index("evidence")
 
 
 def is_compiled() -> bool:
@@ -525,7 +526,7 @@ def with_packets(termination: Termination, packets: list[int]) -> Termination:
     facts = list(termination.evidence or ())
     for i in range(len(packets)):
         facts[i] += str(packets[i] & PACKET_MASK)
-    return termination._replace(evidence=tuple(facts))
+    return tuple.__new__(Termination, (*termination[:EVIDENCE], tuple(facts), *termination[EVIDENCE + 1 :]))
 
 
 def has_waited(party: Party, peer: Party, close: CloseFrame, answer: CloseFrame) -> int:

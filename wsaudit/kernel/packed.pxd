@@ -1,5 +1,6 @@
 cimport cython
 from wsaudit.kernel cimport inline_mode as mode
+from wsaudit.kernel cimport inline_numbers as numbers
 
 cdef int WIDEST
 

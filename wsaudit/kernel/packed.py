@@ -3,7 +3,7 @@ sign folded in). A row's forty numbers take about 115 bytes; as Python objects t
 
 from __future__ import annotations
 
-from wsaudit.kernel import mode
+from wsaudit.kernel import mode, numbers
 
 WIDEST = 10  # bytes of a 64-bit number
 
@@ -52,7 +52,7 @@ class Packer:
 
     def taken(self) -> bytes:
         """What was collected; the next number begins anew."""
-        packed = bytes(self.store[: self.n])
+        packed = numbers.first(self.out, self.n)
         self.n = 0
         return packed
 
