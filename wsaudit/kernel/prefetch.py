@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsaudit.kernel.buffer import Buffer
+
+
+def header(buffer: Buffer, pos: int) -> None:
+    """The headers of a record and its packet, at buffer[pos:]."""
 
 
 def slot(slots: Sequence[int], i: int) -> None:
@@ -19,7 +26,7 @@ def stream(streams: list[Any], i: int) -> None:
 
 
 def scanner(streams: list[Any], i: int) -> None:
-    """What the stream of entry `i` refers to: its peer and its scanner."""
+    """What the stream of entry `i` refers to: its peer, its scanner or reader."""
 
 
 def flow(flows: list[Any], i: int) -> None:
