@@ -105,9 +105,10 @@ def test_what_is_missing_is_said() -> None:
     assert cut["evidence"] == {"complete": False, "midstream": False, "gaps": 1, "truncated_packets": 1}
 
 
-def test_a_get_without_upgrade_to_a_path_that_others_upgrade() -> None:
+@pytest.mark.parametrize("cookie", ["a", 2000 * "a"])
+def test_a_get_without_upgrade_to_a_path_that_others_upgrade(cookie: str) -> None:
     """Perhaps a proxy took the upgrade away: told as probable, if the same path is a WebSocket elsewhere."""
-    plain = wire.head("GET /ws HTTP/1.1", {"Host": "example.com"})
+    plain = wire.head("GET /ws HTTP/1.1", {"Host": "example.com", "Cookie": cookie, "User-Agent": "ua/1"})
     page = wire.head("GET /page HTTP/1.1", {"Host": "example.com"})
     good = wire.Conversation().open().upgrade("/ws").fin(C).fin(S)
     bad = wire.Conversation(("10.0.0.7", 41000)).open().send(C, plain).send(S, wire.response("404 Not Found"))
@@ -117,6 +118,8 @@ def test_a_get_without_upgrade_to_a_path_that_others_upgrade() -> None:
         ("10.0.0.1", "confirmed"),
         ("10.0.0.7", "probable"),
     ]
+    [probable] = [row["handshake"] for row in found if row["websocket"] == "probable"]
+    assert [probable[name] for name in ("target", "host", "user_agent", "status")] == ["/ws", "example.com", "ua/1", 404]
 
 
 def test_what_is_packed_comes_back() -> None:

@@ -19,6 +19,7 @@ from wsaudit.guard import where
 from wsaudit.http.head import parse_head
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.exchanges import Exchanges
+from wsaudit.kernel.gets import Gets
 from wsaudit.kernel.kinds import Kinds
 from wsaudit.kernel.ordinary import Ordinary
 from wsaudit.kernel.packets import Decoder
@@ -30,7 +31,7 @@ from wsaudit.opening import Sent
 from wsaudit.options import Options
 from wsaudit.pipeline import Pipeline
 from wsaudit.registry import home_targets
-from wsaudit.rows import closed_tls_row, row, server_at
+from wsaudit.rows import asked_by, closed_tls_row, row, server_at
 from wsaudit.session import Session, session_of
 from wsaudit.tls.keylog import KeyStore
 
@@ -150,6 +151,7 @@ class Pass:
         self.readers: Sequence[CaptureReader] = ()
         self.secrets_taken: Counter[int] = Counter()
         self.over: list[Completed] = []
+        self.gets = Gets(self.audit.plain_gets, MAX_PLAIN_GETS, asked_by)
         self.kinds: Kinds | None = None  # None: every connection is followed by a Pipeline, which alone keeps frames
         if not options.frames and options.keep is None:
             homes = tuple(target.encode() for target in home_targets())
@@ -281,29 +283,10 @@ class Pass:
         seen["tls_opened" if why_not is None else f"tls_closed {why_not}"] += 1
 
     def plain_get(self, flow: Flow, client: int, request: Sent, status: int, time: int, packet: int) -> None:
-        raw, started, first = request
+        raw = request[0]
         if b"text/html" in raw and "text/html" in (parse_head(raw).get("accept") or ""):  # a browser loading a page
             return
-        self.audit.seen["plain_gets"] += 1
-        gets = self.audit.plain_gets
-        if len(gets) >= MAX_PLAIN_GETS:
-            return
-        head = parse_head(raw)
-        ends = ((flow.address_a, flow.port_a), (flow.address_b, flow.port_b))
-        gets.append(
-            PlainGet(
-                ends[client],
-                ends[1 - client],
-                head.target,
-                head.get("host"),
-                head.get("user-agent"),
-                status,
-                started,
-                first,
-                time,
-                packet,
-            )
-        )
+        self.gets.add(flow, client, *request, status, time, packet)
 
     def session_over(self, session: Session) -> None:
         """A connection's history is complete."""
@@ -406,6 +389,8 @@ class Pass:
         ):
             audit.packets[name] = value
         audit.seen["flows"] += decoder.flows
+        if self.gets.seen:
+            audit.seen["plain_gets"] += self.gets.seen
         if self.kinds is not None:
             self.count_requests(self.kinds.requests_seen)
         if decoder.blind:

@@ -6,7 +6,7 @@ their input as Wireshark counts them; 0 is "no packet". A side is an int: CLIENT
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from wsaudit.kernel.packed import pack_numbers
 
@@ -125,7 +125,6 @@ class Heartbeat(NamedTuple):
     rtt_p99: int | None = None
     last_ping: tuple[int, int] = (0, 0)  # time of the last Ping sent by client, server
     application: ApplicationBeat | None = None
-
 
     def as_numbers(self) -> list[int]:
         """The end of a packed `Detail`: 0 when there was nothing; the words of an application's heartbeat come last."""
@@ -247,14 +246,16 @@ class FailedConnect(NamedTuple):
     last_packet: int
 
 
+Asked: TypeAlias = tuple[str, str | None, str | None]  # target, Host, User-Agent
+
+
 class PlainGet(NamedTuple):
-    """A GET without an upgrade, and its answer: of interest if others asked the same path for a WebSocket."""
+    """A GET without an upgrade, and its answer: of interest if others asked the same path for a WebSocket. `asked`: its head, or
+    what was read in it."""
 
     client: tuple[bytes, int]
     server: tuple[bytes, int]
-    target: str
-    host: str | None
-    user_agent: str | None
+    asked: bytes | Asked
     status: int
     started: int
     first_packet: int

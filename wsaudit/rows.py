@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from wsaudit.http.head import parse_head
 from wsaudit.http.upgrade import Handshake, auth_kinds
 from wsaudit.kernel import entry
 from wsaudit.kernel.connection import Connection
@@ -13,6 +14,7 @@ from wsaudit.kernel.packed import Packer
 from wsaudit.kernel.party import CloseFrame, Party
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import (
+    Asked,
     Close,
     Detail,
     PlainGet,
@@ -168,16 +170,20 @@ def plain_get_rows(rows: list[Connection], gets: list[PlainGet]) -> list[Connect
     `probable`)."""
     if not gets:
         return []
-    asked = {(row.server, path_of(row.target)) for row in rows if row.target is not None and not row.probable}
+    wanted = {(row.server, path_of(row.target)) for row in rows if row.target is not None and not row.probable}
+    servers = {server for server, _ in wanted}
     known = {(row.client, row.server) for row in rows}
     found = []
     for get in gets:
-        if (get.server, path_of(get.target)) not in asked or (get.client, get.server) in known:
+        if get.server not in servers:
+            continue
+        target, host, user_agent = asked_by(get.asked) if isinstance(get.asked, bytes) else get.asked
+        if (get.server, path_of(target)) not in wanted or (get.client, get.server) in known:
             continue
         made = Connection(get.first_packet, get.started, get.ended, get.client, get.server, Detail(get.last_packet).pack())
         made.probable = True
         made.outcome = "refused"
-        made.status, made.target, made.host, made.user_agent = get.status, get.target, get.host, get.user_agent
+        made.status, made.target, made.host, made.user_agent = get.status, target, host, user_agent
         made.latency = get.ended - get.started
         made.complete = False
         made.termination = Termination(
@@ -192,6 +198,11 @@ def plain_get_rows(rows: list[Connection], gets: list[PlainGet]) -> list[Connect
         )
         found.append(made)
     return found
+
+
+def asked_by(head: bytes) -> Asked:
+    request = parse_head(head)
+    return request.target, request.get("host"), request.get("user-agent")
 
 
 def path_of(target: str | None) -> str:

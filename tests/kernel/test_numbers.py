@@ -22,10 +22,11 @@ def test_numbers_composed_of_bytes_are_those_of_struct(big: bool, number: int) -
 
 @given(data=st.binary(min_size=12, max_size=12), other=st.integers(0, 2))
 def test_words_are_compared_one_by_one(data: bytes, other: int) -> None:
-    words = [0, *struct.unpack("<3I", data)]
-    assert numbers.equal(data, words, 1, 3)
+    words = [0, *struct.unpack("<3I", data), 0]
+    buffer = Buffer(b"\xff" + data[:8] + b"\xff" + data[8:])
+    assert numbers.are_ends(buffer, 1, 2, 10, words, 1)
     words[1 + other] ^= 1
-    assert not numbers.equal(data, words, 1, 3)
+    assert not numbers.are_ends(buffer, 1, 2, 10, words, 1)
 
 
 def test_four_or_eight_bytes_are_one_number() -> None:

@@ -495,20 +495,21 @@ def test_the_table_is_a_dictionary(steps: list[Any], seed: int) -> None:
     assert not any(lookup(decoder, x, y) for x, y in itertools.permutations(ENDS, 2) if len(x[0]) == len(y[0]))
 
 
+def hash_of(seed: int, key: tuple[int, int, int]) -> int:
+    """Of two addresses and the ports, as the compiled kernel has it."""
+    h = seed
+    for word in struct.unpack("<3I", struct.pack(">3I", *key)):
+        h = ((h ^ word) * 0x9E3779B97F4A7C15) & (2**64 - 1)
+        h ^= h >> 29
+    return h >> 7 & 0x7FFFFFFF
+
+
 def test_flows_that_collide_without_a_seed_do_not_with_another() -> None:
     """Thousands of flows in one chain of slots would make every packet slow; nobody knows the seed of a process."""
-
-    def slot(seed: int, words: tuple[int, ...]) -> int:
-        h = seed
-        for word in words:
-            h = ((h ^ word) * 0x9E3779B97F4A7C15) & (2**64 - 1)
-            h ^= h >> 29
-        return h >> 7 & 1023
-
     keys = [(address, 0x0A000002, 40000 << 16 | 80) for address in range(200_000)]
-    colliding = [key for key in keys if slot(0, key) == 0]
+    colliding = [key for key in keys if hash_of(0, key) & 1023 == 0]
     assert len(colliding) > 100
-    spread = {slot(random.Random(1).getrandbits(63), key) for key in colliding}
+    spread = {hash_of(random.Random(1).getrandbits(63), key) & 1023 for key in colliding}
     assert len(spread) > len(colliding) // 2
     listener = Listener()
     decoder = Decoder(listener, seed=0)
@@ -520,6 +521,25 @@ def test_flows_that_collide_without_a_seed_do_not_with_another() -> None:
         give(decoder, quick_tcp((packed(address, False), ports >> 16), (packed(server, False), 80), 6, SYN, b""))
     found = [lookup(decoder, (packed(a, False), p >> 16), (packed(s, False), 80)) is not None for a, s, p in colliding]
     assert found == [i % 2 == 1 for i in range(len(colliding))]
+
+
+def test_flows_with_the_same_hash_are_told_apart() -> None:
+    """A slot has 31 bits of a hash: among many keys some share them."""
+    addresses: dict[int, list[int]] = {}
+    for address in range(200_000):
+        addresses.setdefault(hash_of(0, (address, 0x0A000002, 40000 << 16 | 80)), []).append(address)
+    twins = [each for each in addresses.values() if len(each) > 1]
+    assert twins
+    server = (packed(0x0A000002, False), 80)
+    decoder = Decoder(Listener(), seed=0)
+    for one, other in ((each[0], each[1]) for each in twins):
+        ends = [(packed(address, False), 40000) for address in (one, other)]
+        for end in ends:
+            give(decoder, quick_tcp(end, server, 1, PSH | ACK, b"GET /"))
+        flows = [lookup(decoder, end, server) for end in ends]
+        assert [flow is not None and flow.address_a for flow in flows] == [end[0] for end in ends]
+        give(decoder, quick_tcp(ends[0], server, 6, SYN, b""))
+        assert [lookup(decoder, end, server) is not None for end in ends] == [False, True]
 
 
 def test_a_full_table_forgets_the_idle() -> None:

@@ -2,11 +2,14 @@ cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.foreign cimport Foreign
+from wsaudit.kernel.gets cimport Gets
 from wsaudit.kernel.reader cimport Reader
 from wsaudit.kernel.streams cimport Flow, Stream
+from wsaudit.kernel cimport inline_heads as heads
+from wsaudit.kernel cimport inline_numbers as numbers
 
-cdef object REQUEST_LINE, STATUS_LINE, LENGTH
-cdef int NONE, UNCLEAR, PYTHON, READER, CLIENT, SERVER
+cdef int GET, HEAD, NO_CONTENT, NOT_MODIFIED, PYTHON, READER, CLIENT, SERVER
+cdef bytes PAGE
 
 
 cdef class HttpReader(Reader)
@@ -28,6 +31,7 @@ cdef class Exchanges(Foreign):
 
     @cython.locals(flow=Flow, client=Stream, server=Stream, requests=HttpReader, answers=HttpReader, stream=Stream)
     cpdef take_back(self)
+    @cython.locals(gets=Gets)
     cdef answered(self, int status, long long time, long long packet)
     cdef end(self, bint ongoing)
 
@@ -40,9 +44,5 @@ cdef class HttpReader(Reader):
     @cython.locals(size="long long")
     cpdef Py_ssize_t feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
-    @cython.locals(exchanges=Exchanges, stop="long long", size="long long", head=bytes, length="long long", status="long long")
+    @cython.locals(exchanges=Exchanges, stop="long long", size="long long", length="long long", status="int", method="int")
     cdef Py_ssize_t head(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
-
-
-@cython.locals(at="long long")
-cdef long long body_length(bytes lower) except? -3

@@ -7,29 +7,28 @@ everything else is left as it was for `HttpSide` (http/messages.py), which would
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from wsaudit.kernel import heads, numbers
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import PYTHON, READER
 from wsaudit.kernel.foreign import Foreign
+from wsaudit.kernel.gets import Gets
 from wsaudit.kernel.reader import Reader
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import CLIENT, SERVER
 
-REQUEST_LINE = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) /[!-~]* HTTP/1\.[01]\r\n").match
-STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([2-5][0-9][0-9]) [ -~]*\r\n").match
-LENGTH = re.compile(rb"\ncontent-length: *([0-9]{1,18})\r").match
-NONE = -1  # no Content-Length
-UNCLEAR = -2
-BODYLESS = (204, 304)  # RFC 9110 §6.4.1
+GET, HEAD = b"GH"  # what these methods begin with, and no other that is taken here
+PAGE = b"text/html"
+NO_CONTENT, NOT_MODIFIED = 204, 304  # without a body, whatever they say (RFC 9110 §6.4.1)
 
 
 class Exchanges(Foreign):
     """The exchanges of one connection. `asked`: the head of the request that waits for its answer, b"" if there is none, and
     `time`, `packet` of it; `requests`: how many there were; longer heads than `max_head` are left.
 
-    `sink` gets `count_requests(number)`, and `plain_get(flow, client, request, status, time, packet)` for each answer to a GET.
+    `sink` gets `count_requests(number)`. Its `gets` (a `Gets`) get each answer to a GET, but for those which it has to look at
+    itself in `plain_get(flow, client, request, status, time, packet)`: they may ask for a page.
     """
 
     __slots__ = ("asked", "max_head", "packet", "requests", "time")
@@ -77,7 +76,11 @@ class Exchanges(Foreign):
     def answered(self, status: int, time: int, packet: int) -> None:
         """The answer to a GET."""
         try:
-            self.sink.plain_get(self.flow, self.client, (self.asked, self.time, self.packet), status, time, packet)
+            if self.asked.find(PAGE) < 0:
+                gets: Gets = self.sink.gets
+                gets.add(self.flow, self.client, self.asked, self.time, self.packet, status, time, packet)
+            else:
+                self.sink.plain_get(self.flow, self.client, (self.asked, self.time, self.packet), status, time, packet)
         except Exception as error:
             self.flow.owner.crashed(error)
 
@@ -110,47 +113,31 @@ class HttpReader(Reader):
     def head(self, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> int:
         """Take the head at buffer[pos:end]; returns its size, 0 if it is not for here."""
         exchanges = self.exchanges
-        stop = buffer.raw.find(b"\r\n\r\n", pos, end) + 4
+        stop = heads.stop_of(buffer, pos, end)
         size = stop - pos
-        if stop < 4 or size > exchanges.max_head or self.answers != (exchanges.asked != b""):
+        if not 0 < size <= exchanges.max_head or self.answers == (exchanges.asked == b""):
             return 0
-        head = bytes(buffer.raw[pos:stop])
-        length = body_length(head.lower())
-        if length == UNCLEAR:
+        length = heads.body_length(buffer, pos, stop)
+        if length == heads.UNCLEAR:
             return 0
         if self.answers:
-            line = STATUS_LINE(head)
-            if line is None:
+            status = heads.status_of(buffer, pos, stop)
+            method = exchanges.asked[0]
+            if status == 0:
                 return 0
-            status = int(line[1])
-            if status in BODYLESS or exchanges.asked.startswith(b"HEAD"):
+            if status in (NO_CONTENT, NOT_MODIFIED) or method == HEAD:
                 length = 0
-            elif length == NONE:  # up to the end of the connection
+            elif length == heads.NONE:  # up to the end of the connection
                 return 0
-            if exchanges.asked.startswith(b"GET"):
+            if method == GET:
                 exchanges.answered(status, time, packet)
             exchanges.asked = b""
         else:
-            if REQUEST_LINE(head) is None:
+            if not heads.is_request(buffer, pos, stop):
                 return 0
             exchanges.requests += 1
-            exchanges.asked = head
+            exchanges.asked = numbers.copy(buffer, pos, size)
             exchanges.time = time
             exchanges.packet = packet
-        self.skip = 0 if length == NONE else length
+        self.skip = 0 if length == heads.NONE else length
         return size
-
-
-def body_length(lower: bytes) -> int:
-    """What Content-Length says in a head in lower case; NONE, or UNCLEAR if there is anything to wonder at."""
-    if b"websocket" in lower or b"\ntransfer-encoding" in lower or b"\n " in lower or b"\n\t" in lower:
-        return UNCLEAR
-    if lower.count(b"\n") != lower.count(b"\r\n"):  # it may end earlier than it seems
-        return UNCLEAR
-    at = lower.find(b"\ncontent-length")
-    if at < 0:
-        return NONE
-    length = LENGTH(lower, at)
-    if length is None or lower.find(b"\ncontent-length", at + 1) >= 0:
-        return UNCLEAR
-    return int(length[1])

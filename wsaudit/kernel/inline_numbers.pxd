@@ -96,14 +96,18 @@ cdef inline long long u32(const unsigned char *p, long long i, bint big) noexcep
     return wsaudit_be32(p + i) if big else wsaudit_le32(p + i)
 
 
-cdef inline bint equal(const unsigned char *p, const unsigned int[::1] words, long long i, long long n) except -1:
+cdef inline bint are_ends(
+    Buffer buffer, long long addresses, long long n, long long ports, const unsigned int[::1] words, long long i
+) except -1:
+    cdef const unsigned char *p = at(buffer, addresses, 4 * n)
+    cdef const unsigned char *q = at(buffer, ports, 4)
     cdef const unsigned int *w
-    if i < 0 or n < 1 or i > words.shape[0] - n:
+    if i < 0 or n < 1 or i >= words.shape[0] - n:
         raise IndexError("outside the words")
     w = &words[0] + i
     if n == 2:  # addresses of IPv4, nearly always: a constant makes it one comparison
-        return wsaudit_same(p, w, 2)
-    return wsaudit_same(p, w, <int>n)
+        return wsaudit_same(p, w, 2) and wsaudit_same(q, w + 2, 1)
+    return wsaudit_same(p, w, <int>n) and wsaudit_same(q, w + n, 1)
 
 
 cdef inline bytes packed(const unsigned int *numbers, Py_ssize_t n):

@@ -2,6 +2,7 @@
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 
+from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.frames cimport Scanner
 from wsaudit.kernel.pings cimport Pings
 from wsaudit.kernel.streams cimport Flow, Stream
@@ -23,7 +24,9 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    OWNER = 160  # bytes of an Ordinary
+    LINE = 64
+    READER = 152  # bytes of a RecordReader
+    OWNER = 160  # of an Ordinary
     PARTY = 304
 
 
@@ -36,7 +39,13 @@ cdef inline void lines(const void *start, const void *end) noexcept:
     wsaudit_prefetch(<const char *>end - 1)
 
 
-cdef inline void slot(int[::1] slots, long long i) noexcept:
+cdef inline void header(Buffer buffer, long long pos) noexcept:
+    if 0 <= pos < buffer.b.shape[0] - LINE:
+        wsaudit_prefetch(&buffer.b[0] + pos)
+        wsaudit_prefetch(&buffer.b[0] + pos + LINE)
+
+
+cdef inline void slot(long long[::1] slots, long long i) noexcept:
     if 0 <= i < slots.shape[0]:
         wsaudit_prefetch(&slots[0] + i)
 
@@ -67,8 +76,13 @@ cdef inline void scanner(list streams, long long i, bint bare, bint control) noe
             q = <void *>(<Stream>p).peer
             if q != <void *>None:
                 lines(q, &(<Stream>q).ended + 1)
+            if bare:
+                return
             q = <void *>(<Stream>p).scanner
-            if bare or q == <void *>None:
+            if q == <void *>None:
+                q = <void *>(<Stream>p).reader
+                if q != <void *>None:
+                    lines(q, <char *>q + READER)
                 return
             lines(q, &(<Scanner>q).shape_id[4])
             lines(&(<Scanner>q).shape_tally, &(<Scanner>q).shape_tally[8])

@@ -40,9 +40,9 @@ def u32(data: bytes | bytearray, i: int, big: bool) -> int:
     return int.from_bytes(data[i : i + 4], "big" if big else "little")
 
 
-def equal(data: bytes | bytearray, words: Sequence[int], i: int, n: int) -> bool:
-    """Are the `n` little-endian 32-bit numbers that begin `data`, which `at` gave, those of words[i:i+n]?"""
-    return all(u32(data, 4 * j, False) == words[i + j] for j in range(n))
+def are_ends(buffer: Buffer, addresses: int, n: int, ports: int, words: Sequence[int], i: int) -> bool:
+    """Are the `n` little-endian 32-bit numbers at `addresses`, and that at `ports`, those of words[i:i+n+1]?"""
+    return [le32(buffer, pos) for pos in (*range(addresses, addresses + 4 * n, 4), ports)] == list(words[i : i + n + 1])
 
 
 def packed(numbers: Sequence[int], n: int) -> bytes:

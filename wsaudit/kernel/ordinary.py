@@ -67,6 +67,7 @@ ASKED = 1  # the answer to an upgrade request
 OPEN = 2  # the end
 OVER = 3  # nothing: it is told, or somebody else's
 
+GET = b"G"[0]  # what the only method begins with
 CLOSE = 8
 FAILED = BIT["failed"]
 BROWSER_PINGS = BIT["browser pings"]
@@ -216,7 +217,7 @@ class Ordinary:
         flow = self.flow
         from_client = stream is (flow.a if self.client == 0 else flow.b)
         if self.state == START:
-            if self.client < 0 or not from_client:
+            if self.client < 0 or not from_client or data[0] != GET:
                 return False
             self.request_time = time
             self.request_packet = packet

@@ -12,6 +12,7 @@ cdef int FIN, SYN, RST, PSH, ACK
 cdef long long LINGER
 cdef Py_ssize_t TOGETHER
 cdef int RING, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS, TO_FLOW, TO_SIDES, TO_FRAMES
+cdef unsigned long long TAG
 cdef int KEY, SPACE, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
@@ -50,21 +51,21 @@ cdef class Decoder:
     cdef long long[::1] syn_packet
     cdef long long[::1] seen_time
     cdef list streams
-    cdef int[::1] slots
+    cdef long long[::1] slots
     cdef long long slot_mask
     cdef dict index
     cdef list keys
     cdef unsigned int word[9]
-    cdef object closing
+    cdef list closing
     cdef Flow forgotten
     cdef long long places[32]  # RING
     cdef unsigned char loads[32]
-    cdef long long last_place
+    cdef long long last_tag
     cdef readonly long long told
     cdef readonly long long at
     cdef long long guess
 
-    @cython.locals(end="long long", p="long long", kind="int", tags="int", ip="const unsigned char *", total="long long", stop="long long")
+    @cython.locals(end="long long", p="long long", kind="int", tags="int", head="const unsigned char *", total="long long", stop="long long")
     cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
 
     @cython.locals(ip="const unsigned char *", first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
@@ -72,7 +73,7 @@ cdef class Decoder:
 
     cdef begin(self)
 
-    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", place="long long", first="long long")
+    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", tag="long long", first="long long")
     cdef expect(self, Buffer buffer, long long pos, long long caplen, int linktype)
 
     @cython.locals(i="long long")
@@ -96,21 +97,20 @@ cdef class Decoder:
     @cython.locals(r="long long", stream=Stream, old=Stream)
     cdef take_syn(self, Buffer buffer, long long addresses, int words, long long pos, long long seq, long long ack, int flags, long long time, long long packet, long long e)
 
-    @cython.locals(r="long long", flow=Flow, old=Stream)
+    @cython.locals(r="long long", width="int", sport="int", dport="int", flow=Flow, old=Stream)
     cdef object open_flow(self, Buffer buffer, long long addresses, int words, long long pos, long long e, long long time, long long packet)
 
     cdef adopt(self, Stream stream, long long e, Flow flow)
     @cython.locals(r="long long", first="bint")
     cdef ignore(self, long long e, Buffer buffer, long long pos)
     cpdef finish_flow(self, Flow flow, bint ongoing=*)
-    @cython.locals(over=list, i="Py_ssize_t")
+    @cython.locals(closing=list, over=list, last=Flow, flow=Flow, n="Py_ssize_t", i="Py_ssize_t")
     cpdef sweep(self)
     cpdef forget(self, Flow flow)
 
     @cython.locals(e="long long")
     cdef Py_ssize_t find(self, Buffer buffer, long long addresses, int words, long long pos) except -2
 
-    @cython.locals(base="long long")
     cdef bint is_key(self, long long e, Buffer buffer, long long addresses, int words, long long pos) except -1
 
     cdef Py_ssize_t find_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
@@ -124,25 +124,28 @@ cdef class Decoder:
     @cython.locals(total="long long", i="long long")
     cdef bint foreign(self, Buffer buffer, long long addresses, int words, long long pos) except *
 
-    @cython.locals(h="unsigned long long", i="int")
-    cdef unsigned long long hash_key(self, const unsigned char *head, int addresses, int words, int ports) noexcept
+    @cython.locals(slot="long long", found="long long")
+    cdef Py_ssize_t entry_of(self, long long tag) except -2
 
     @cython.locals(h="unsigned long long", i="int")
-    cdef unsigned long long hash_word(self, int n) except? 0
+    cdef Py_ssize_t hash_key(self, const unsigned char *head, int addresses, int words, int ports) noexcept
 
-    @cython.locals(slot="long long", e="int", base="long long", i="int")
+    @cython.locals(h="unsigned long long", i="int")
+    cdef Py_ssize_t hash_word(self, int n) except -1
+
+    @cython.locals(tag="long long", slot="long long", found="long long", e="long long", base="long long", i="int")
     cdef Py_ssize_t probe(self, int n) except -2
 
-    @cython.locals(e="long long", base="long long", i="int")
+    @cython.locals(e="long long", base="long long", i="int", tag="long long")
     cdef Py_ssize_t add(self, bytes key, int n) except -2
 
     @cython.locals(slot="long long")
-    cdef place(self, long long e, int n)
+    cdef place(self, long long filled)
 
     @cython.locals(r="long long")
     cdef drop_entry(self, long long e)
 
-    @cython.locals(mask="long long", slot="long long", hole="long long", other="int", home="long long")
+    @cython.locals(mask="long long", slot="long long", hole="long long", other="long long", home="long long")
     cdef unplace(self, long long e)
 
     @cython.locals(base="long long", i="int")
@@ -150,6 +153,8 @@ cdef class Decoder:
 
     @cython.locals(r="long long")
     cdef release_pair(self, long long e)
+
+    @cython.locals(old="long long", slots="long long[::1]", i="long long")
     cdef grow(self)
 
     @cython.locals(e="long long", before="long long", oldest="long long")

@@ -9,7 +9,6 @@ objects. Everything else is ignored for a few nanoseconds a packet.
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from heapq import nsmallest
 from struct import Struct
 from typing import Any
@@ -33,7 +32,8 @@ KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses th
 LONGEST_LINE = 1024  # bytes of a request line with an odd method
 SAMPLE = 4096  # entries looked at to find which flows were silent longest
 BATCH = 64  # of so many followed flows one is ended when the table is full of them
-SPACE = 4  # slots for an entry: with 2, every third packet found another flow in the first one it looked at
+SPACE = 4  # slots for an entry
+TAG = 0x7FFFFFFF  # a hash, which stands in a slot above the number of the entry: others need not be looked at
 BLIND = 128  # in `probes`: a segment of this direction was cut behind its TCP header
 PROBES = 12  # data segments of a flow without SYN that may show frames before it is ignored
 
@@ -109,19 +109,19 @@ class Decoder:
         self.syn_packet = array("q", bytes(8 * self.capacity))
         self.seen_time = array("q", bytes(8 * self.capacity))
         self.streams: list[Any] = [None] * self.capacity
-        self.slots = array("i", [EMPTY]) * (SPACE * self.capacity)
+        self.slots = array("q", [EMPTY]) * (SPACE * self.capacity)
         self.slot_mask = SPACE * self.capacity - 1
         self.index: dict[bytes, int] = {}  # plain mode: a dict is the faster table
         self.keys: list[bytes] = []
         if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
-            self.places = zeros(RING)  # of the next packets: slots, then entries; -1: none, or that of the packet before
+            self.places = zeros(RING)  # of the next packets: hashes, then entries; -1: none, or that of the packet before
             self.loads = zeros(RING)  # what they carry: DATA, NOTHING or CONTROL
-        self.last_place = EMPTY
+        self.last_tag = EMPTY
         self.told = 0  # packets announced, and how many of them came
         self.at = 0
         self.guess = EMPTY  # the entry of the packet at hand, most likely
-        self.closing: deque[Any] = deque()
+        self.closing: list[Any] = []  # flows that ended, as they did
         self.forgotten: Any = None  # the flow that was given up last: its owner may still be at it
 
     # -- ahead of the packets -------------------------------------------------------------
@@ -130,7 +130,7 @@ class Decoder:
         """Nothing is known of the next packets."""
         self.told = 0
         self.at = 0
-        self.last_place = EMPTY
+        self.last_tag = EMPTY
 
     def expect(self, buffer: Buffer, pos: int, caplen: int, linktype: int) -> None:
         """The packet behind those that were told of is at buffer[pos:pos+caplen]. At most AHEAD are told of at a time."""
@@ -148,32 +148,32 @@ class Decoder:
             p += 4
             head = numbers.at(buffer, p, 40)
         if kind == 0x0800 and head[9] == 6:
-            place = self.hash_key(head, 12, 2, 20) & self.slot_mask
+            tag = self.hash_key(head, 12, 2, 20)
             first = 20 + (head[32] >> 4 << 2)
             if (head[2] << 8 | head[3]) == first:
                 self.loads[i] = NOTHING
             elif 14 + first < caplen and buffer.b[pos + 14 + first] & 0x78 == 8:  # opcode 8 and above, no RSV bits
                 self.loads[i] = CONTROL
         elif kind == 0x86DD and head[6] == 6 and caplen >= 62:
-            place = self.hash_key(numbers.at(buffer, p, 44), 8, 8, 40) & self.slot_mask
+            tag = self.hash_key(numbers.at(buffer, p, 44), 8, 8, 40)
         else:
             return
-        if place != self.last_place:
-            self.last_place = place
-            self.places[i] = place
-            prefetch.slot(self.slots, place)
+        if tag != self.last_tag:
+            self.last_tag = tag
+            self.places[i] = tag
+            prefetch.slot(self.slots, tag & self.slot_mask)
 
     def fetch(self) -> None:
         """The next packet comes. Get what those behind it will need into the cache, each of them a step further than before: with
         thousands of connections taking turns most of a packet's time went by waiting for memory, one thing after the other.
 
-        The first entry of a chain is taken for the right one: `find` looks there first, and nothing else but time depends on it.
-        """
+        The first entry with its hash is taken for the right one: `find` looks there first, and nothing else but time depends on
+        it."""
         i = self.at + TO_ENTRY
         if i < self.told:
             i &= RING - 1
             if self.places[i] >= 0:
-                self.places[i] = self.slots[self.places[i]]
+                self.places[i] = self.entry_of(self.places[i])
                 prefetch.entry(self.words, self.streams, self.places[i], KEY)
         i = self.at + TO_STREAM
         if i < self.told:
@@ -205,6 +205,13 @@ class Decoder:
             return
         self.packets += 1
         end = pos + caplen
+        if mode.COMPILED and linktype == 1 and caplen >= 34:  # what is done below with nearly all packets
+            head = numbers.at(buffer, pos, 34)
+            if head[12] == 8 and head[13] == 0 and head[14] == 0x45 and head[23] == 6 and not head[20] & 0x3F and not head[21]:
+                total = head[16] << 8 | head[17]
+                stop = pos + 14 + total if total else pos + wirelen
+                self.transport(buffer, pos + 26, 2, pos + 34, stop, end, head[22], head[18] << 8 | head[19], time, packet)
+                return
         if linktype == 1:  # Ethernet
             p = pos + 12
             if p + 2 > end:
@@ -217,13 +224,6 @@ class Decoder:
                 kind = buffer.b[p] << 8 | buffer.b[p + 1]
                 tags += 1
             p += 2
-            if mode.COMPILED and kind == 0x0800 and p + 20 <= end:  # what `network` does with nearly all packets
-                ip = numbers.at(buffer, p, 20)
-                if ip[0] == 0x45 and ip[9] == 6 and not ip[6] & 0x3F and not ip[7]:
-                    total = ip[2] << 8 | ip[3]
-                    stop = p + total if total else end + wirelen - caplen
-                    self.transport(buffer, p + 12, 2, p + 20, stop, end, ip[8], ip[4] << 8 | ip[5], time, packet)
-                    return
         elif linktype == 113:  # Linux cooked
             p = pos + 16
             if p > end:
@@ -579,12 +579,11 @@ class Decoder:
 
     def open_flow(self, buffer: Buffer, addresses: int, words: int, pos: int, e: int, time: int, packet: int) -> Any:
         """Make a followed flow of entry `e`, whose direction is that of the packet at hand."""
-        raw = buffer.raw
         width = words * 4 // 2
         source = numbers.copy(buffer, addresses, width)
         target = numbers.copy(buffer, addresses + width, width)
-        sport = raw[pos] << 8 | raw[pos + 1]
-        dport = raw[pos + 2] << 8 | raw[pos + 3]
+        sport = buffer.b[pos] << 8 | buffer.b[pos + 1]
+        dport = buffer.b[pos + 2] << 8 | buffer.b[pos + 3]
         if self.ports and sport not in self.ports and dport not in self.ports:
             self.ignore(e, buffer, pos)
             return None
@@ -630,7 +629,6 @@ class Decoder:
                 flow.first_packet = stream.syn_packet
 
     def ignore(self, e: int, buffer: Buffer, pos: int) -> None:
-        raw = buffer.raw
         self.state[e] = IGNORED
         r = self.other[e]
         self.see(e, r)
@@ -639,7 +637,7 @@ class Decoder:
             first = self.state[r] != IGNORED
             self.state[r] = IGNORED
         if first:
-            self.listener.ignored_flow(raw[pos] << 8 | raw[pos + 1], raw[pos + 2] << 8 | raw[pos + 3])
+            self.listener.ignored_flow(buffer.b[pos] << 8 | buffer.b[pos + 1], buffer.b[pos + 2] << 8 | buffer.b[pos + 3])
 
     # -- ends -------------------------------------------------------------
 
@@ -662,10 +660,15 @@ class Decoder:
         closing = self.closing
         if len(closing) % TOGETHER:
             return
-        over: list[Any] = []
-        while closing and self.now - closing[0].ended > LINGER:
-            over.append(closing.popleft())
-        for i in range(len(over)):
+        n = 0
+        while n < len(closing):
+            flow: Flow = closing[n]
+            if self.now - flow.ended <= LINGER:
+                break
+            n += 1
+        over = closing[:n]
+        del closing[:n]
+        for i in range(n):
             prefetch.flow(over, i + TO_FLOW)
             prefetch.sides(over, i + TO_SIDES)
             prefetch.frames(over, i + TO_FRAMES)
@@ -754,12 +757,7 @@ class Decoder:
 
     def is_key(self, e: int, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
         """Is that the key of entry `e`?"""
-        if self.size[e] != words + 1:
-            return False
-        base = e * KEY
-        return numbers.equal(numbers.at(buffer, addresses, 4 * words), self.words, base, words) and numbers.equal(
-            numbers.at(buffer, pos, 4), self.words, base + words, 1
-        )
+        return self.size[e] == words + 1 and numbers.are_ends(buffer, addresses, words, pos, self.words, e * KEY)
 
     def find_reverse(self, buffer: Buffer, addresses: int, words: int, pos: int) -> int:
         if not mode.COMPILED:
@@ -806,6 +804,17 @@ class Decoder:
         total = (total * 40503) & 0xFFFFFF
         return (total >> 8) % self.shards != self.shard
 
+    def entry_of(self, tag: int) -> int:
+        """The first entry whose key has this hash, or -1."""
+        slot = tag & self.slot_mask
+        while True:
+            found = self.slots[slot]
+            if found < 0:
+                return -1
+            if found >> 32 == tag:
+                return found & M32
+            slot = (slot + 1) & self.slot_mask
+
     def hash_key(self, head: bytes | bytearray, addresses: int, words: int, ports: int) -> int:
         """`hash_word` of the key in these headers."""
         h = self.seed
@@ -814,22 +823,24 @@ class Decoder:
             h = h ^ (h >> 29)
         h = (h ^ numbers.u32(head, ports, False)) * MIX
         h = h ^ (h >> 29)
-        return h >> 7
+        return h >> 7 & TAG
 
     def hash_word(self, n: int) -> int:
         h = self.seed
         for i in range(n):
             h = (h ^ self.word[i]) * MIX
             h = h ^ (h >> 29)
-        return h >> 7
+        return h >> 7 & TAG
 
     def probe(self, n: int) -> int:
-        slot = self.hash_word(n) & self.slot_mask
+        tag = self.hash_word(n)
+        slot = tag & self.slot_mask
         while True:
-            e = self.slots[slot]
-            if e == EMPTY:
+            found = self.slots[slot]
+            if found < 0:
                 return -1
-            if self.size[e] == n:
+            e = found & M32
+            if found >> 32 == tag and self.size[e] == n:
                 base = e * KEY
                 i = 0
                 while i < n and self.words[base + i] == self.word[i]:
@@ -871,15 +882,16 @@ class Decoder:
         base = e * KEY
         for i in range(n):
             self.words[base + i] = self.word[i]
-        self.place(e, n)
+        tag = self.hash_word(n)
+        self.place(tag << 32 | e)
         return e
 
-    def place(self, e: int, n: int) -> None:
-        """Into the first free slot of its chain; the key is in `self.word`."""
-        slot = self.hash_word(n) & self.slot_mask
-        while self.slots[slot] != EMPTY:
+    def place(self, filled: int) -> None:
+        """A hash and its entry, into the first free slot of their chain."""
+        slot = filled >> 32 & self.slot_mask
+        while self.slots[slot] >= 0:
             slot = (slot + 1) & self.slot_mask
-        self.slots[slot] = e
+        self.slots[slot] = filled
 
     def drop_entry(self, e: int) -> None:
         if e < 0 or self.state[e] == FREE:
@@ -903,16 +915,15 @@ class Decoder:
         self.recall(e)
         mask = self.slot_mask
         slot = self.hash_word(self.size[e]) & mask
-        while self.slots[slot] != e:
+        while self.slots[slot] & M32 != e:
             slot = (slot + 1) & mask
         hole = slot
         while True:
             slot = (slot + 1) & mask
             other = self.slots[slot]
-            if other == EMPTY:
+            if other < 0:
                 break
-            self.recall(other)
-            home = self.hash_word(self.size[other]) & mask
+            home = other >> 32 & mask
             if ((slot - home) & mask) >= ((slot - hole) & mask):
                 self.slots[hole] = other
                 hole = slot
@@ -951,15 +962,12 @@ class Decoder:
         self.streams.extend([None] * old)
         if not mode.COMPILED:
             return
-        self.slots = array("i", [EMPTY]) * (SPACE * self.capacity)
+        slots = self.slots
+        self.slots = array("q", [EMPTY]) * (SPACE * self.capacity)
         self.slot_mask = SPACE * self.capacity - 1
-        saved = [self.word[i] for i in range(KEY)]
-        for e in range(self.top):
-            if self.state[e] != FREE:
-                self.recall(e)
-                self.place(e, self.size[e])
-        for i in range(KEY):
-            self.word[i] = saved[i]
+        for i in range(SPACE * old):
+            if slots[i] >= 0:
+                self.place(slots[i])
 
     def evict(self) -> None:
         """The table is full: forget about half of the flows not followed, those silent longest; if there are none, end some of

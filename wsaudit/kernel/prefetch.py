@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsaudit.kernel.buffer import Buffer
+
+
+def header(buffer: Buffer, pos: int) -> None:
+    """The headers of a record and its packet, at buffer[pos:]."""
 
 
 def slot(slots: Sequence[int], i: int) -> None:
@@ -19,8 +26,8 @@ def stream(streams: list[Any], i: int, bare: bool) -> None:
 
 
 def scanner(streams: list[Any], i: int, bare: bool, control: bool) -> None:
-    """What the stream of entry `i` refers to: its peer and, if the packet is not `bare`, its scanner. `control`: it carries a
-    control frame."""
+    """What the stream of entry `i` refers to: its peer and, if the packet is not `bare`, its scanner or reader. `control`: it
+    carries a control frame."""
 
 
 def rows(streams: list[Any], i: int, control: bool) -> None:

@@ -3,6 +3,7 @@ cimport cython
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.packets cimport Decoder
 from wsaudit.kernel cimport inline_numbers as numbers
+from wsaudit.kernel cimport inline_prefetch as prefetch
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef int AHEAD

@@ -12,7 +12,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from wsaudit.kernel import mode, numbers
+from wsaudit.kernel import mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import AHEAD
 
@@ -161,6 +161,7 @@ class PcapWalker:
                 break
             decoder.expect(buffer, pos + self.header_size, caplen, self.linktype)
             pos = after
+            prefetch.header(buffer, pos)
         decoder.fetch()
         return pos
 
@@ -362,6 +363,7 @@ class PcapngWalker:
             interface = self.interfaces[index]
             decoder.expect(buffer, pos + 28, caplen, interface.linktype)
             pos += length
+            prefetch.header(buffer, pos)
         decoder.fetch()
         return pos
 

@@ -18,6 +18,7 @@ cdef int SAMPLES
 
 
 @cython.final
+@cython.freelist(128)
 cdef class Flow:
     cdef readonly bytes address_a
     cdef readonly int port_a
@@ -43,6 +44,7 @@ cdef class Flow:
 # With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, no
 # wider than need be, and first of all what a packet of the other side touches. `prefetch` knows how much that is.
 @cython.final
+@cython.freelist(256)
 cdef class Stream:
     cdef public Stream peer
     cdef readonly list pending
