@@ -20,7 +20,9 @@ cdef class Connection:
     cdef public object packed_keys, notices
     cdef public int number  # the last field: inline_ahead.pxd
 
+    @cython.locals(made=Connection)
     cpdef Connection another(self)
+    cpdef bint is_another(self, Connection kind)
 
     @cython.locals(packed=bytes, i="int", first="long long", second="long long", third="long long")
     cpdef bint may_count(self) except *
