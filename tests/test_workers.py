@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from wire import C, S
 
 import wsaudit
 from wsaudit.engine import Audit, run_shard
-from wsaudit.errors import UsageError
+from wsaudit.errors import InputError, UsageError
 from wsaudit.options import Options
 from wsaudit.report.report import Report
 from wsaudit.workers import run_shards
@@ -52,6 +53,16 @@ def test_the_order_of_merging_does_not_matter(order: tuple[int, ...]) -> None:
     for shard in order:
         whole.merge(parts[shard])
     assert Report(whole, options).to_dict() == wsaudit.audit(capture()).to_dict()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("forks", [True, False])
+def test_processes_of_its_own(forks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsaudit.workers.can_fork", lambda: forks)
+    assert wsaudit.audit(capture(), jobs=3).to_dict() == wsaudit.audit(capture()).to_dict()
+    with pytest.raises(InputError, match="key log"):
+        wsaudit.audit(capture(), jobs=2, keylog="/nowhere/keys.log")
 
 
 def test_what_can_be_read_once_only() -> None:

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from wsaudit.capture.source import Named
+from wsaudit.child import Child, can_fork
 from wsaudit.collector import patient
 from wsaudit.engine import Audit, run_shard
 from wsaudit.errors import UsageError
 from wsaudit.kernel.columns import Columns, from_findings, from_rows, to_findings, to_rows
 from wsaudit.options import Options
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
 Part = tuple[Audit, Columns, Columns]
 
 
 def run_shards(captures: Sequence[Named], options: Options, executor: Executor | None = None) -> Audit:
-    """Audit with `options.jobs` shards in processes of their own, or in those of `executor`. Captures must be readable by each of
-    them: paths or bytes, not standard input or open files."""
+    """Audit with `options.jobs` shards, the first in this process and the others in processes of their own, or all in those of
+    `executor`. Captures must be readable by each of them: paths or bytes, not standard input or open files."""
     if any(hasattr(item, "read") or item == "-" for item in captures):
         raise UsageError("--jobs needs files: standard input can be read only once")
-    with patient():  # rows that come from another process are as lasting as one's own: 1 s for 50,000
+    with patient(), ExitStack() as stack:  # rows that come from another process are as lasting as one's own: 1 s for 50,000
         if executor is not None:
-            return gather(executor, captures, options)
-        with ProcessPoolExecutor(options.jobs - 1) as pool:
-            return gather(pool, captures, options, own=0)
+            return merged(Audit(), [executor.submit(run_part, captures, options, shard) for shard in range(options.jobs)])
+        parts: list[Future[Part] | Child] = []
+        if can_fork():
+            for shard in range(1, options.jobs):
+                child = Child(run_part, captures, options, shard)
+                stack.callback(child.end)
+                parts.append(child)
+        else:
+            from concurrent.futures import ProcessPoolExecutor
+
+            pool = stack.enter_context(ProcessPoolExecutor(options.jobs - 1))
+            parts += [pool.submit(run_part, captures, options, shard) for shard in range(1, options.jobs)]
+        return merged(run_shard(captures, options, 0), parts)
 
 
-def gather(executor: Executor, captures: Sequence[Named], options: Options, own: int | None = None) -> Audit:
-    """Shard `own` is done in this process while the others run."""
-    futures = [executor.submit(run_part, captures, options, shard) for shard in range(options.jobs) if shard != own]
-    whole = run_shard(captures, options, own) if own is not None else Audit()
-    for future in futures:
-        whole.merge(put_together(*future.result()))
+def merged(whole: Audit, parts: Iterable[Future[Part] | Child]) -> Audit:
+    """`whole` with what these other processes found."""
+    for part in parts:
+        whole.merge(put_together(*part.result()))
     return whole
 
 
