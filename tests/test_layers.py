@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "wsaudit"
 
 # From the ground up. What stands on one line may not import its neighbours, but for the ground floor and the drivers.
-GROUND = ("errors", "collector", "guard", "options", "model", "registry", "kernel", "together")
+GROUND = ("errors", "collector", "child", "guard", "options", "model", "registry", "kernel", "together")
 DRIVERS = ("engine", "workers")
 LAYERS = [
     GROUND,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from wire import C, S
 
 import wsaudit
 from wsaudit.engine import Audit, run_shard
-from wsaudit.errors import UsageError
+from wsaudit.errors import InputError, UsageError
 from wsaudit.options import Options
 from wsaudit.report.report import Report
 from wsaudit.workers import run_shards
@@ -52,6 +53,39 @@ def test_the_order_of_merging_does_not_matter(order: tuple[int, ...]) -> None:
     for shard in order:
         whole.merge(parts[shard])
     assert Report(whole, options).to_dict() == wsaudit.audit(capture()).to_dict()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_what_is_too_much_for_one_pass_is_too_much_for_several(order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsaudit.engine.MAX_PLAIN_GETS", 5)
+    monkeypatch.setattr("wsaudit.engine.MAX_FAILED_CONNECTS", 4)
+    talks = []
+    for i in range(20):
+        plain = f"GET /{i} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+        talks.append(wire.Conversation(("10.1.0.1", 100 + i), start=wire.START + i).open().send(C, plain))
+        talks[-1].send(S, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        refused = wire.Conversation(("10.2.0.1", 100 + i), start=wire.START + i).segment(C, flags=wire.SYN)
+        talks.append(refused.segment(S, flags=wire.RST | wire.ACK))
+    packets = wire.pcap(wire.merge(*talks), nanoseconds=True)
+    options = Options(jobs=3)
+    whole = Audit()
+    for shard in order:
+        whole.merge(run_shard([packets], options, shard))
+    alone = run_shard([packets], Options(), 0)
+    assert sorted(whole.plain_gets) == sorted(alone.plain_gets)
+    assert sorted(whole.failed_connects) == sorted(alone.failed_connects)
+    texts = [notice["text"].partition(" ")[0] for notice in Report(whole, options).notices]
+    assert texts == [notice["text"].partition(" ")[0] for notice in Report(alone, Options()).notices] == ["15", "16"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("forks", [True, False])
+def test_processes_of_its_own(forks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsaudit.workers.can_fork", lambda: forks)
+    assert wsaudit.audit(capture(), jobs=3).to_dict() == wsaudit.audit(capture()).to_dict()
+    with pytest.raises(InputError, match="key log"):
+        wsaudit.audit(capture(), jobs=2, keylog="/nowhere/keys.log")
 
 
 def test_what_can_be_read_once_only() -> None:

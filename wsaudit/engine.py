@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsaudit.alike import learn_ending, learn_opening
@@ -100,12 +101,28 @@ class Audit:
         self.findings += other.findings
         self.notices += [notice for notice in other.notices if notice not in self.notices]
         self.failed_connects += other.failed_connects
+        if len(self.failed_connects) > MAX_FAILED_CONNECTS:  # one pass keeps those that it comes to first
+            self.failed_connects.sort(key=lambda failed: (failed.how == "silent", failed.ended, failed.last_packet))
+            del self.failed_connects[MAX_FAILED_CONNECTS:]
         self.plain_gets += other.plain_gets
+        if len(self.plain_gets) > MAX_PLAIN_GETS:
+            self.plain_gets.sort(key=attrgetter("ended", "last_packet"))
+            del self.plain_gets[MAX_PLAIN_GETS:]
         self.frames += other.frames
         self.crashes += other.crashes
         self.packets = self.packets or other.packets
         self.seen += other.seen
         self.ports += other.ports
+
+    def left_out(self) -> Iterator[str]:
+        """What was more than is kept, in words: for the notices, once all shards are together."""
+        for name, most, what in (
+            ("failed_connects", MAX_FAILED_CONNECTS, "TCP connects that failed were not looked at"),
+            ("plain_gets", MAX_PLAIN_GETS, "requests without an upgrade were not compared with those that have one"),
+            ("limit_hits", MAX_LIMIT_HITS, "more HTTP heads were too large"),
+        ):
+            if self.seen[name] > most:
+                yield f"{self.seen[name] - most} {what}"
 
 
 MAX_FAILED_CONNECTS = 10_000
@@ -357,22 +374,6 @@ class Pass:
         read[index] = total
         progress(read.total())
 
-    def overflows(self) -> Iterator[str]:
-        """What was more than is kept, in words."""
-        seen = self.audit.seen
-        if self.decoder.evicted:
-            yield (
-                f"more than {self.options.limits.flows} directions of flows at a time (limit flows): "
-                f"{self.decoder.evicted} that were silent longest were forgotten"
-            )
-        for name, most, what in (
-            ("failed_connects", MAX_FAILED_CONNECTS, "TCP connects that failed were not looked at"),
-            ("plain_gets", MAX_PLAIN_GETS, "requests without an upgrade were not compared with those that have one"),
-            ("limit_hits", MAX_LIMIT_HITS, "more HTTP heads were too large"),
-        ):
-            if seen[name] > most:
-                yield f"{seen[name] - most} {what}"
-
     def finish(self, readers: Sequence[CaptureReader]) -> None:
         decoder = self.decoder
         decoder.finish()
@@ -395,7 +396,9 @@ class Pass:
             self.count_requests(self.kinds.requests_seen)
         if decoder.blind:
             audit.seen[f"{CUT_FLOWS}0"] += decoder.blind
-        audit.notices += [Notice(0, 0, text) for text in self.overflows()]
+        if decoder.evicted:
+            text = f"more than {self.options.limits.flows} directions of flows at a time (limit flows)"
+            audit.notices.append(Notice(0, 0, f"{text}: {decoder.evicted} that were silent longest were forgotten"))
         for reader in readers:
             for reference, text in reader.notices:
                 audit.notices.append(Notice(reader.index, reference & ((1 << PACKET_BITS) - 1), text))

@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from typing import Any
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from wsaudit.capture.source import Named
+from wsaudit.child import Child, can_fork
 from wsaudit.collector import patient
 from wsaudit.engine import Audit, run_shard
 from wsaudit.errors import UsageError
-from wsaudit.model import Finding, Place
+from wsaudit.kernel.columns import Columns, from_findings, from_rows, to_findings, to_rows
 from wsaudit.options import Options
 
-PLACE = Finding._fields.index("place")
-Flat = tuple[Any, ...]
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
+Part = tuple[Audit, Columns, Columns]
 
 
 def run_shards(captures: Sequence[Named], options: Options, executor: Executor | None = None) -> Audit:
-    """Audit with `options.jobs` shards in processes of their own, or in those of `executor`. Captures must be readable by each of
-    them: paths or bytes, not standard input or open files."""
+    """Audit with `options.jobs` shards, the first in this process and the others in processes of their own, or all in those of
+    `executor`. Captures must be readable by each of them: paths or bytes, not standard input or open files."""
     if any(hasattr(item, "read") or item == "-" for item in captures):
         raise UsageError("--jobs needs files: standard input can be read only once")
-    with patient():  # rows that come from another process are as lasting as one's own: 1 s for 50,000
+    with patient(), ExitStack() as stack:  # rows that come from another process are as lasting as one's own: 1 s for 50,000
         if executor is not None:
-            return gather(executor, captures, options)
-        with ProcessPoolExecutor(options.jobs - 1) as pool:
-            return gather(pool, captures, options, own=0)
+            return merged(Audit(), [executor.submit(run_part, captures, options, shard) for shard in range(options.jobs)])
+        parts: list[Future[Part] | Child] = []
+        if can_fork():
+            for shard in range(1, options.jobs):
+                child = Child(run_part, captures, options, shard)
+                stack.callback(child.end)
+                parts.append(child)
+        else:
+            from concurrent.futures import ProcessPoolExecutor
+
+            pool = stack.enter_context(ProcessPoolExecutor(options.jobs - 1))
+            parts += [pool.submit(run_part, captures, options, shard) for shard in range(1, options.jobs)]
+        return merged(run_shard(captures, options, 0), parts)
 
 
-def gather(executor: Executor, captures: Sequence[Named], options: Options, own: int | None = None) -> Audit:
-    """Shard `own` is done in this process while the others run."""
-    futures = [executor.submit(run_part, captures, options, shard) for shard in range(options.jobs) if shard != own]
-    whole = run_shard(captures, options, own) if own is not None else Audit()
-    for future in futures:
-        part, findings = future.result()
-        part.findings = [Finding._make((*before, Place._make(at), *after)) for before, at, after in map(apart, findings)]
-        whole.merge(part)
+def merged(whole: Audit, parts: Iterable[Future[Part] | Child]) -> Audit:
+    """`whole` with what these other processes found."""
+    for part in parts:
+        whole.merge(put_together(*part.result()))
     return whole
 
 
-def run_part(captures: Sequence[Named], options: Options, shard: int) -> tuple[Audit, list[Flat]]:
-    """One shard, as another process sends it: its findings apart and flat, which takes a third of the time."""
+def run_part(captures: Sequence[Named], options: Options, shard: int) -> Part:
+    """One shard, as another process sends it: its rows and findings apart."""
     part = run_shard(captures, options, shard)
-    findings = [(*each[:PLACE], *each.place, *each[PLACE + 1 :]) for each in part.findings]
+    rows, findings = from_rows(part.connections), from_findings(part.findings)
+    part.connections = []
     part.findings = []
-    return part, findings
+    return part, rows, findings
 
 
-def apart(flat: Flat) -> tuple[Flat, Flat, Flat]:
-    """The fields of a finding before its place, the place, and those after it."""
-    return flat[:PLACE], flat[PLACE : PLACE + 3], flat[PLACE + 3 :]
+def put_together(part: Audit, rows: Columns, findings: Columns) -> Audit:
+    """The shard again that another process sent."""
+    part.connections = to_rows(rows)
+    part.findings = to_findings(findings)
+    return part

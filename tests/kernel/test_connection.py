@@ -96,6 +96,14 @@ def test_another_has_in_common_what_the_handshake_says(kind: Any) -> None:
     assert other == one
 
 
+def test_a_row_is_another_of_one_that_says_the_same_of_the_handshake(kind: Any) -> None:
+    one = kind(*GIVEN, **OTHERS)
+    assert one.another().is_another(one)
+    for name in set(OTHERS) - set(OWN) - {"probable", "complete", "midstream", "notices"}:
+        other = kind(*GIVEN, **OTHERS | {name: None})
+        assert (other.is_another(one), one.is_another(other)) == (OTHERS[name] is None,) * 2
+
+
 def test_a_row_is_sent_to_another_process() -> None:
     for named in ({}, OTHERS):
         row = Connection(*GIVEN, **named)

@@ -22,6 +22,7 @@ cdef class Connection:
 
     @cython.locals(made=Connection)
     cpdef Connection another(self)
+    cpdef bint is_another(self, Connection kind)
 
     @cython.locals(packed=bytes, i="int", first="long long", second="long long", third="long long")
     cpdef bint may_count(self) except *

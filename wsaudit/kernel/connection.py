@@ -141,6 +141,24 @@ class Connection:
         made.number = 0
         return made
 
+    def is_another(self, kind: Connection) -> bool:
+        """Is this a row that `kind.another()` would begin, as far as that fills it in?"""
+        return (
+            self.transport is kind.transport
+            and self.http is kind.http
+            and self.tls is kind.tls
+            and self.outcome is kind.outcome
+            and self.status is kind.status
+            and self.host is kind.host
+            and self.origin is kind.origin
+            and self.user_agent is kind.user_agent
+            and self.server_header is kind.server_header
+            and self.subprotocols_offered is kind.subprotocols_offered
+            and self.subprotocol is kind.subprotocol
+            and self.extensions is kind.extensions
+            and self.auth is kind.auth
+        )
+
     @property
     def latency(self) -> int | None:
         """From the request's last byte to the answer's first; None: not known."""

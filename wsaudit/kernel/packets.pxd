@@ -7,7 +7,7 @@ from wsaudit.kernel cimport inline_prefetch as prefetch
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef long long M32
-cdef unsigned long long MIX
+cdef unsigned long long M64, MIX
 cdef int FIN, SYN, RST, PSH, ACK
 cdef long long LINGER
 cdef Py_ssize_t TOGETHER
@@ -59,6 +59,7 @@ cdef class Decoder:
     cdef list closing
     cdef Flow forgotten
     cdef long long places[32]  # RING
+    cdef long long begins[32]
     cdef unsigned char loads[32]
     cdef long long last_tag
     cdef readonly long long told
@@ -76,8 +77,11 @@ cdef class Decoder:
     @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", tag="long long", first="long long")
     cdef expect(self, Buffer buffer, long long pos, long long caplen, int linktype)
 
+    @cython.locals(p="long long", head="const unsigned char *", kind="int", header="int", room="int")
+    cdef bint elsewhere(self, Buffer buffer, long long pos, long long caplen, int linktype) except -1
+
     @cython.locals(i="long long")
-    cdef fetch(self)
+    cdef bint comes(self, long long pos, long long ahead) except -1
 
     cdef unusual(self, Buffer buffer, long long pos, long long end, int protocol, int version, long long time, long long packet)
 
@@ -121,8 +125,11 @@ cdef class Decoder:
     @cython.locals(ends="const unsigned char *", ports="long long", turn="int", i="int")
     cdef load_key(self, Buffer buffer, long long addresses, int words, long long pos, bint reverse)
 
-    @cython.locals(total="long long", i="long long")
-    cdef bint foreign(self, Buffer buffer, long long addresses, int words, long long pos) except *
+    @cython.locals(span="long long")
+    cdef bint foreign(self, Buffer buffer, long long addresses, int words, long long pos) except -1
+
+    @cython.locals(total="unsigned long long", pair="unsigned long long", i="int")
+    cdef bint falls_here(self, const unsigned char *head, int addresses, int words, int ports) noexcept
 
     @cython.locals(slot="long long", found="long long")
     cdef Py_ssize_t entry_of(self, long long tag) except -2

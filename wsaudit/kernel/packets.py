@@ -20,6 +20,7 @@ from wsaudit.kernel.plain import take_packet
 from wsaudit.kernel.streams import Flow, Stream
 
 M32 = 0xFFFFFFFF
+M64 = 0xFFFFFFFFFFFFFFFF
 MIX = 0x9E3779B97F4A7C15
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TOGETHER = 32  # as often as so many more flows have ended, those of them that are over are finished
@@ -116,6 +117,7 @@ class Decoder:
         if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
             self.places = zeros(RING)  # of the next packets: hashes, then entries; -1: none, or that of the packet before
+            self.begins = zeros(RING)  # where these packets begin in the buffer
             self.loads = zeros(RING)  # what they carry: DATA, NOTHING or CONTROL
         self.last_tag = EMPTY
         self.told = 0  # packets announced, and how many of them came
@@ -133,11 +135,13 @@ class Decoder:
         self.last_tag = EMPTY
 
     def expect(self, buffer: Buffer, pos: int, caplen: int, linktype: int) -> None:
-        """The packet behind those that were told of is at buffer[pos:pos+caplen]. At most AHEAD are told of at a time."""
+        """The packet behind those that were told of is at buffer[pos:pos+caplen]. At most AHEAD are told of at a time; those that
+        are `elsewhere` are left out."""
         i = self.told & (RING - 1)
         self.told += 1
         self.places[i] = EMPTY
         self.loads[i] = DATA
+        self.begins[i] = pos
         if linktype != 1 or caplen < 54 or self.told - self.at <= TO_ENTRY:
             return
         p = pos + 14
@@ -152,7 +156,7 @@ class Decoder:
             first = 20 + (head[32] >> 4 << 2)
             if (head[2] << 8 | head[3]) == first:
                 self.loads[i] = NOTHING
-            elif 14 + first < caplen and buffer.b[pos + 14 + first] & 0x78 == 8:  # opcode 8 and above, no RSV bits
+            elif p + first < pos + caplen and buffer.b[p + first] & 0x78 == 8:  # opcode 8 and above, no RSV bits
                 self.loads[i] = CONTROL
         elif kind == 0x86DD and head[6] == 6 and caplen >= 62:
             tag = self.hash_key(numbers.at(buffer, p, 44), 8, 8, 40)
@@ -163,12 +167,45 @@ class Decoder:
             self.places[i] = tag
             prefetch.slot(self.slots, tag & self.slot_mask)
 
-    def fetch(self) -> None:
-        """The next packet comes. Get what those behind it will need into the cache, each of them a step further than before: with
-        thousands of connections taking turns most of a packet's time went by waiting for memory, one thing after the other.
+    def elsewhere(self, buffer: Buffer, pos: int, caplen: int, linktype: int) -> bool:
+        """Is all that `packet` would do with buffer[pos:pos+caplen] to count it, since its flow is another shard's? False of what
+        is rare, too."""
+        if linktype != 1 or caplen < 54:
+            return False
+        p = pos + 14
+        head = numbers.at(buffer, p, 40)
+        kind = buffer.b[pos + 12] << 8 | buffer.b[pos + 13]
+        if kind == 0x8100 and caplen >= 58:
+            kind = head[2] << 8 | head[3]
+            p += 4
+            head = numbers.at(buffer, p, 40)
+        if kind == 0x0800:
+            if head[0] != 0x45 or head[9] != 6 or head[6] & 0x3F or head[7]:
+                return False
+            header = head[32] >> 4
+            room = (head[2] << 8 | head[3]) - 20
+            if header < 5 or room < header << 2:
+                return False
+            return not self.falls_here(head, 12, 2, 20)
+        if kind != 0x86DD or p + 60 > pos + caplen:
+            return False
+        head = numbers.at(buffer, p, 60)
+        header = head[52] >> 4
+        if head[0] >> 4 != 6 or head[6] != 6 or header < 5 or (head[4] << 8 | head[5]) < header << 2:
+            return False
+        return not self.falls_here(head, 8, 8, 40)
 
-        The first entry with its hash is taken for the right one: `find` looks there first, and nothing else but time depends on
-        it."""
+    def comes(self, pos: int, ahead: int) -> bool:
+        """The packet at `pos` comes; those before `ahead` were looked at. False: it was found `elsewhere`, and is counted now.
+
+        Get what those behind it will need into the cache, each of them a step further than before: with thousands of connections
+        taking turns most of a packet's time went by waiting for memory, one thing after the other. The first entry with its hash
+        is taken for the right one: `find` looks there first, and nothing else but time depends on it.
+        """
+        if pos < ahead and (self.at == self.told or self.begins[self.at & (RING - 1)] != pos):
+            self.packets += 1
+            self.tcp_packets += 1
+            return False
         i = self.at + TO_ENTRY
         if i < self.told:
             i &= RING - 1
@@ -193,6 +230,7 @@ class Decoder:
             if self.places[i] >= 0:
                 self.guess = self.places[i]
             self.at += 1
+        return True
 
     # -- link layer -------------------------------------------------------------
 
@@ -796,13 +834,18 @@ class Decoder:
         self.word[words] = ports
 
     def foreign(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
-        """Does this flow fall to another shard? The hash is the same for both directions."""
+        """Does this flow fall to another shard?"""
+        span = pos + 4 - addresses
+        return not self.falls_here(numbers.at(buffer, addresses, span), 0, words, pos - addresses)
+
+    def falls_here(self, head: bytes | bytearray, addresses: int, words: int, ports: int) -> bool:
+        """Does the flow in these headers fall to this shard? The hash is the same for both directions."""
         total = 0
-        for i in range(addresses, addresses + 4 * words, 2):
-            total += buffer.b[i] << 8 | buffer.b[i + 1]
-        total += (buffer.b[pos] << 8 | buffer.b[pos + 1]) + (buffer.b[pos + 2] << 8 | buffer.b[pos + 3])
-        total = (total * 40503) & 0xFFFFFF
-        return (total >> 8) % self.shards != self.shard
+        for i in range(words):
+            total += numbers.u32(head, addresses + 4 * i, False)
+        pair = numbers.u32(head, ports, False)
+        total += (pair >> 16) + (pair & 0xFFFF)
+        return (((total * MIX & M64) >> 32) * self.shards) >> 32 == self.shard
 
     def entry_of(self, tag: int) -> int:
         """The first entry whose key has this hash, or -1."""

@@ -33,7 +33,7 @@ cdef class PcapWalker:
     )
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
 
-    @cython.locals(caplen="long long", after="long long")
+    @cython.locals(caplen="long long", after="long long", data="long long")
     cdef Py_ssize_t look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
 
 

@@ -97,12 +97,10 @@ class PcapWalker:
         decoder = sink if mode.COMPILED and isinstance(sink, Decoder) else None
         unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
-        ahead = pos  # behind the packets that the decoder was told of
+        ahead = pos  # behind the packets that were looked at
         if decoder is not None:
             decoder.begin()
         while pos + header_size <= end:
-            if decoder is not None:
-                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
             if not mode.COMPILED:
                 seconds, fraction, caplen, wirelen = unpack(raw, pos)
             else:
@@ -141,7 +139,9 @@ class PcapWalker:
             if time > last:
                 last = time
             if decoder is not None:
-                decoder.packet(buffer, data, caplen, wirelen, time, base | number, linktype)
+                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
+                if decoder.comes(data, ahead):
+                    decoder.packet(buffer, data, caplen, wirelen, time, base | number, linktype)
             else:
                 sink.packet(buffer, data, caplen, wirelen, time, base | number, linktype)  # type: ignore[union-attr]
             pos = after
@@ -159,10 +159,11 @@ class PcapWalker:
             after = pos + self.header_size + caplen
             if after > end:
                 break
-            decoder.expect(buffer, pos + self.header_size, caplen, self.linktype)
+            data = pos + self.header_size
+            if decoder.shards == 1 or not decoder.elsewhere(buffer, data, caplen, self.linktype):
+                decoder.expect(buffer, data, caplen, self.linktype)
             pos = after
             prefetch.header(buffer, pos)
-        decoder.fetch()
         return pos
 
 
@@ -259,12 +260,10 @@ class PcapngWalker:
         unpack = SEVEN_BIG if big else SEVEN_LITTLE
         unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
-        ahead = pos  # behind the packets that the decoder was told of
+        ahead = pos  # behind the packets that were looked at
         if decoder is not None:
             decoder.begin()
         while pos + 12 <= end:
-            if decoder is not None:
-                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
             if not mode.COMPILED:
                 kind, length, index, high, low, caplen, wirelen = unpack(raw, pos)
             else:
@@ -338,7 +337,9 @@ class PcapngWalker:
             if time > last:
                 last = time
             if decoder is not None:
-                decoder.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)
+                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
+                if decoder.comes(data, ahead):
+                    decoder.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)
             else:
                 sink.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)  # type: ignore[union-attr]
             pos = after
@@ -361,10 +362,10 @@ class PcapngWalker:
             if numbers.u32(header, 0, big) != 6 or caplen + 32 > length or pos + length > end or index >= len(self.interfaces):
                 break
             interface = self.interfaces[index]
-            decoder.expect(buffer, pos + 28, caplen, interface.linktype)
+            if decoder.shards == 1 or not decoder.elsewhere(buffer, pos + 28, caplen, interface.linktype):
+                decoder.expect(buffer, pos + 28, caplen, interface.linktype)
             pos += length
             prefetch.header(buffer, pos)
-        decoder.fetch()
         return pos
 
     def simple_length(self, wirelen: int, room: int) -> int:

@@ -69,7 +69,8 @@ class Records:
     @cached_property
     def notices(self) -> list[dict[str, Any]]:
         """What limits the evidence, by input and packet."""
-        ordered = sorted([*self.audit.notices, *self.cut_flows_notice])
+        left_out = [Notice(0, 0, text) for text in self.audit.left_out()]
+        ordered = sorted([*self.audit.notices, *left_out, *self.cut_flows_notice])
         return [{"input": n.input, "packet": n.packet or None, "text": n.text} for n in ordered]
 
     @cached_property
