@@ -25,6 +25,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     LINE = 64
+    SAMPLE = 32  # of a Stream
     READER = 152  # bytes of a RecordReader
     OWNER = 160  # of an Ordinary
     PARTY = 304
@@ -56,15 +57,12 @@ cdef inline void entry(unsigned int[::1] words, list streams, long long i, long 
         wsaudit_prefetch((<PyListObject *>streams).ob_item + i)
 
 
-cdef inline void stream(list streams, long long i, bint bare) noexcept:
+cdef inline void stream(list streams, long long i) noexcept:
     cdef void *p
     if 0 <= i < PyList_GET_SIZE(streams):
         p = <void *>PyList_GET_ITEM(streams, i)
         if p != <void *>None:
-            if bare:
-                lines(p, &(<Stream>p).ttl + 1)
-            else:
-                lines(p, &(<Stream>p).sample_offset[8])
+            lines(p, &(<Stream>p).sample_n + 1)
 
 
 cdef inline void scanner(list streams, long long i, bint bare, bint control) noexcept:
@@ -100,6 +98,8 @@ cdef inline void rows(list streams, long long i, bint control) noexcept:
         p = <void *>PyList_GET_ITEM(streams, i)
         if p == <void *>None:
             return
+        q = &(<Stream>p).samples[(<Stream>p).sample_n << 2 & 31]
+        lines(q, <char *>q + SAMPLE)
         q = <void *>(<Stream>p).scanner
         if q == <void *>None:
             return

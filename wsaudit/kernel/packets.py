@@ -215,7 +215,7 @@ class Decoder:
         i = self.at + TO_STREAM
         if i < self.told:
             i &= RING - 1
-            prefetch.stream(self.streams, self.places[i], self.loads[i] == NOTHING)
+            prefetch.stream(self.streams, self.places[i])
         i = self.at + TO_SCANNER
         if i < self.told:
             i &= RING - 1

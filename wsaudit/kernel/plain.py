@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION4 = Struct(">HBxHHHBBxx12sIIBBH").unpack_from
 VERSION6 = Struct(">H4xHBB36sIIBBH").unpack_from
 FOUR = Struct("4q").pack_into  # to an array of such numbers
-EIGHT = Struct(">Q").unpack_from
+EIGHT = Struct("<Q").unpack_from
 MASKING_KEY = Struct("<I").unpack_from
 FIN_SYN_RST = 0x07
 ACK = 0x10
@@ -128,15 +128,16 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         stream.silence = time - quiet
     stream.tail_retransmissions = 0
     at = stream.offset
-    i = stream.sample_n & 7
+    i = (stream.sample_n & 7) << 2
     stream.sample_n += 1
-    stream.sample_offset[i] = at
-    stream.sample_length[i] = n
+    samples = stream.samples
+    samples[i] = at
+    samples[i + 1] = n
     if n >= 8:
-        stream.sample_first[i] = EIGHT(raw, start)[0]
-        stream.sample_last[i] = EIGHT(raw, stop - 8)[0]
+        samples[i + 2] = EIGHT(raw, start)[0]
+        samples[i + 3] = EIGHT(raw, stop - 8)[0]
     else:
-        stream.sample_first[i] = stream.sample_last[i] = int.from_bytes(raw[start:stop], "big")
+        samples[i + 2] = samples[i + 3] = int.from_bytes(raw[start:stop], "little")
     stream.seg_seq = seq
     stream.seg_len = n
     stream.seg_time = time

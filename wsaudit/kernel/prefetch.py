@@ -21,8 +21,8 @@ def entry(words: Sequence[int], streams: list[Any], i: int, key: int) -> None:
     """The key of entry `i`, of `key` words, and the place of its stream."""
 
 
-def stream(streams: list[Any], i: int, bare: bool) -> None:
-    """The stream of entry `i`; what a `bare` acknowledgement touches of it."""
+def stream(streams: list[Any], i: int) -> None:
+    """The stream of entry `i`."""
 
 
 def scanner(streams: list[Any], i: int, bare: bool, control: bool) -> None:
@@ -31,7 +31,7 @@ def scanner(streams: list[Any], i: int, bare: bool, control: bool) -> None:
 
 
 def rows(streams: list[Any], i: int, control: bool) -> None:
-    """What the scanner of entry `i` writes to about the next frame, and who keeps its Pings."""
+    """What stream and scanner of entry `i` write to about the next segment and frame, and who keeps the Pings."""
 
 
 def flow(flows: list[Any], i: int) -> None:

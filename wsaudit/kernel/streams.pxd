@@ -13,12 +13,10 @@ cdef int FIN, SYN, RST, PSH, ACK
 cdef long long MIRROR
 cdef int PATIENCE
 cdef int DROP, FIRST, FRAMES, PYTHON, READER
-cdef unsigned long long MIX
-cdef int SAMPLES
+cdef int SAMPLES, SAMPLE
 
 
 @cython.final
-@cython.freelist(128)
 cdef class Flow:
     cdef readonly bytes address_a
     cdef readonly int port_a
@@ -44,7 +42,6 @@ cdef class Flow:
 # With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, no
 # wider than need be, and first of all what a packet of the other side touches. `prefetch` knows how much that is.
 @cython.final
-@cython.freelist(256)
 cdef class Stream:
     cdef public Stream peer
     cdef readonly list pending
@@ -73,10 +70,7 @@ cdef class Stream:
     cdef public unsigned short seg_ident
     cdef public unsigned char ttl
     cdef unsigned int sample_n
-    cdef unsigned int sample_length[8]
-    cdef unsigned int sample_first[8]
-    cdef unsigned int sample_last[8]
-    cdef long long sample_offset[8]
+    cdef unsigned long long samples[32]  # SAMPLE * SAMPLES
     cdef public Flow flow
     cdef public Reader reader
     cdef readonly list gaps
@@ -142,7 +136,7 @@ cdef class Stream:
     @cython.locals(missing="long long", ahead="long long")
     cpdef flush(self, long long time)
 
-    @cython.locals(i="int")
+    @cython.locals(i="int", width="long long")
     cdef remember(self, Buffer buffer, long long pos, long long n)
 
     @cython.locals(i="int", length="long long", at="long long", width="long long")
@@ -152,4 +146,4 @@ cdef class Stream:
 
 
 @cython.locals(value="unsigned long long", i="long long")
-cdef unsigned int trace(Buffer buffer, long long pos, long long width) except? 0
+cdef unsigned long long as_number(Buffer buffer, long long pos, long long width) except? 0

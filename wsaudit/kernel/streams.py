@@ -22,8 +22,8 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 MIRROR = 1_000_000  # ns: the same segment within this time and with the same IP id came from a mirror port, not from the sender
 PATIENCE = 12  # packets that a proven hole may still be filled in: captures swap packets that the wire had in order
 GAPS_KEPT = 64  # of a side that are listed; more are counted
-MIX = 0x9E3779B97F4A7C15
 SAMPLES = 8  # delivered segments whose first and last bytes are remembered, to notice a differing copy
+SAMPLE = 4  # numbers of each
 
 
 def is_compiled() -> bool:
@@ -125,11 +125,8 @@ class Stream:
         "rst_time",
         "rst_ttl",
         "rsts",
-        "sample_first",
-        "sample_last",
-        "sample_length",
         "sample_n",
-        "sample_offset",
+        "samples",
         "scanner",
         "seg_ident",
         "seg_len",
@@ -215,11 +212,8 @@ class Stream:
         self.seg_time = 0
         self.seg_ident = 0
         self.sample_n = 0
-        if not mode.COMPILED:  # compiled, these are C arrays and start as zeros
-            self.sample_offset = zeros(SAMPLES)
-            self.sample_length = zeros(SAMPLES)
-            self.sample_first = zeros(SAMPLES)
-            self.sample_last = zeros(SAMPLES)
+        if not mode.COMPILED:  # compiled, this is a C array and starts as zeros
+            self.samples = zeros(SAMPLE * SAMPLES)  # offset, length, the first bytes and the last ones of each
 
     @property
     def bytes(self) -> int:
@@ -571,33 +565,30 @@ class Stream:
     # -- differing copies -------------------------------------------------------------
 
     def remember(self, buffer: Buffer, pos: int, n: int) -> None:
-        """Keep a trace of the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to
-        differ."""
+        """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""
         if n <= 0:
             return
-        i = self.sample_n & (SAMPLES - 1)
+        i = SAMPLE * (self.sample_n & (SAMPLES - 1))
         self.sample_n += 1
-        self.sample_offset[i] = self.offset
-        self.sample_length[i] = n
-        if n >= 8:
-            self.sample_first[i] = trace(buffer, pos, 8)
-            self.sample_last[i] = trace(buffer, pos + n - 8, 8)
-        else:
-            self.sample_first[i] = self.sample_last[i] = trace(buffer, pos, n)
+        self.samples[i] = self.offset
+        self.samples[i + 1] = n
+        width = n if n < 8 else 8
+        self.samples[i + 2] = as_number(buffer, pos, width)
+        self.samples[i + 3] = as_number(buffer, pos + n - width, width)
 
     def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
         """Old bytes came again: do they equal what is remembered of the first copy?"""
-        for i in range(SAMPLES):
-            length = self.sample_length[i]
+        for i in range(0, SAMPLE * SAMPLES, SAMPLE):
+            at = self.samples[i]
+            length = self.samples[i + 1]
             if length == 0:
                 continue
-            at = self.sample_offset[i]
             width = length if length < 8 else 8
-            if offset <= at and at + width <= offset + n and trace(buffer, pos + at - offset, width) != self.sample_first[i]:
+            if offset <= at and at + width <= offset + n and as_number(buffer, pos + at - offset, width) != self.samples[i + 2]:
                 self.note_conflict(packet)
                 return
             at = at + length - width
-            if offset <= at and at + width <= offset + n and trace(buffer, pos + at - offset, width) != self.sample_last[i]:
+            if offset <= at and at + width <= offset + n and as_number(buffer, pos + at - offset, width) != self.samples[i + 3]:
                 self.note_conflict(packet)
                 return
 
@@ -607,15 +598,13 @@ class Stream:
             self.conflict_packet = packet
 
 
-def trace(buffer: Buffer, pos: int, width: int) -> int:
-    """A number that is the same for the same bytes, of which there are up to eight. Compiled it has 32 bits, to be small: once in
-    2³² others have it too."""
+def as_number(buffer: Buffer, pos: int, width: int) -> int:
+    """Up to eight bytes as a number."""
     if not mode.COMPILED:
-        return int.from_bytes(buffer.raw[pos : pos + width], "big")
+        return int.from_bytes(buffer.raw[pos : pos + width], "little")
     if width == 8:
-        value = numbers.le64(buffer, pos)
-    else:
-        value = buffer.b[pos] & 0xFF
-        for i in range(pos + 1, pos + width):
-            value = value << 8 | buffer.b[i]
-    return (value * MIX) >> 32
+        return numbers.le64(buffer, pos)
+    value = 0
+    for i in range(pos + width - 1, pos - 1, -1):
+        value = value << 8 | buffer.b[i]
+    return value
