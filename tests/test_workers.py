@@ -82,7 +82,7 @@ def test_what_is_too_much_for_one_pass_is_too_much_for_several(order: tuple[int,
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("forks", [True, False])
 def test_processes_of_its_own(forks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsaudit.workers.can_fork", lambda: forks)
+    monkeypatch.setattr("wsaudit.child.can_fork", lambda: forks)
     assert wsaudit.audit(capture(), jobs=3).to_dict() == wsaudit.audit(capture()).to_dict()
     with pytest.raises(InputError, match="key log"):
         wsaudit.audit(capture(), jobs=2, keylog="/nowhere/keys.log")

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from wsaudit.capture.source import Named
-from wsaudit.child import Child, can_fork
 from wsaudit.collector import patient
 from wsaudit.engine import Audit, run_shard
 from wsaudit.errors import UsageError
@@ -16,6 +15,8 @@ from wsaudit.options import Options
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
+
+    from wsaudit.child import Child
 
 Part = tuple[Audit, Columns, Columns]
 
@@ -28,18 +29,14 @@ def run_shards(captures: Sequence[Named], options: Options, executor: Executor |
     with patient(), ExitStack() as stack:  # rows that come from another process are as lasting as one's own: 1 s for 50,000
         if executor is not None:
             return merged(Audit(), [executor.submit(run_part, captures, options, shard) for shard in range(options.jobs)])
-        parts: list[Future[Part] | Child] = []
-        if can_fork():
-            for shard in range(1, options.jobs):
-                child = Child(run_part, captures, options, shard)
-                stack.callback(child.end)
-                parts.append(child)
-        else:
-            from concurrent.futures import ProcessPoolExecutor
+        from wsaudit.child import Child  # multiprocessing takes 20 ms, and is for those who asked for more than one
 
-            pool = stack.enter_context(ProcessPoolExecutor(options.jobs - 1))
-            parts += [pool.submit(run_part, captures, options, shard) for shard in range(1, options.jobs)]
-        return merged(run_shard(captures, options, 0), parts)
+        children = []
+        for shard in range(1, options.jobs):
+            child = Child(run_part, captures, options, shard)
+            stack.callback(child.end)
+            children.append(child)
+        return merged(run_shard(captures, options, 0), children)
 
 
 def merged(whole: Audit, parts: Iterable[Future[Part] | Child]) -> Audit:
