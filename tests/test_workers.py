@@ -12,7 +12,7 @@ import wire
 from wire import C, S
 
 import wsaudit
-from wsaudit.engine import Audit, run_shard
+from wsaudit.engine import Audit, Interrupted, run, run_shard
 from wsaudit.errors import InputError, UsageError
 from wsaudit.options import Options
 from wsaudit.report.report import Report
@@ -98,3 +98,17 @@ def test_an_unreadable_input_is_named_once() -> None:
     report = wsaudit.audit([capture(), b"nothing"], jobs=2)
     assert len(report.inputs) == 2
     assert len(report.unread) == 1
+
+
+def test_all_processes_stop_when_it_is_enough() -> None:
+    """As after Ctrl-C, which a terminal sends to all of them."""
+
+    def enough(done: int) -> None:
+        raise Interrupted
+
+    data = capture() + 50 * capture()[24:]  # more than a chunk
+    audit = run([data], Options(jobs=3), enough)
+    assert audit.interrupted
+    assert [notice.text for notice in audit.notices if "interrupted" in notice.text] == [
+        "interrupted: this is what was read so far; later packets are not in this report"
+    ]

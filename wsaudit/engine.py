@@ -110,6 +110,7 @@ class Audit:
             del self.plain_gets[MAX_PLAIN_GETS:]
         self.frames += other.frames
         self.crashes += other.crashes
+        self.interrupted = self.interrupted or other.interrupted
         self.packets = self.packets or other.packets
         self.seen += other.seen
         self.ports += other.ports
@@ -421,7 +422,7 @@ def run(captures: Sequence[Named], options: Options, progress: Callable[[int], N
     if options.jobs > 1:
         from wsaudit.workers import run_shards
 
-        return run_shards(named, options)
+        return run_shards(named, options, progress=progress)
     return run_shard(named, options, 0, progress)
 
 

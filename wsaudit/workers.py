@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -21,22 +21,28 @@ if TYPE_CHECKING:
 Part = tuple[Audit, Columns, Columns]
 
 
-def run_shards(captures: Sequence[Named], options: Options, executor: Executor | None = None) -> Audit:
+def run_shards(
+    captures: Sequence[Named],
+    options: Options,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Audit:
     """Audit with `options.jobs` shards, the first in this process and the others in processes of their own, or all in those of
-    `executor`. Captures must be readable by each of them: paths or bytes, not standard input or open files."""
+    `executor`. Captures must be readable by each of them: paths or bytes, not standard input or open files. `progress` is called
+    as by `engine.run`, in this process and in copies of it."""
     if any(hasattr(item, "read") or item == "-" for item in captures):
         raise UsageError("--jobs needs files: standard input can be read only once")
     with patient(), ExitStack() as stack:  # rows that come from another process are as lasting as one's own: 1 s for 50,000
         if executor is not None:
             return merged(Audit(), [executor.submit(run_part, captures, options, shard) for shard in range(options.jobs)])
-        from wsaudit.child import Child  # multiprocessing takes 20 ms, and is for those who asked for more than one
+        from wsaudit.child import Child, can_fork  # multiprocessing takes 20 ms, and is for those who asked for more than one
 
         children = []
         for shard in range(1, options.jobs):
-            child = Child(run_part, captures, options, shard)
+            child = Child(run_part, captures, options, shard, progress if can_fork() else None)
             stack.callback(child.end)
             children.append(child)
-        return merged(run_shard(captures, options, 0), children)
+        return merged(run_shard(captures, options, 0, progress), children)
 
 
 def merged(whole: Audit, parts: Iterable[Future[Part] | Child]) -> Audit:
@@ -46,9 +52,9 @@ def merged(whole: Audit, parts: Iterable[Future[Part] | Child]) -> Audit:
     return whole
 
 
-def run_part(captures: Sequence[Named], options: Options, shard: int) -> Part:
+def run_part(captures: Sequence[Named], options: Options, shard: int, progress: Callable[[int], None] | None = None) -> Part:
     """One shard, as another process sends it: its rows and findings apart."""
-    part = run_shard(captures, options, shard)
+    part = run_shard(captures, options, shard, progress)
     rows, findings = from_rows(part.connections), from_findings(part.findings)
     part.connections = []
     part.findings = []

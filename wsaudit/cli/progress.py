@@ -17,11 +17,13 @@ EVERY = 0.1
 
 
 class Progress:
-    """Called once a chunk with the bytes read so far; raises Interrupted between two chunks after Ctrl-C."""
+    """Called once a chunk with the bytes read so far; raises Interrupted between two chunks after Ctrl-C. Copies of this process
+    call it too, but they show nothing."""
 
     def __init__(self, total: int | None, shown: bool) -> None:
         self.total = total
         self.shown = shown
+        self.process = os.getpid()
         self.started = time.monotonic()
         self.next = self.started + SILENT
         self.drawn = False
@@ -31,7 +33,7 @@ class Progress:
         if self.stop:
             raise Interrupted
         now = time.monotonic()
-        if not self.shown or now < self.next:
+        if not self.shown or now < self.next or os.getpid() != self.process:
             return
         self.next = now + EVERY
         self.drawn = True
