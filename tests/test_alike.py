@@ -124,8 +124,17 @@ def test_an_ending_by_the_book() -> None:
 
 
 @pytest.mark.parametrize("reason", [b"Idle timeout", b"keepalive ping timeout"])
-def test_words_of_a_product_are_looked_up_each_time(reason: bytes) -> None:
-    assert endings(learned(*twice(lambda port: bye(opened(port), 1011, reason, S)))) == [None]
+@pytest.mark.parametrize("side", [C, S])
+def test_words_of_a_product_are_part_of_the_kind(reason: bytes, side: int) -> None:
+    """Who said them is known from then on; the numbers of the packets that the facts end with are not."""
+    (ending,) = endings(learned(*twice(lambda port: bye(opened(port), 1011, reason, side))))
+    assert ending is not None
+    assert ending.termination.confidence == 0.96
+    assert ending.facts == ((AT_CLIENT_CLOSE, AT_SERVER_CLOSE) if side == C else (AT_SERVER_CLOSE, AT_CLIENT_CLOSE))
+    lead, answer, words = ending.termination.evidence or ()
+    assert lead.endswith(" in packet ")
+    assert answer.endswith(" in packet ")
+    assert words.startswith("these are the words of ")
 
 
 def test_an_offence_may_have_been_answered() -> None:

@@ -33,6 +33,8 @@ USUAL = {
     "Pongs for nothing": Talk(closes="SC", body="two pongs for nothing", agent=CHROMIUM),
     "known words": Talk(closes="SC", codes=(4001, 4001), reasons=(b"", b"token expired"), body="unanswered ping of server"),
     "known words of a client": Talk(codes=(4001, 4001), reasons=(b"token expired", b""), agent=CHROMIUM, body="ping of client"),
+    "words of a library": Talk(closes="SC", codes=(1011, 1011), reasons=(b"", b"keepalive ping timeout"), body="unanswered ping"),
+    "words of a proxy": Talk(closes="SC", codes=(1001, 1001), reasons=(b"", b"Idle timeout"), server="nginx/1.27", before=11),
     "private code": Talk(
         closes="SC", codes=(4001, 4001), body="binary", agent="Python/3.12 websockets/15.0", server="nginx/1.27"
     ),
