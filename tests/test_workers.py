@@ -12,6 +12,7 @@ import wire
 from wire import C, S
 
 import wsaudit
+from wsaudit.child import Gone
 from wsaudit.engine import Audit, Interrupted, run, run_shard
 from wsaudit.errors import InputError, UsageError
 from wsaudit.options import Options
@@ -112,3 +113,25 @@ def test_all_processes_stop_when_it_is_enough() -> None:
     assert [notice.text for notice in audit.notices if "interrupted" in notice.text] == [
         "interrupted: this is what was read so far; later packets are not in this report"
     ]
+
+
+def leave(*_: object) -> None:
+    os._exit(1)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_process_that_is_gone(interrupted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of this process hears of Ctrl-C as it does; another is ended by it."""
+
+    def enough(done: int) -> None:
+        if interrupted:
+            raise Interrupted
+
+    monkeypatch.setattr("wsaudit.workers.run_part", leave)
+    monkeypatch.setattr("wsaudit.child.can_fork", lambda: True)
+    data = capture() + 50 * capture()[24:]
+    if interrupted:
+        assert run([data], Options(jobs=2), enough).interrupted
+    else:
+        with pytest.raises(Gone):
+            run([data], Options(jobs=2), enough)

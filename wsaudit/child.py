@@ -18,6 +18,10 @@ def can_fork() -> bool:
     return "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin" and active_count() == 1
 
 
+class Gone(RuntimeError):
+    """A child ended before its work was done."""
+
+
 class Child:
     """Does `work(*arguments)` in another process, from now on: in a copy of this one where that is safe."""
 
@@ -29,12 +33,12 @@ class Child:
         writing.close()
 
     def result(self) -> Any:
-        """What came of it, as soon as it is there; raises what it raised. Once."""
+        """What came of it, as soon as it is there; raises what it raised, or Gone. Once."""
         try:
             with open(self.reading.fileno(), "rb", closefd=False) as pipe:
                 value, error = pickle.load(pipe)
         except (EOFError, pickle.UnpicklingError):
-            raise RuntimeError("a worker process ended before its work was done") from None
+            raise Gone("a worker process ended before its work was done") from None
         if error is not None:
             raise error
         return value

@@ -35,14 +35,24 @@ def run_shards(
     with patient(), ExitStack() as stack:  # rows that come from another process are as lasting as one's own: 1 s for 50,000
         if executor is not None:
             return merged(Audit(), [executor.submit(run_part, captures, options, shard) for shard in range(options.jobs)])
-        from wsaudit.child import Child, can_fork  # multiprocessing takes 20 ms, and is for those who asked for more than one
+        from wsaudit.child import (  # multiprocessing takes 20 ms, and is for those who asked for more than one
+            Child,
+            Gone,
+            can_fork,
+        )
 
         children = []
         for shard in range(1, options.jobs):
             child = Child(run_part, captures, options, shard, progress if can_fork() else None)
             stack.callback(child.end)
             children.append(child)
-        return merged(run_shard(captures, options, 0, progress), children)
+        whole = run_shard(captures, options, 0, progress)
+        try:
+            return merged(whole, children)
+        except Gone:  # after Ctrl-C, which ends at once what is no copy of this process: its connections are not in the report
+            if not whole.interrupted:
+                raise
+            return whole
 
 
 def merged(whole: Audit, parts: Iterable[Future[Part] | Child]) -> Audit:
