@@ -54,8 +54,10 @@ def learn_ending(session: Session, findings: list[Finding], row: Connection, jud
 def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> Ending | None:
     """What was said of it without what is its own, numbers above all. None: more than the kind of its end decided."""
     facts = facts_about(session, row.termination)
-    end = None if facts is None else without_packets(session, row.termination, facts)
-    if facts is None or end is None or row.notices:
+    if facts is None or row.notices:
+        return None
+    end = without_packets(session, row.termination, facts)
+    if end is None:
         return None
     placed = []
     for finding in findings:
