@@ -26,9 +26,9 @@ cdef extern from "Python.h":
 cdef enum:
     LINE = 64
     SAMPLE = 32  # of a Stream
-    READER = 152  # bytes of a RecordReader
-    OWNER = 160  # of an Ordinary
-    PARTY = 304
+    READER = 112  # bytes of a RecordReader
+    OWNER = 168  # of an Ordinary
+    PARTY = 328
 
 
 cdef inline void lines(const void *start, const void *end) noexcept:
