@@ -3,10 +3,10 @@ cimport cython
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel cimport inline_mode as mode
 
-cdef int SLOTS
+cdef const int SLOTS
 cdef int SHORT
-cdef long long FASTEST
-cdef long long STALE
+cdef const long long FASTEST
+cdef const long long STALE
 cdef long long SLOWEST_TALK
 
 

@@ -4,7 +4,7 @@ from wsaudit.kernel cimport inline_ahead as ahead
 from wsaudit.kernel cimport inline_mode as mode
 from wsaudit.kernel.connection cimport Connection
 
-cdef int FEW, WIDE, NARROW
+cdef const int FEW, WIDE, NARROW
 cdef Py_ssize_t RULE, VERDICT, AT_FAULT, SIDE, KEY, PLACE, LAST_PACKET, COUNT, DETAIL
 
 

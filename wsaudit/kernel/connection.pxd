@@ -2,7 +2,7 @@ cimport cython
 from wsaudit.kernel cimport inline_mode as mode
 from wsaudit.kernel.packed cimport maybe, number_at, unpack_numbers
 
-cdef long long UNKNOWN, M32
+cdef const long long UNKNOWN, M32
 
 
 @cython.final

@@ -8,7 +8,8 @@ from wsaudit.kernel.streams cimport Flow, Stream
 from wsaudit.kernel cimport inline_heads as heads
 from wsaudit.kernel cimport inline_numbers as numbers
 
-cdef int GET, HEAD, NO_CONTENT, NOT_MODIFIED, PYTHON, READER, CLIENT, SERVER
+cdef const int NO_CONTENT, NOT_MODIFIED
+cdef int GET, HEAD, PYTHON, READER, CLIENT, SERVER
 cdef bytes PAGE
 
 

@@ -6,7 +6,7 @@ from wsaudit.kernel.pings cimport Pings
 from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_mode as mode
 
-cdef long long M32
+cdef const long long M32
 
 cdef int MASKED
 cdef int FORM_16
@@ -17,18 +17,18 @@ cdef int IN_MESSAGE
 cdef int UNKNOWN_MESSAGE
 cdef int AFTER_CLOSE
 cdef int OVERSIZE
-cdef int MAX_SHAPES
-cdef int MORE_SHAPES
+cdef const int MAX_SHAPES
+cdef const int MORE_SHAPES
 cdef int RECENT
 cdef int SHORT
-cdef int CONTROL_LIMIT
-cdef int FIRST_KEYS
-cdef int PING
-cdef int PONG
-cdef int SKIP
-cdef int TEXT
-cdef int CONTROL
-cdef int HAND_OUT
+cdef const int CONTROL_LIMIT
+cdef const int FIRST_KEYS
+cdef const int PING
+cdef const int PONG
+cdef const int SKIP
+cdef const int TEXT
+cdef const int CONTROL
+cdef const int HAND_OUT
 
 
 cpdef bytes unmask(data, unsigned long long key, long long phase)

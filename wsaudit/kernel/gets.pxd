@@ -3,7 +3,7 @@ cimport cython
 from wsaudit.kernel.streams cimport Flow
 from wsaudit.kernel cimport inline_mode as mode
 
-cdef int SHORT
+cdef const int SHORT
 
 
 @cython.final

@@ -5,7 +5,8 @@ from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel cimport inline_mode as mode
 
-cdef int SHORTEST, KEY_SIZE, CLIENT, SERVER
+cdef const int KEY_SIZE
+cdef int SHORTEST, CLIENT, SERVER
 cdef bytes IN_ALPHABET, LAST
 
 

@@ -2,7 +2,7 @@ cimport cython
 from wsaudit.kernel cimport inline_mode as mode
 from wsaudit.kernel cimport inline_numbers as numbers
 
-cdef int WIDEST
+cdef const int WIDEST
 
 cpdef object maybe(long long number)
 

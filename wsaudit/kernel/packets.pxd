@@ -6,14 +6,14 @@ from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_prefetch as prefetch
 from wsaudit.kernel cimport inline_mode as mode
 
-cdef long long M32
+cdef const long long M32
 cdef unsigned long long M64, MIX
-cdef int FIN, SYN, RST, PSH, ACK
-cdef long long LINGER
-cdef Py_ssize_t TOGETHER
-cdef int RING, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS, TO_FLOW, TO_SIDES, TO_FRAMES
-cdef unsigned long long TAG
-cdef int KEY, SPACE, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
+cdef const int FIN, SYN, RST, PSH, ACK
+cdef const long long LINGER
+cdef const Py_ssize_t TOGETHER
+cdef const int RING, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS, TO_FLOW, TO_SIDES, TO_FRAMES
+cdef const unsigned long long TAG
+cdef const int KEY, SPACE, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
 @cython.final

@@ -6,7 +6,7 @@ from wsaudit.kernel.streams cimport Stream
 from wsaudit.kernel cimport inline_mode as mode
 from wsaudit.kernel cimport inline_acyclic as acyclic
 
-cdef Py_ssize_t CLOSES
+cdef const Py_ssize_t CLOSES
 
 
 @cython.final

@@ -5,8 +5,9 @@ from wsaudit.kernel.foreign cimport Foreign
 from wsaudit.kernel.streams cimport Flow, Stream
 from wsaudit.kernel.tls cimport RecordCounts, RecordReader
 
-cdef int READER, CLIENT, APPLICATION_DATA, HEADER_SIZE, LARGEST_BODY, HANDSHAKE, MESSAGE_HEADER
-cdef long long MOST_KEPT
+cdef const int MESSAGE_HEADER
+cdef int READER, CLIENT, APPLICATION_DATA, HEADER_SIZE, LARGEST_BODY, HANDSHAKE
+cdef const long long MOST_KEPT
 
 
 cdef class Flight:

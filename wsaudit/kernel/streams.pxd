@@ -6,14 +6,14 @@ from wsaudit.kernel.reader cimport Reader
 from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_mode as mode
 
-cdef long long M32
-cdef long long HALF
-cdef long long FAR
-cdef int FIN, SYN, RST, PSH, ACK
-cdef long long MIRROR
-cdef int PATIENCE
+cdef const long long M32
+cdef const long long HALF
+cdef const long long FAR
+cdef const int FIN, SYN, RST, PSH, ACK
+cdef const long long MIRROR
+cdef const int PATIENCE
 cdef int DROP, FIRST, FRAMES, PYTHON, READER
-cdef int SAMPLES, SAMPLE
+cdef const int SAMPLES, SAMPLE
 
 
 @cython.final
