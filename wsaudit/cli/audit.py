@@ -45,6 +45,7 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     from wsaudit.collector import be_patient
     from wsaudit.engine import run
     from wsaudit.errors import InputError, UsageError
+    from wsaudit.kernel.pages import prefer_huge
     from wsaudit.report.records import Records
     from wsaudit.report.redact import redacted
 
@@ -52,6 +53,7 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
         raise click.UsageError(f"-f {format_} writes several tables: name a folder with -o")
     options = make_options(given)
     be_patient()
+    prefer_huge()
     try:
         with progress(captures, given["quiet"]) as shown:
             found = run(captures, options, shown)

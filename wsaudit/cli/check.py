@@ -138,9 +138,11 @@ def audit(captures: tuple[str, ...], options: Mapping[str, Any]) -> ReportLike:
     """The report on the captures, as it may leave the house. Every rule is judged, so that a baseline written from it is
     complete."""
     from wsaudit import engine
+    from wsaudit.kernel.pages import prefer_huge
     from wsaudit.report.records import Records
     from wsaudit.report.redact import redacted
 
+    prefer_huge()
     chosen = make_options({**options, "select": (), "ignore": ()})
     return redacted(Records(engine.run(captures, chosen), chosen), show_payload=options["show_payload"])
 
