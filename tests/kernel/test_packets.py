@@ -18,7 +18,6 @@ from wire import ACK, FIN, PSH, RST, SYN, C, S
 
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.packets import Decoder, is_compiled
-from wsaudit.kernel.records import SLACK, Interface, PcapngWalker, PcapWalker
 
 MS = 1_000_000
 GET = wire.request()
@@ -604,65 +603,6 @@ def test_each_flow_falls_to_one_shard_with_both_directions(shards: int) -> None:
         assert 120 / shards / 3 < decoder.flows < 120 / shards * 3
         heard += listener.heard
     assert sorted(heard) == sorted(decode(packets)[1].heard)
-
-
-def walk(packets: list[wire.Packet], blocks: bool, shard: int, shards: int) -> tuple[Decoder, Listener]:
-    """The packets as the walker of either format gives them to a decoder."""
-    listener = Listener()
-    decoder = Decoder(listener, shard, shards)
-    if blocks:
-        data = b"".join([wire.enhanced_packet(*packet) for packet in packets])
-        walker: Any = PcapngWalker(0)
-        walker.interfaces = [Interface(1, 0, 9, 0)]
-    else:
-        data = wire.pcap(packets, nanoseconds=True)[24:]
-        walker = PcapWalker(False, True, 16, 1, 0)
-    assert walker.walk(Buffer(bytearray(data + bytes(SLACK))), 0, len(data), 2**62, decoder) == len(data)
-    decoder.finish()
-    return decoder, listener
-
-
-SEGMENTS = [
-    wire.link(wire.tcp(*ends, 1, 1, PSH | ACK, GET[:size], options=b"\x01" * words), vlans=vlans)
-    for ends in ((CLIENT4, SERVER4), (CLIENT6, SERVER6))
-    for size in (0, len(GET))
-    for words in (0, 12)
-    for vlans in ((), (7,), (7, 8))
-]
-SEGMENTS.append(wire.link(wire.udp(CLIENT4, SERVER4, bytes(30))))
-COUNTERS = ("packets", "tcp_packets", "udp_packets", "other_packets", "cut_packets")
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(SEGMENTS),
-            st.lists(st.tuples(st.integers(0, 85), st.integers(0, 255)), max_size=2),
-            st.integers(1, 200),
-        ),
-        max_size=60,
-    ),
-    st.booleans(),
-)
-def test_shards_pass_over_what_is_not_theirs_and_count_it(
-    changed: list[tuple[bytes, list[tuple[int, int]], int]], blocks: bool
-) -> None:
-    packets = []
-    for number, (segment, changes, keep) in enumerate(changed):
-        data = bytearray(segment)
-        for place, value in changes:
-            data[place % len(data)] = value
-        packets.append(wire.Packet(wire.START + number, bytes(data[:keep] if keep < 100 else data)))
-    alone, all_heard = walk(packets, blocks, 0, 1)
-    assert alone.packets == len(packets)
-    heard, flows = [], 0
-    for shard in range(3):
-        decoder, listener = walk(packets, blocks, shard, 3)
-        assert [getattr(decoder, name) for name in COUNTERS] == [getattr(alone, name) for name in COUNTERS]
-        assert listener.rare == all_heard.rare
-        heard += listener.heard
-        flows += decoder.flows
-    assert (sorted(heard, key=repr), flows) == (sorted(all_heard.heard, key=repr), alone.flows)
 
 
 # -- memory --------------------------------------------------------------------------------------------------------------

@@ -63,8 +63,6 @@ NOBODY, UNCLEAR = -1, -2
 # What a finding about a connection of a known kind is about (ordinary.py).
 AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_SERVER_CLOSE, AT_END = range(6)
 
-AHEAD = 16  # packets whose flows are on their way into the cache
-
 # TLS records (RFC 8446 §5.1).
 HANDSHAKE, APPLICATION_DATA = 22, 23
 HEADER_SIZE = 5

@@ -25,6 +25,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     LINE = 64
+    KEY = 9  # words of a key in a Decoder's table
     SAMPLE = 32  # of a Stream
     READER = 112  # bytes of a RecordReader
     OWNER = 168  # of an Ordinary
@@ -51,9 +52,9 @@ cdef inline void slot(long long[::1] slots, long long i) noexcept:
         wsaudit_prefetch(&slots[0] + i)
 
 
-cdef inline void entry(unsigned int[::1] words, list streams, long long i, long long key) noexcept:
-    if 0 <= i < PyList_GET_SIZE(streams) and (i + 1) * key <= words.shape[0]:
-        lines(&words[0] + i * key, &words[0] + i * key + 3)
+cdef inline void entry(unsigned int[::1] words, list streams, long long i) noexcept:
+    if 0 <= i < PyList_GET_SIZE(streams) and (i + 1) * KEY <= words.shape[0]:
+        lines(&words[0] + i * KEY, &words[0] + i * KEY + 3)
         wsaudit_prefetch((<PyListObject *>streams).ob_item + i)
 
 

@@ -2,17 +2,16 @@ cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
 from wsaudit.kernel.streams cimport Flow, Stream
+from wsaudit.kernel cimport inline_keys as keys
 from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_prefetch as prefetch
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef const long long M32
-cdef unsigned long long M64, MIX
 cdef const int FIN, SYN, RST, PSH, ACK
 cdef const long long LINGER
 cdef const Py_ssize_t TOGETHER
-cdef const int RING, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS, TO_FLOW, TO_SIDES, TO_FRAMES
-cdef const unsigned long long TAG
+cdef const int TO_FLOW, TO_SIDES, TO_FRAMES
 cdef const int KEY, SPACE, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY
 
 
@@ -58,30 +57,13 @@ cdef class Decoder:
     cdef unsigned int word[9]
     cdef list closing
     cdef Flow forgotten
-    cdef long long places[32]  # RING
-    cdef long long begins[32]
-    cdef unsigned char loads[32]
-    cdef long long last_tag
-    cdef readonly long long told
-    cdef readonly long long at
-    cdef long long guess
+    cdef public long long guess
 
-    @cython.locals(end="long long", p="long long", kind="int", tags="int", head="const unsigned char *", total="long long", stop="long long")
+    @cython.locals(end="long long", p="long long", kind="int", tags="int", head="const unsigned char *")
     cpdef packet(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
 
     @cython.locals(ip="const unsigned char *", first="int", total="long long", fragment="int", ident="int", ttl="int", protocol="int", header="int", port="int", stop="long long")
     cpdef network(self, Buffer buffer, long long pos, long long end, long long cut, long long time, long long packet)
-
-    cdef begin(self)
-
-    @cython.locals(i="long long", p="long long", head="const unsigned char *", kind="int", tag="long long", first="long long")
-    cdef expect(self, Buffer buffer, long long pos, long long caplen, int linktype)
-
-    @cython.locals(p="long long", head="const unsigned char *", kind="int", header="int", room="int")
-    cdef bint elsewhere(self, Buffer buffer, long long pos, long long caplen, int linktype) except -1
-
-    @cython.locals(i="long long")
-    cdef bint comes(self, long long pos, long long ahead) except -1
 
     cdef unusual(self, Buffer buffer, long long pos, long long end, int protocol, int version, long long time, long long packet)
 
@@ -125,20 +107,10 @@ cdef class Decoder:
     @cython.locals(ends="const unsigned char *", ports="long long", turn="int", i="int")
     cdef load_key(self, Buffer buffer, long long addresses, int words, long long pos, bint reverse)
 
-    @cython.locals(span="long long")
     cdef bint foreign(self, Buffer buffer, long long addresses, int words, long long pos) except -1
-
-    @cython.locals(total="unsigned long long", pair="unsigned long long", i="int")
-    cdef bint falls_here(self, const unsigned char *head, int addresses, int words, int ports) noexcept
 
     @cython.locals(slot="long long", found="long long")
     cdef Py_ssize_t entry_of(self, long long tag) except -2
-
-    @cython.locals(h="unsigned long long", i="int")
-    cdef Py_ssize_t hash_key(self, const unsigned char *head, int addresses, int words, int ports) noexcept
-
-    @cython.locals(h="unsigned long long", i="int")
-    cdef Py_ssize_t hash_word(self, int n) except -1
 
     @cython.locals(tag="long long", slot="long long", found="long long", e="long long", base="long long", i="int")
     cdef Py_ssize_t probe(self, int n) except -2

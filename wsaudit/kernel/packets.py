@@ -13,28 +13,21 @@ from heapq import nsmallest
 from struct import Struct
 from typing import Any
 
-from wsaudit.kernel import mode, numbers, prefetch
+from wsaudit.kernel import keys, mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer, zeros
-from wsaudit.kernel.constants import AHEAD
 from wsaudit.kernel.plain import take_packet
 from wsaudit.kernel.streams import Flow, Stream
 
 M32 = 0xFFFFFFFF
-M64 = 0xFFFFFFFFFFFFFFFF
-MIX = 0x9E3779B97F4A7C15
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TOGETHER = 32  # as often as so many more flows have ended, those of them that are over are finished
 LINGER = 2_000_000_000  # ns a flow that ended is kept for late packets: RST after FIN, crossing segments
-RING = 32  # twice as many as are told of at a time: a power of two
-TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS = 12, 8, 4, 2  # packets before it comes, a packet's entry, stream... are fetched
-DATA, NOTHING, CONTROL = 0, 1, 2  # what a packet carries: perhaps frames, an acknowledgement only, perhaps a control frame
 TO_FLOW, TO_SIDES, TO_FRAMES = 6, 4, 2  # flows before its turn, one that ended, what it refers to, and what these do are fetched
 KEY = 9  # 32-bit words of a key: two IPv6 addresses and the ports; IPv4 uses three
 LONGEST_LINE = 1024  # bytes of a request line with an odd method
 SAMPLE = 4096  # entries looked at to find which flows were silent longest
 BATCH = 64  # of so many followed flows one is ended when the table is full of them
 SPACE = 4  # slots for an entry
-TAG = 0x7FFFFFFF  # a hash, which stands in a slot above the number of the entry: others need not be looked at
 BLIND = 128  # in `probes`: a segment of this direction was cut behind its TCP header
 PROBES = 12  # data segments of a flow without SYN that may show frames before it is ignored
 
@@ -116,121 +109,9 @@ class Decoder:
         self.keys: list[bytes] = []
         if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
-            self.places = zeros(RING)  # of the next packets: hashes, then entries; -1: none, or that of the packet before
-            self.begins = zeros(RING)  # where these packets begin in the buffer
-            self.loads = zeros(RING)  # what they carry: DATA, NOTHING or CONTROL
-        self.last_tag = EMPTY
-        self.told = 0  # packets announced, and how many of them came
-        self.at = 0
         self.guess = EMPTY  # the entry of the packet at hand, most likely
         self.closing: list[Any] = []  # flows that ended, as they did
         self.forgotten: Any = None  # the flow that was given up last: its owner may still be at it
-
-    # -- ahead of the packets -------------------------------------------------------------
-
-    def begin(self) -> None:
-        """Nothing is known of the next packets."""
-        self.told = 0
-        self.at = 0
-        self.last_tag = EMPTY
-
-    def expect(self, buffer: Buffer, pos: int, caplen: int, linktype: int) -> None:
-        """The packet behind those that were told of is at buffer[pos:pos+caplen]. At most AHEAD are told of at a time; those that
-        are `elsewhere` are left out."""
-        i = self.told & (RING - 1)
-        self.told += 1
-        self.places[i] = EMPTY
-        self.loads[i] = DATA
-        self.begins[i] = pos
-        if linktype != 1 or caplen < 54 or self.told - self.at <= TO_ENTRY:
-            return
-        p = pos + 14
-        head = numbers.at(buffer, p, 40)
-        kind = buffer.b[pos + 12] << 8 | buffer.b[pos + 13]
-        if kind == 0x8100 and caplen >= 58:
-            kind = head[2] << 8 | head[3]
-            p += 4
-            head = numbers.at(buffer, p, 40)
-        if kind == 0x0800 and head[9] == 6:
-            tag = self.hash_key(head, 12, 2, 20)
-            first = 20 + (head[32] >> 4 << 2)
-            if (head[2] << 8 | head[3]) == first:
-                self.loads[i] = NOTHING
-            elif p + first < pos + caplen and buffer.b[p + first] & 0x78 == 8:  # opcode 8 and above, no RSV bits
-                self.loads[i] = CONTROL
-        elif kind == 0x86DD and head[6] == 6 and caplen >= 62:
-            tag = self.hash_key(numbers.at(buffer, p, 44), 8, 8, 40)
-        else:
-            return
-        if tag != self.last_tag:
-            self.last_tag = tag
-            self.places[i] = tag
-            prefetch.slot(self.slots, tag & self.slot_mask)
-
-    def elsewhere(self, buffer: Buffer, pos: int, caplen: int, linktype: int) -> bool:
-        """Is all that `packet` would do with buffer[pos:pos+caplen] to count it, since its flow is another shard's? False of what
-        is rare, too."""
-        if linktype != 1 or caplen < 54:
-            return False
-        p = pos + 14
-        head = numbers.at(buffer, p, 40)
-        kind = buffer.b[pos + 12] << 8 | buffer.b[pos + 13]
-        if kind == 0x8100 and caplen >= 58:
-            kind = head[2] << 8 | head[3]
-            p += 4
-            head = numbers.at(buffer, p, 40)
-        if kind == 0x0800:
-            if head[0] != 0x45 or head[9] != 6 or head[6] & 0x3F or head[7]:
-                return False
-            header = head[32] >> 4
-            room = (head[2] << 8 | head[3]) - 20
-            if header < 5 or room < header << 2:
-                return False
-            return not self.falls_here(head, 12, 2, 20)
-        if kind != 0x86DD or p + 60 > pos + caplen:
-            return False
-        head = numbers.at(buffer, p, 60)
-        header = head[52] >> 4
-        if head[0] >> 4 != 6 or head[6] != 6 or header < 5 or (head[4] << 8 | head[5]) < header << 2:
-            return False
-        return not self.falls_here(head, 8, 8, 40)
-
-    def comes(self, pos: int, ahead: int) -> bool:
-        """The packet at `pos` comes; those before `ahead` were looked at. False: it was found `elsewhere`, and is counted now.
-
-        Get what those behind it will need into the cache, each of them a step further than before: with thousands of connections
-        taking turns most of a packet's time went by waiting for memory, one thing after the other. The first entry with its hash
-        is taken for the right one: `find` looks there first, and nothing else but time depends on it.
-        """
-        if pos < ahead and (self.at == self.told or self.begins[self.at & (RING - 1)] != pos):
-            self.packets += 1
-            self.tcp_packets += 1
-            return False
-        i = self.at + TO_ENTRY
-        if i < self.told:
-            i &= RING - 1
-            if self.places[i] >= 0:
-                self.places[i] = self.entry_of(self.places[i])
-                prefetch.entry(self.words, self.streams, self.places[i], KEY)
-        i = self.at + TO_STREAM
-        if i < self.told:
-            i &= RING - 1
-            prefetch.stream(self.streams, self.places[i])
-        i = self.at + TO_SCANNER
-        if i < self.told:
-            i &= RING - 1
-            prefetch.scanner(self.streams, self.places[i], self.loads[i] == NOTHING, self.loads[i] == CONTROL)
-        i = self.at + TO_ROWS
-        if i < self.told:
-            i &= RING - 1
-            if self.loads[i] != NOTHING:
-                prefetch.rows(self.streams, self.places[i], self.loads[i] == CONTROL)
-        if self.at < self.told:
-            i = self.at & (RING - 1)
-            if self.places[i] >= 0:
-                self.guess = self.places[i]
-            self.at += 1
-        return True
 
     # -- link layer -------------------------------------------------------------
 
@@ -243,13 +124,6 @@ class Decoder:
             return
         self.packets += 1
         end = pos + caplen
-        if mode.COMPILED and linktype == 1 and caplen >= 34:  # what is done below with nearly all packets
-            head = numbers.at(buffer, pos, 34)
-            if head[12] == 8 and head[13] == 0 and head[14] == 0x45 and head[23] == 6 and not head[20] & 0x3F and not head[21]:
-                total = head[16] << 8 | head[17]
-                stop = pos + 14 + total if total else pos + wirelen
-                self.transport(buffer, pos + 26, 2, pos + 34, stop, end, head[22], head[18] << 8 | head[19], time, packet)
-                return
         if linktype == 1:  # Ethernet
             p = pos + 12
             if p + 2 > end:
@@ -835,17 +709,8 @@ class Decoder:
 
     def foreign(self, buffer: Buffer, addresses: int, words: int, pos: int) -> bool:
         """Does this flow fall to another shard?"""
-        span = pos + 4 - addresses
-        return not self.falls_here(numbers.at(buffer, addresses, span), 0, words, pos - addresses)
-
-    def falls_here(self, head: bytes | bytearray, addresses: int, words: int, ports: int) -> bool:
-        """Does the flow in these headers fall to this shard? The hash is the same for both directions."""
-        total = 0
-        for i in range(words):
-            total += numbers.u32(head, addresses + 4 * i, False)
-        pair = numbers.u32(head, ports, False)
-        total += (pair >> 16) + (pair & 0xFFFF)
-        return (((total * MIX & M64) >> 32) * self.shards) >> 32 == self.shard
+        head = numbers.at(buffer, addresses, pos + 4 - addresses)
+        return keys.shard_of(head, 0, words, pos - addresses, self.shards) != self.shard
 
     def entry_of(self, tag: int) -> int:
         """The first entry whose key has this hash, or -1."""
@@ -858,25 +723,8 @@ class Decoder:
                 return found & M32
             slot = (slot + 1) & self.slot_mask
 
-    def hash_key(self, head: bytes | bytearray, addresses: int, words: int, ports: int) -> int:
-        """`hash_word` of the key in these headers."""
-        h = self.seed
-        for i in range(words):
-            h = (h ^ numbers.u32(head, addresses + 4 * i, False)) * MIX
-            h = h ^ (h >> 29)
-        h = (h ^ numbers.u32(head, ports, False)) * MIX
-        h = h ^ (h >> 29)
-        return h >> 7 & TAG
-
-    def hash_word(self, n: int) -> int:
-        h = self.seed
-        for i in range(n):
-            h = (h ^ self.word[i]) * MIX
-            h = h ^ (h >> 29)
-        return h >> 7 & TAG
-
     def probe(self, n: int) -> int:
-        tag = self.hash_word(n)
+        tag = keys.hash_of_words(self.word, n, self.seed)
         slot = tag & self.slot_mask
         while True:
             found = self.slots[slot]
@@ -925,7 +773,7 @@ class Decoder:
         base = e * KEY
         for i in range(n):
             self.words[base + i] = self.word[i]
-        tag = self.hash_word(n)
+        tag = keys.hash_of_words(self.word, n, self.seed)
         self.place(tag << 32 | e)
         return e
 
@@ -957,7 +805,7 @@ class Decoder:
         """Take entry `e` out of its chain and close the hole behind it (linear probing)."""
         self.recall(e)
         mask = self.slot_mask
-        slot = self.hash_word(self.size[e]) & mask
+        slot = keys.hash_of_words(self.word, self.size[e], self.seed) & mask
         while self.slots[slot] & M32 != e:
             slot = (slot + 1) & mask
         hole = slot

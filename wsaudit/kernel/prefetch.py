@@ -17,8 +17,8 @@ def slot(slots: Sequence[int], i: int) -> None:
     """Where entry numbers are looked up."""
 
 
-def entry(words: Sequence[int], streams: list[Any], i: int, key: int) -> None:
-    """The key of entry `i`, of `key` words, and the place of its stream."""
+def entry(words: Sequence[int], streams: list[Any], i: int) -> None:
+    """The key of entry `i` and the place of its stream."""
 
 
 def stream(streams: list[Any], i: int) -> None:

@@ -1,12 +1,12 @@
 cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.burst cimport Burst
 from wsaudit.kernel.packets cimport Decoder
 from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_prefetch as prefetch
 from wsaudit.kernel cimport inline_mode as mode
 
-cdef int AHEAD
 
 
 @cython.final
@@ -26,15 +26,12 @@ cdef class PcapWalker:
     cdef public long long last_time
 
     @cython.locals(
-        decoder=Decoder, header="const unsigned char *",
+        burst=Burst, header="const unsigned char *",
         big=bint, scale="long long", header_size="long long", linktype="long long", base="long long", number="long long",
         total="long long", clipped="long long", first="long long", last="long long", limit="long long", seconds="long long",
-        fraction="long long", caplen="long long", wirelen="long long", data="long long", after="long long", time="long long", ahead="long long",
+        fraction="long long", caplen="long long", wirelen="long long", data="long long", after="long long", time="long long",
     )
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
-
-    @cython.locals(caplen="long long", after="long long", data="long long")
-    cdef Py_ssize_t look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
 
 
 @cython.final
@@ -74,16 +71,13 @@ cdef class PcapngWalker:
     cdef public long long last_time
 
     @cython.locals(
-        decoder=Decoder, header="const unsigned char *",
+        burst=Burst, header="const unsigned char *",
         big=bint, interfaces=list, interface=Interface, count="long long", base="long long", number="long long",
         total="long long", clipped="long long", now="long long", first="long long", last="long long", limit="long long",
         kind="long long", length="long long", after="long long", again="long long", index="long long", high="long long",
-        low="long long", caplen="long long", wirelen="long long", data="long long", time="long long", ahead="long long",
+        low="long long", caplen="long long", wirelen="long long", data="long long", time="long long",
     )
     cpdef long long walk(self, Buffer buffer, long long pos, long long end, long long until, sink)
-
-    @cython.locals(header="const unsigned char *", big=bint, interface=Interface, length="long long", index="long long", caplen="long long")
-    cdef Py_ssize_t look_ahead(self, Buffer buffer, long long pos, long long end, Decoder decoder) except -1
 
     @cython.locals(caplen="long long")
     cpdef long long simple_length(self, long long wirelen, long long room)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from wsaudit.kernel import mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.constants import AHEAD
 
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from wsaudit.kernel.burst import Burst
     from wsaudit.kernel.packets import Decoder
 
     class PacketSink(Protocol):
@@ -93,13 +93,9 @@ class PcapWalker:
         last = self.last_time
         limit = RECORD_LIMIT
         raw = buffer.raw
-        # Compiled, a call of a Decoder is one in C; any other sink costs a call in Python. The name comes from the .pxd then.
-        decoder = sink if mode.COMPILED and isinstance(sink, Decoder) else None
+        burst = Burst(sink) if mode.COMPILED and isinstance(sink, Decoder) else None  # the names come from the .pxd then
         unpack = FOUR_BIG if big else FOUR_LITTLE
         self.status = MORE
-        ahead = pos  # behind the packets that were looked at
-        if decoder is not None:
-            decoder.begin()
         while pos + header_size <= end:
             if not mode.COMPILED:
                 seconds, fraction, caplen, wirelen = unpack(raw, pos)
@@ -138,32 +134,19 @@ class PcapWalker:
                 first = time
             if time > last:
                 last = time
-            if decoder is not None:
-                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
-                if decoder.comes(data, ahead):
-                    decoder.packet(buffer, data, caplen, wirelen, time, base | number, linktype)
+            if burst is not None:
+                prefetch.header(buffer, after)
+                burst.add(buffer, data, caplen, wirelen, time, base | number, linktype)
             else:
                 sink.packet(buffer, data, caplen, wirelen, time, base | number, linktype)  # type: ignore[union-attr]
             pos = after
+        if burst is not None:
+            burst.flush(buffer)
         self.number = number
         self.bytes = total
         self.truncated_packets = clipped
         self.first_time = first
         self.last_time = last
-        return pos
-
-    def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
-        """Tell `decoder` of packets to come, from buffer[pos:end] on; returns the position behind them."""
-        while decoder.told - decoder.at < AHEAD and pos + self.header_size <= end:
-            caplen = numbers.u32(numbers.at(buffer, pos + 8, 4), 0, self.big_endian)
-            after = pos + self.header_size + caplen
-            if after > end:
-                break
-            data = pos + self.header_size
-            if decoder.shards == 1 or not decoder.elsewhere(buffer, data, caplen, self.linktype):
-                decoder.expect(buffer, data, caplen, self.linktype)
-            pos = after
-            prefetch.header(buffer, pos)
         return pos
 
 
@@ -256,13 +239,10 @@ class PcapngWalker:
         last = self.last_time
         limit = RECORD_LIMIT
         raw = buffer.raw
-        decoder = sink if mode.COMPILED and isinstance(sink, Decoder) else None
+        burst = Burst(sink) if mode.COMPILED and isinstance(sink, Decoder) else None
         unpack = SEVEN_BIG if big else SEVEN_LITTLE
         unpack_one = ONE_BIG if big else ONE_LITTLE
         self.status = MORE
-        ahead = pos  # behind the packets that were looked at
-        if decoder is not None:
-            decoder.begin()
         while pos + 12 <= end:
             if not mode.COMPILED:
                 kind, length, index, high, low, caplen, wirelen = unpack(raw, pos)
@@ -336,36 +316,20 @@ class PcapngWalker:
                 first = time
             if time > last:
                 last = time
-            if decoder is not None:
-                ahead = self.look_ahead(buffer, ahead if ahead > pos else pos, end, decoder)
-                if decoder.comes(data, ahead):
-                    decoder.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)
+            if burst is not None:
+                prefetch.header(buffer, after)
+                burst.add(buffer, data, caplen, wirelen, time, base | number, interface.linktype)
             else:
                 sink.packet(buffer, data, caplen, wirelen, time, base | number, interface.linktype)  # type: ignore[union-attr]
             pos = after
+        if burst is not None:
+            burst.flush(buffer)
         self.number = number
         self.bytes = total
         self.truncated_packets = clipped
         self.time = now
         self.first_time = first
         self.last_time = last
-        return pos
-
-    def look_ahead(self, buffer: Buffer, pos: int, end: int, decoder: Decoder) -> int:
-        """Tell `decoder` of packets to come, from buffer[pos:end] on (enhanced blocks only); returns the position behind them."""
-        big = self.big_endian
-        while decoder.told - decoder.at < AHEAD and pos + 28 <= end:
-            header = numbers.at(buffer, pos, 28)
-            length = numbers.u32(header, 4, big)
-            index = numbers.u32(header, 8, big)
-            caplen = numbers.u32(header, 20, big)
-            if numbers.u32(header, 0, big) != 6 or caplen + 32 > length or pos + length > end or index >= len(self.interfaces):
-                break
-            interface = self.interfaces[index]
-            if decoder.shards == 1 or not decoder.elsewhere(buffer, pos + 28, caplen, interface.linktype):
-                decoder.expect(buffer, pos + 28, caplen, interface.linktype)
-            pos += length
-            prefetch.header(buffer, pos)
         return pos
 
     def simple_length(self, wirelen: int, room: int) -> int:

@@ -1,0 +1,40 @@
+cimport cython
+
+from wsaudit.kernel.buffer cimport Buffer
+from wsaudit.kernel.packets cimport Decoder
+from wsaudit.kernel cimport inline_keys as keys
+from wsaudit.kernel cimport inline_mode as mode
+from wsaudit.kernel cimport inline_numbers as numbers
+from wsaudit.kernel cimport inline_prefetch as prefetch
+
+cdef const int SIZE, NOWHERE, OTHER, TCP, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS, VXLAN, GENEVE, OLD_VXLAN
+
+
+@cython.final
+cdef class Burst:
+    cdef readonly Decoder decoder
+    cdef readonly int count
+    cdef long long last_tag
+    cdef long long time[32]  # SIZE
+    cdef long long packet[32]
+    cdef long long place[32]
+    cdef int begin[32]  # a chunk has less than 2 GiB
+    cdef int end[32]
+    cdef int wirelen[32]
+    cdef int ports[32]
+    cdef int stop[32]
+    cdef int linktype[32]
+    cdef unsigned short ident[32]
+    cdef unsigned char ttl[32]
+    cdef unsigned char words[32]
+    cdef unsigned char known[32]
+    cdef unsigned char load[32]
+
+    @cython.locals(i="unsigned int")
+    cpdef add(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
+
+    @cython.locals(decoder=Decoder, head="const unsigned char *", kind="int", ip="int", port="int", total="int", addresses="int", words="int", tcp="int", stop="long long", start="int", tag="long long")
+    cdef bint read(self, Buffer buffer, long long pos, long long caplen, long long wirelen, unsigned int i) except -1
+
+    @cython.locals(decoder=Decoder, streams=list, count="int", step="int", i="int", ports="long long", words="int")
+    cpdef flush(self, Buffer buffer)
