@@ -161,10 +161,6 @@ class Pass:
         self.judge = Judge(options)
         self.explain = Explainer(options)
         limits = options.limits
-        seed = int.from_bytes(os.urandom(8))  # so that nobody can make a capture whose flows all collide
-        self.decoder = Decoder(
-            self, shard, options.jobs, options.ports, seed, limits.flows, options.midstream, limits.segment_buffer
-        )
         self.unwrapper: Unwrapper | None = None
         self.readers: Sequence[CaptureReader] = ()
         self.secrets_taken: Counter[int] = Counter()
@@ -174,11 +170,15 @@ class Pass:
         if not options.frames and options.keep is None:
             homes = tuple(target.encode() for target in home_targets())
             self.kinds = Kinds(self, self.audit.connections, self.audit.findings, limits.head, limits.findings, homes, server_at)
+        seed = int.from_bytes(os.urandom(8))  # so that nobody can make a capture whose flows all collide
+        self.decoder = Decoder(
+            *(self, shard, options.jobs, options.ports, seed, limits.flows, options.midstream, limits.segment_buffer, self.kinds)
+        )
 
     # -- the kernel's listener -------------------------------------------------------------
 
-    def open(self, flow: Flow) -> Pipeline | Ordinary:
-        return Pipeline(flow, self) if self.kinds is None else Ordinary(flow, self.kinds)
+    def open(self, flow: Flow) -> Pipeline:
+        return Pipeline(flow, self)
 
     def unusual(self, usual: Ordinary | Exchanges | Sealed) -> Pipeline:
         """A flow is no longer like others, or of no interest: who takes over."""

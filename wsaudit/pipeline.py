@@ -18,8 +18,7 @@ from wsaudit.http.head import Head, parse_head
 from wsaudit.http.messages import looks_like_request, looks_like_response
 from wsaudit.kernel.constants import DROP, FIRST, PYTHON, READER
 from wsaudit.kernel.exchanges import Exchanges
-from wsaudit.kernel.frames import Scanner
-from wsaudit.kernel.party import Gap, Party
+from wsaudit.kernel.party import Gap, party_of
 from wsaudit.kernel.sealed import Sealed, hello_sender
 from wsaudit.kernel.streams import Flow, Stream
 from wsaudit.midstream import HEADS_CUT, Found, FrameSearch
@@ -529,9 +528,7 @@ class Pipeline:
         flow = self.flow
         self.blind = -1
         client, server = self.streams[self.client], self.streams[1 - self.client]
-        session = self.session = Session(
-            flow, Party(CLIENT, client, Scanner(CLIENT, None)), Party(SERVER, server, Scanner(SERVER, None))
-        )
+        session = self.session = Session(flow, party_of(CLIENT, client), party_of(SERVER, server))
         session.started = flow.first_time
         session.first_packet = flow.first_packet
         if self.tunnel is not None:

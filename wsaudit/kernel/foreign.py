@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from wsaudit.kernel.constants import DROP
-from wsaudit.kernel.streams import Flow, Stream
+from wsaudit.kernel.streams import Flow, Owner, Stream
 
 
-class Foreign:
+class Foreign(Owner):
     """The owner whom the kernel calls, as it calls a `Pipeline`. `client`: 0 if that is the flow's side a, 1 for b; `sink` gets
     `unusual(foreign)`, which returns who takes over, and `internal_error(flow, error)`."""
 

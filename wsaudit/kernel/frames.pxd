@@ -116,6 +116,8 @@ cdef class Scanner:
     cdef readonly long long bad_text_message
     cdef readonly long long unverified_text
 
+    cdef fill(self, unsigned char side, listener)
+
     @cython.locals(base="long long", n="long long", left="long long", b1="int", length="int", need="int")
     cpdef feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet)
 

@@ -194,6 +194,9 @@ class Scanner:
     )
 
     def __init__(self, side: int, listener: Any) -> None:
+        self.fill(side, listener)
+
+    def fill(self, side: int, listener: Any) -> None:
         self.side = side
         self.listener = listener
         self.pings: Pings | None = None

@@ -10,9 +10,9 @@ from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
 from wsaudit.kernel.kinds cimport Kinds, Opening, Request
 from wsaudit.kernel.packed cimport Packer
-from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part
+from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part, party_of
 from wsaudit.kernel.sealed cimport Sealed, begins_handshake, hello_sender
-from wsaudit.kernel.streams cimport Flow, Stream
+from wsaudit.kernel.streams cimport Flow, Owner, Stream
 from wsaudit.kernel cimport inline_mode as mode
 
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
@@ -23,7 +23,7 @@ cdef long long QUIET, LONG_IDLE, PATIENCE, SECOND, PACKET_MASK
 
 
 @cython.final
-cdef class Ordinary:
+cdef class Ordinary(Owner):
     cdef readonly Flow flow
     cdef readonly Kinds kinds
     cdef readonly int state
@@ -44,7 +44,7 @@ cdef class Ordinary:
     cdef readonly bint coalesced
     cdef readonly tuple alike
 
-    cpdef data(self, Stream stream, bytes data, long long offset, long long time, long long packet)
+    cdef fill(self, Flow flow, Kinds kinds)
     cpdef gap(self, Stream stream, long long offset, long long length, long long time, long long packet)
     cpdef lost_step(self, Stream stream, long long time, long long packet)
     cpdef early_frames(self, long long size, long long offset, long long time, long long packet)
@@ -52,8 +52,6 @@ cdef class Ordinary:
 
     @cython.locals(party=Party, peer=Party)
     cpdef control(self, Scanner scanner, int opcode, bytes payload, long long length)
-
-    cpdef finish(self, Flow flow, bint ongoing)
 
     @cython.locals(stream=Stream)
     cdef crashed(self, error)

@@ -53,9 +53,9 @@ from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.frames import Scanner, header_size
 from wsaudit.kernel.kinds import Kinds, Opening
 from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, occasions_of_pings
-from wsaudit.kernel.party import CloseFrame, Party, introduce, part
+from wsaudit.kernel.party import CloseFrame, Party, introduce, part, party_of
 from wsaudit.kernel.sealed import Sealed, begins_handshake, hello_sender
-from wsaudit.kernel.streams import Flow, Stream
+from wsaudit.kernel.streams import Flow, Owner, Stream
 from wsaudit.model import CLIENT, PACKET_MASK, SECOND, SERVER, Finding, Place, Termination
 
 POLITE = (None, 1000, 1001)  # codes with which a hop closes at a limit of its own
@@ -79,7 +79,7 @@ def is_compiled() -> bool:
     return bool(mode.COMPILED)
 
 
-class Ordinary:
+class Ordinary(Owner):
     """One flow, for as long as it is like others before it: the owner whom the kernel calls, as it calls a `Pipeline`.
 
     `request`, `answer`: the two heads; `request_end`: when the last bytes of the request came, which may have two pieces.
@@ -93,6 +93,9 @@ class Ordinary:
     )  # fmt: skip
 
     def __init__(self, flow: Flow, kinds: Kinds) -> None:
+        self.fill(flow, kinds)
+
+    def fill(self, flow: Flow, kinds: Kinds) -> None:
         self.flow = flow
         self.kinds = kinds
         self.state = START
@@ -265,8 +268,8 @@ class Ordinary:
 
     def open_frames(self, server: Stream, client: Stream) -> None:
         """From here on both sides send frames."""
-        self.client_party = Party(CLIENT, client, Scanner(CLIENT, None))
-        self.server_party = Party(SERVER, server, Scanner(SERVER, None))
+        self.client_party = party_of(CLIENT, client)
+        self.server_party = party_of(SERVER, server)
         introduce(self.client_party, self.server_party, self)
         for party in (self.client_party, self.server_party):
             stream = party.stream

@@ -1,7 +1,9 @@
 cimport cython
 
 from wsaudit.kernel.buffer cimport Buffer
-from wsaudit.kernel.streams cimport Flow, Stream
+from wsaudit.kernel.kinds cimport Kinds
+from wsaudit.kernel.ordinary cimport Ordinary
+from wsaudit.kernel.streams cimport Flow, Owner, Stream
 from wsaudit.kernel cimport inline_keys as keys
 from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_prefetch as prefetch
@@ -25,6 +27,7 @@ cdef class Decoder:
     cdef readonly unsigned long long seed
     cdef readonly long long max_flows
     cdef readonly long long buffer_limit
+    cdef public Kinds kinds
     cdef readonly long long now
     cdef readonly long long packets
     cdef readonly long long tcp_packets
@@ -83,12 +86,13 @@ cdef class Decoder:
     @cython.locals(r="long long", stream=Stream, old=Stream)
     cdef take_syn(self, Buffer buffer, long long addresses, int words, long long pos, long long seq, long long ack, int flags, long long time, long long packet, long long e)
 
-    @cython.locals(r="long long", width="int", sport="int", dport="int", flow=Flow, old=Stream)
+    @cython.locals(r="long long", width="int", sport="int", dport="int", flow=Flow, old=Stream, ordinary=Ordinary)
     cdef object open_flow(self, Buffer buffer, long long addresses, int words, long long pos, long long e, long long time, long long packet)
 
     cdef adopt(self, Stream stream, long long e, Flow flow)
     @cython.locals(r="long long", first="bint")
     cdef ignore(self, long long e, Buffer buffer, long long pos)
+    @cython.locals(known=Owner)
     cpdef finish_flow(self, Flow flow, bint ongoing=*)
     @cython.locals(closing=list, over=list, last=Flow, flow=Flow, n="Py_ssize_t", i="Py_ssize_t")
     cpdef sweep(self)

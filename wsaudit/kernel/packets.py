@@ -15,8 +15,10 @@ from typing import Any
 
 from wsaudit.kernel import keys, mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer, zeros
+from wsaudit.kernel.kinds import Kinds
+from wsaudit.kernel.ordinary import Ordinary
 from wsaudit.kernel.plain import take_packet
-from wsaudit.kernel.streams import Flow, Stream
+from wsaudit.kernel.streams import Flow, Owner, Stream
 
 M32 = 0xFFFFFFFF
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -55,7 +57,7 @@ class Decoder:
     `listener` gets what is rare: `open(flow)` (returns the flow's owner), `packet(data, linktype, time, packet)` for what the
     fast decoder does not know, `icmp(data, version, time, packet)`, `connect_failed(...)`, `ignored_flow(port_a, port_b,
     kind)`. `shards` > 1: only flows whose symmetric hash falls to `shard` are followed. `ports`: only these server ports, empty
-    = all.
+    = all. `kinds`: of connections, if each flow is to be followed by an `Ordinary` first; None: by whom `listener.open` says.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Decoder:
         max_flows: int = 1 << 20,
         midstream: bool = True,
         buffer_limit: int = 1 << 20,
+        kinds: Kinds | None = None,
     ) -> None:
         self.listener = listener
         self.shard = shard
@@ -77,6 +80,7 @@ class Decoder:
         self.seed = seed & 0x7FFFFFFFFFFFFFFF
         self.max_flows = max_flows
         self.buffer_limit = buffer_limit
+        self.kinds = kinds
         self.now = 0
         self.packets = 0
         self.tcp_packets = 0
@@ -515,7 +519,8 @@ class Decoder:
         self.other[r] = e
         self.see(e, r)
         self.flows += 1
-        flow = Flow(source, sport, target, dport)
+        flow = Flow.__new__(Flow)
+        flow.fill(source, sport, target, dport)
         flow.buffer_limit = self.buffer_limit
         flow.entry_a = e
         flow.entry_b = r
@@ -523,7 +528,11 @@ class Decoder:
         flow.first_packet = packet
         self.adopt(flow.a, e, flow)
         self.adopt(flow.b, r, flow)
-        flow.owner = self.listener.open(flow)
+        if self.kinds is None:
+            flow.owner = self.listener.open(flow)
+        else:
+            flow.owner = ordinary = Ordinary.__new__(Ordinary)
+            ordinary.fill(flow, self.kinds)
         return flow
 
     def adopt(self, stream: Stream, e: int, flow: Flow) -> None:
@@ -563,7 +572,12 @@ class Decoder:
         flow.settle()
         flow.a.flush(flow.last_time)
         flow.b.flush(flow.last_time)
-        flow.owner.finish(flow, ongoing)
+        owner = flow.owner
+        if mode.COMPILED and isinstance(owner, Owner):
+            known: Owner = owner
+            known.finish(flow, ongoing)
+        else:
+            owner.finish(flow, ongoing)
         cut_ties(flow)
 
     def sweep(self) -> None:

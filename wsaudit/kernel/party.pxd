@@ -37,9 +37,13 @@ cdef class Party(Pings):
     cdef public long long resyncs
     cdef public long long skipped
 
+    cdef fill(self, int side, Stream stream, Scanner frames)
+
     @cython.locals(close=CloseFrame)
     cpdef take_close(self, bytes payload, long long length, long long end, long long acked)
 
 
+@cython.locals(frames=Scanner, party=Party)
+cpdef Party party_of(int side, Stream stream)
 cpdef introduce(Party client, Party server, listener)
 cpdef part(Party client, Party server)

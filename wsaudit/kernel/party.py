@@ -95,7 +95,10 @@ class Party(Pings):
     __slots__ = ("close", "frames", "gaps", "inflation", "later_closes", "resyncs", "side", "skipped", "stream")
 
     def __init__(self, side: int, stream: Stream, frames: Scanner) -> None:
-        super().__init__()
+        self.fill(side, stream, frames)
+
+    def fill(self, side: int, stream: Stream, frames: Scanner) -> None:
+        self.clear()
         self.side = side
         self.stream = stream  # TCP: offsets, FIN, RST, acknowledgements, retransmissions... (kernel/streams.py)
         self.frames = frames  # frame counts, shapes, messages, UTF-8, mask keys (kernel/frames.py)
@@ -128,6 +131,15 @@ class Party(Pings):
     def shapes(self) -> list[Shape]:
         """The frames it sent, folded by shape, in order of first appearance."""
         return [Shape(*row) for row in self.frames.shape_rows()]
+
+
+def party_of(side: int, stream: Stream) -> Party:
+    """Who sends this stream, of which no frame was seen yet."""
+    frames = Scanner.__new__(Scanner)
+    frames.fill(side, None)
+    party = Party.__new__(Party)
+    party.fill(side, stream, frames)
+    return party
 
 
 def introduce(client: Party, server: Party, listener: Any) -> None:

@@ -47,6 +47,8 @@ cdef class Pings:
     cdef readonly long long interval_sum
     cdef readonly long long interval_max
 
+    cdef clear(self)
+
     @cython.locals(interval="long long", waiting=list, ping=Ping)
     cpdef ping(self, bytes payload, long long packet, long long time, long long offset, bint closed)
 

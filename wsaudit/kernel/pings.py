@@ -68,6 +68,9 @@ class Pings:
     )
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
         self.pings = 0
         self.pongs = 0
         # NOTHING until there is something to be put in.

@@ -16,6 +16,11 @@ cdef int DROP, FIRST, FRAMES, PYTHON, READER
 cdef const int SAMPLES, SAMPLE
 
 
+cdef class Owner:
+    cpdef data(self, Stream stream, bytes data, long long offset, long long time, long long packet)
+    cpdef finish(self, Flow flow, bint ongoing)
+
+
 @cython.final
 cdef class Flow:
     cdef readonly bytes address_a
@@ -36,6 +41,8 @@ cdef class Flow:
     cdef readonly Stream a
     cdef readonly Stream b
 
+    @cython.locals(a=Stream, b=Stream)
+    cdef fill(self, bytes address_a, int port_a, bytes address_b, int port_b)
     cpdef settle(self)
 
 
@@ -104,6 +111,7 @@ cdef class Stream:
     cdef public long long gap_count
     cdef readonly long long lost_bytes
 
+    cdef fill(self, Flow flow, Stream peer)
     cpdef start(self, long long seq)
 
     @cython.locals(flow=Flow, peer=Stream, d="long long", reached="long long", total="long long", quiet="long long")
@@ -118,7 +126,7 @@ cdef class Stream:
 
     cpdef bint answers_fin(self, Stream peer)
 
-    @cython.locals(at="long long", taken="long long")
+    @cython.locals(at="long long", taken="long long", known=Owner)
     cdef deliver(self, Buffer buffer, long long pos, long long n, long long time, long long packet)
 
     @cython.locals(total="long long", mirrored="bint", skip="long long")
