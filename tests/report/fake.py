@@ -444,7 +444,8 @@ def group_findings(findings: Iterable[dict[str, Any]]) -> list[RuleGroup]:
     for finding in findings:
         key = (finding["rule"], finding["verdict"])
         if key not in groups:
-            groups[key] = RuleGroup(finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding)
+            words = (finding["rule"], finding["name"], finding["verdict"], finding["severity"])
+            groups[key] = RuleGroup(*words, finding, set(), Counter())
         groups[key].faults[finding["at_fault"]] += 1
         if finding["connection"]:
             groups[key].connections.add(finding["connection"])

@@ -28,7 +28,7 @@ def network(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 
 def limit(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Limits:
     changed = {}
-    names = list(Limits.__dataclass_fields__)
+    names = Limits._fields
     for value in values:
         name, equals, number = value.partition("=")
         name = name.strip().replace("-", "_")

@@ -12,7 +12,6 @@ import functools
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Protocol
 
 from wsaudit.report.groups import RuleGroup
@@ -347,7 +346,7 @@ class RedactedReport:
     @functools.cached_property
     def groups(self) -> list[RuleGroup]:
         """All findings by rule and verdict, the first of each redacted."""
-        return [replace(group, first=self._redactor.finding(group.first)) for group in self._report.groups]
+        return [group._replace(first=self._redactor.finding(group.first)) for group in self._report.groups]
 
     def connection_count(self) -> int:
         """Number of connections."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from wsaudit.report.groups import RuleGroup
@@ -225,13 +224,13 @@ def _ends_sentence(abnormal: int, ended: int, kinds: dict[str, int]) -> str:
     return f"{abnormal:,} of {ended:,} ended connections ended abnormally ({percent(abnormal / ended)})."
 
 
-@dataclass
 class CauseGroup:
     """The abnormal ends that one cause explains, with a worked example."""
 
-    cause: str
-    count: int
-    example: Record | None = None
+    def __init__(self, cause: str, count: int) -> None:
+        self.cause = cause
+        self.count = count
+        self.example: Record | None = None
 
     @property
     def words(self) -> str:
