@@ -42,7 +42,6 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     audit, in the order of their packets' time.
     """
     from wsaudit.cli.progress import progress
-    from wsaudit.collector import be_patient
     from wsaudit.engine import run
     from wsaudit.errors import InputError, UsageError
     from wsaudit.report.records import Records
@@ -51,7 +50,6 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     if format_ in FOLDERS and output == "-":
         raise click.UsageError(f"-f {format_} writes several tables: name a folder with -o")
     options = make_options(given)
-    be_patient()
     try:
         with progress(captures, given["quiet"]) as shown:
             found = run(captures, options, shown)
