@@ -93,11 +93,13 @@ def write(report: ReportLike, format_: str, output: str, color: bool) -> None:
 def render(report: ReportLike, format_: str, stream: Any, color: bool) -> None:
     """One text stream of the report."""
     if format_ == "text":
-        import shutil
-
         from wsaudit.report.text import render_text
 
-        width = min(shutil.get_terminal_size().columns, 120) if stream.isatty() else 80
+        width = 80
+        if stream.isatty():
+            import shutil
+
+            width = min(shutil.get_terminal_size().columns, 120)
         stream.write(render_text(report, width, color))
     elif format_ == "json":
         from wsaudit.report.json_format import write_json
