@@ -40,25 +40,25 @@ SECRET_HEADERS = frozenset(
 """Header fields (lower case) whose value is a credential or travels with one."""
 
 # Every repetition is bounded or cannot overlap with its neighbour, so that no text makes a search take more than linear time.
-JWT = re.compile(r"\beyJ[\w-]{4,4096}\.[\w-]{1,4096}(?:\.[\w-]{0,4096})?")
-CREDENTIALS = re.compile(
-    r"\b(Bearer|Basic|Digest|Negotiate|Token|ApiKey)[ :=]{1,3}(?=[\w.~+/=-]{0,64}[\d.~+/=_-]|[\w.~+/=-]{16})[\w.~+/=-]+",
-    re.IGNORECASE,
+# Compiled when there is something to look at; `re` remembers them.
+JWT = r"\beyJ[\w-]{4,4096}\.[\w-]{1,4096}(?:\.[\w-]{0,4096})?"
+CREDENTIALS = (
+    r"(?i)\b(Bearer|Basic|Digest|Negotiate|Token|ApiKey)[ :=]{1,3}(?=[\w.~+/=-]{0,64}[\d.~+/=_-]|[\w.~+/=-]{16})[\w.~+/=-]+"
 )
 SCHEMES = ("bearer", "basic", "digest", "negotiate", "token", "apikey")
 SECRET_ROOTS = ("tok", "jwt", "secret", "pass", "pwd", "sid", "session", "key", "cookie", "ticket", "signature", "nonce", "cred")
 SECRET_NAME = (
     "token|jwt|secret|passw(?:or)?d|pwd|session(?:_?id)?|sid|api_?key|access_?key|cookie|ticket|signature|nonce|credential"
 )
-NAMED_SECRET = re.compile(rf"""((?<![a-z0-9])(?:{SECRET_NAME}))("?'?\s{{0,2}}[=:]\s{{0,2}}["']?)([^\s"',;&<]+)""", re.IGNORECASE)
-QUERY = re.compile(r"""\?(?=[^\s"'<>#]{0,100}[=&])([^\s"'<>#]*)""")
-WORD = re.compile(r"[A-Za-z0-9_-]{20,}")
-USERINFO = re.compile(r"(//)[^/?#@\s]+@")
+NAMED_SECRET = rf"""(?i)((?<![a-z0-9])(?:{SECRET_NAME}))("?'?\s{{0,2}}[=:]\s{{0,2}}["']?)([^\s"',;&<]+)"""
+QUERY = r"""\?(?=[^\s"'<>#]{0,100}[=&])([^\s"'<>#]*)"""
+WORD = r"[A-Za-z0-9_-]{20,}"
+USERINFO = r"(//)[^/?#@\s]+@"
 
 HOST_NAME = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})\.){1,8}[A-Za-z][A-Za-z0-9-]{1,62}"
 IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
 IPV6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?:\.\d{1,3}){0,3}"
-ADDRESS = re.compile(rf"(?<![\w.:])(?:{IPV4}|{IPV6}|{HOST_NAME})(?![\w])")
+ADDRESS = rf"(?<![\w.:])(?:{IPV4}|{IPV6}|{HOST_NAME})(?![\w])"
 
 
 def redact_target(target: str) -> str:
@@ -77,7 +77,7 @@ def redact_target(target: str) -> str:
 @functools.lru_cache(4096)  # paths repeat from connection to connection
 def redact_path(path: str) -> str:
     """What stands before the query."""
-    path = USERINFO.sub(rf"\1{HIDDEN}@", path)
+    path = re.sub(USERINFO, rf"\1{HIDDEN}@", path)
     return _tokens(re.sub(r"(;[\w.-]*=)[^/;]*", rf"\1{HIDDEN}", path))
 
 
@@ -100,12 +100,12 @@ def redact_reason(text: str) -> str:
     if len(text) < 8:
         return text
     if "?" in text:
-        text = QUERY.sub(lambda found: "?" + redact_query(found[1]), text)
+        text = re.sub(QUERY, lambda found: "?" + redact_query(found[1]), text)
     lower = text.lower()  # looking for a few words costs a tenth of what the patterns cost, and most texts have none of them
     if any(word in lower for word in SCHEMES):
-        text = CREDENTIALS.sub(rf"\1 {HIDDEN}", text)
+        text = re.sub(CREDENTIALS, rf"\1 {HIDDEN}", text)
     if ("=" in text or ":" in text) and any(word in lower for word in SECRET_ROOTS):
-        text = NAMED_SECRET.sub(rf"\1\2{HIDDEN}", text)
+        text = re.sub(NAMED_SECRET, rf"\1\2{HIDDEN}", text)
     return _tokens(text)
 
 
@@ -123,8 +123,8 @@ def _tokens(text: str) -> str:
     if len(text) < 16:
         return text
     if "eyJ" in text:
-        text = JWT.sub(HIDDEN, text)
-    return WORD.sub(lambda found: HIDDEN if _opaque(found[0]) else found[0], text)
+        text = re.sub(JWT, HIDDEN, text)
+    return re.sub(WORD, lambda found: HIDDEN if _opaque(found[0]) else found[0], text)
 
 
 def _opaque(word: str) -> bool:
@@ -150,7 +150,7 @@ class Pseudonyms:
 
     def text(self, text: str) -> str:
         """`text` with every IP address in it, and every host name that was met before, replaced."""
-        return ADDRESS.sub(lambda found: self._known(found[0]), text) if "." in text or ":" in text else text
+        return re.sub(ADDRESS, lambda found: self._known(found[0]), text) if "." in text or ":" in text else text
 
     def _known(self, word: str) -> str:
         bare = word.rstrip(".:")

@@ -155,14 +155,14 @@ def endpoint(end: Record) -> str:
 
 # The most specific first: Edge also says that it is Chrome.
 PRODUCTS = ("Edg", "OPR", "SamsungBrowser", "Electron", "Firefox", "FxiOS", "CriOS", "Chrome")
-AGENTS = re.compile(rf"\b({'|'.join(PRODUCTS)})/(\d+)")
+AGENTS = rf"\b({'|'.join(PRODUCTS)})/(\d+)"
 
 
 def short_agent(agent: str | None) -> str:
     """A User-Agent's distinguishing product: "Chrome/156", "okhttp/4.9.3"."""
     if not agent:
         return "no User-Agent"
-    products = dict(AGENTS.findall(agent[:1000])) if agent.startswith("Mozilla/") else {}
+    products = dict(re.findall(AGENTS, agent[:1000])) if agent.startswith("Mozilla/") else {}
     for product in PRODUCTS:
         if product in products:
             return f"{product}/{products[product]}"
