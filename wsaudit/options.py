@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Limits(NamedTuple):
@@ -37,7 +39,3 @@ class Options(NamedTuple):
     severities: Mapping[str, str] = {}  # rule id -> error | warning | info
     signatures: Path | None = None
     limits: Limits = Limits()
-
-
-def paths(values: Sequence[str | Path]) -> tuple[Path, ...]:
-    return tuple(Path(value) for value in values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,11 +70,15 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
 def write(report: ReportLike, format_: str, output: str, color: bool) -> None:
     """The report in one of FORMATS to a path or standard output."""
     if format_ == "csv":
+        from pathlib import Path
+
         from wsaudit.report.csv_tables import write_csv
 
         write_csv(report, Path(output))
         return
     if format_ == "parquet":
+        from pathlib import Path
+
         from wsaudit.report.parquet import write_parquet
 
         write_parquet(report, Path(output))

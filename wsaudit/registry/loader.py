@@ -7,16 +7,20 @@ missing, misspelt or of the wrong type: a typing slip in a data file must not be
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from importlib.machinery import SourceFileLoader
-from pathlib import Path
 from types import CodeType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wsaudit.errors import UsageError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 T = TypeVar("T")
+DATA = os.path.join(os.path.dirname(__file__), "data")
 
 #: The files in data/, for whoever wants to look at all of them.
 FILES = (
@@ -35,8 +39,7 @@ FILES = (
 
 def read(name: str) -> dict[str, Any]:
     """The shipped data file `name`, parsed. Raises UsageError when it lacks `source` or `date`."""
-    path = str(Path(__file__).with_name("data") / name)
-    code = Shipped(name, path).get_code(name)
+    code = Shipped(name, os.path.join(DATA, name)).get_code(name)
     assert code is not None
     document: dict[str, Any] = eval(code)
     header = Entry(document, name)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from wsaudit.registry.loader import Entry, read, read_user_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS = ("idle", "lifetime", "since-common-instant")
 CLOCKS = ("any", "client", "server", "data")

@@ -9,7 +9,6 @@ report, numbered in order of appearance: 10.0.0.1, 2001:db8::1, host1.example. A
 from __future__ import annotations
 
 import functools
-import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -161,13 +160,15 @@ class Pseudonyms:
         return word
 
     def _assign(self, name: str) -> str:
+        from ipaddress import IPv4Address, IPv6Address
+
         family = self._family(name)
         self._next[family] += 1
         number = self._next[family]
         if family == 4:
-            stand_in = str(ipaddress.IPv4Address((10 << 24) + number % (1 << 24)))
+            stand_in = str(IPv4Address((10 << 24) + number % (1 << 24)))
         elif family == 6:
-            stand_in = str(ipaddress.IPv6Address((0x20010DB8 << 96) + number))
+            stand_in = str(IPv6Address((0x20010DB8 << 96) + number))
         else:
             stand_in = f"host{number}.example"
         self.names[name] = stand_in
@@ -175,8 +176,10 @@ class Pseudonyms:
 
     @staticmethod
     def _family(name: str) -> int:
+        from ipaddress import ip_address
+
         try:
-            return ipaddress.ip_address(name.strip("[]")).version
+            return ip_address(name.strip("[]")).version
         except ValueError:
             return 0
 
