@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wsaudit.report.groups import RuleGroup
+from wsaudit.report.story import is_abnormal
 
 HOSTILE = {
     "html": "</script><script>alert(1)</script><img src=x onerror=alert(2)>",
@@ -61,6 +62,9 @@ class FakeReport:
     def connection(self, index: int) -> dict[str, Any]:
         self.built += 1
         return self._connections[index]
+
+    def is_abnormal(self, index: int) -> bool:
+        return is_abnormal(self._connections[index])
 
     def iter_connections(self) -> Iterator[dict[str, Any]]:
         for index in range(len(self._connections)):

@@ -308,6 +308,10 @@ class ReportLike(Protocol):
         """The connection with id `index` + 1."""
         ...
 
+    def is_abnormal(self, index: int) -> bool:
+        """Whether that connection counts as an abnormal end. It need not be built for that."""
+        ...
+
     def iter_connections(self) -> Iterator[Record]:
         """All connections in order of id."""
         ...
@@ -358,6 +362,10 @@ class RedactedReport:
     def connection(self, index: int) -> Record:
         """The connection with id `index` + 1, redacted."""
         return self._redactor.connection(self._report.connection(index))
+
+    def is_abnormal(self, index: int) -> bool:
+        """Whether that connection counts as an abnormal end."""
+        return self._report.is_abnormal(index)
 
     def iter_connections(self) -> Iterator[Record]:
         """All connections in order of id, redacted."""

@@ -282,8 +282,8 @@ def _find_examples(report: ReportLike, groups: list[CauseGroup]) -> None:
     for number in [*likely, *range(1, min(report.connection_count(), EXAMPLE_SEARCH) + 1)]:
         if not missing:
             return
-        connection = report.connection(number - 1)
-        if is_abnormal(connection):
+        if report.is_abnormal(number - 1):
+            connection = report.connection(number - 1)
             group = missing.pop(connection["termination"]["cause"], None)
             if group:
                 group.example = connection
