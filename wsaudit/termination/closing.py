@@ -227,9 +227,7 @@ def limit_causes(session: Session, lead: CloseFrame, polite: Polite) -> list[Cau
         return []
     longest = lead.place.time - session.client.stream.first_data_time
     possible = [
-        limit
-        for least, limit in polite
-        if limit.code in (None, lead.code) and least < (longest if limit.kind == "idle" else age)
+        limit for least, limit in polite if limit.code in (None, lead.code) and least < (longest if limit.kind == "idle" else age)
     ]
     if not possible:
         return []
