@@ -8,11 +8,13 @@ report.to_dict()        # the JSON report
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wsaudit.model import Finding
     from wsaudit.options import Limits, Options
     from wsaudit.report.report import Report
@@ -64,6 +66,8 @@ def audit(
 
     Raises InputError if nothing could be read; an input of several that could not be read is named in `report.inputs`.
     """
+    from pathlib import Path
+
     from wsaudit.engine import run
     from wsaudit.errors import InputError
     from wsaudit.options import Limits, Options
@@ -92,7 +96,7 @@ def audit(
 
 def as_list(captures: Any) -> list[Any]:
     """What a caller may name as captures, as a list of what the capture layer reads."""
-    if isinstance(captures, (str, bytes, bytearray, memoryview, Path)) or hasattr(captures, "read"):
+    if isinstance(captures, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(captures, "read"):
         return [captures]
     items = list(captures)
     if items and hasattr(items[0], "layers") and hasattr(items[0], "time"):  # scapy packets

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,19 +49,19 @@ class Notice(NamedTuple):
     text: str
 
 
-@dataclass(slots=True)
 class Input:
     """One capture as it was read. Times in ns; `error`: why nothing of it could be read."""
 
-    path: str
-    format: str | None = None
-    packets: int = 0
-    bytes: int = 0
-    first_time: int | None = None
-    last_time: int | None = None
-    truncated: bool = False
-    notices: tuple[str, ...] = ()
-    error: str | None = None
+    def __init__(self, path: str, error: str | None = None) -> None:
+        self.path = path
+        self.format: str | None = None
+        self.packets = 0
+        self.bytes = 0
+        self.first_time: int | None = None
+        self.last_time: int | None = None
+        self.truncated = False
+        self.notices: tuple[str, ...] = ()
+        self.error = error
 
 
 class Interrupted(Exception):
@@ -77,23 +76,23 @@ class Frames(NamedTuple):
     closes: tuple[CloseFrame, ...]
 
 
-@dataclass(slots=True)
 class Audit:
     """What a pass found. `merge` puts the parts of several shards together; the order of merging does not matter."""
 
-    inputs: list[Input] = field(default_factory=list)
-    connections: list[Connection] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    failed_connects: list[FailedConnect] = field(default_factory=list)
-    plain_gets: list[PlainGet] = field(default_factory=list)
-    frames: list[Frames] = field(default_factory=list)
-    kept: Session | None = None  # the history of the connection that `Options.keep` names; in one process only
-    interrupted: bool = False
-    crashes: int = 0  # connections that a bug in us kept out of the report
-    packets: Counter[str] = field(default_factory=Counter)  # tcp, udp, other, cut: the same in each shard
-    seen: Counter[str] = field(default_factory=Counter)  # flows, requests, tls...: added up over shards
-    ports: Counter[int] = field(default_factory=Counter)  # flows that were no WebSocket, by lower port
+    def __init__(self) -> None:
+        self.inputs: list[Input] = []
+        self.connections: list[Connection] = []
+        self.findings: list[Finding] = []
+        self.notices: list[Notice] = []
+        self.failed_connects: list[FailedConnect] = []
+        self.plain_gets: list[PlainGet] = []
+        self.frames: list[Frames] = []
+        self.kept: Session | None = None  # the history of the connection that `Options.keep` names; in one process only
+        self.interrupted = False
+        self.crashes = 0  # connections that a bug in us kept out of the report
+        self.packets: Counter[str] = Counter()  # tcp, udp, other, cut: the same in each shard
+        self.seen: Counter[str] = Counter()  # flows, requests, tls...: added up over shards
+        self.ports: Counter[int] = Counter()  # flows that were no WebSocket, by lower port
 
     def merge(self, other: Audit) -> None:
         self.inputs = self.inputs or other.inputs

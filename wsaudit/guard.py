@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-PACKAGE = Path(__file__).parent
 Method = TypeVar("Method", bound=Callable[..., None])
 
 
@@ -27,15 +25,18 @@ def guarded(callback: Method) -> Method:
 
 def where(error: Exception) -> str:
     """The line of wsaudit that raised: `KeyError in rules/judge.py, line 120`. Not the error's text, which may quote traffic."""
+    from pathlib import Path
+
+    package = Path(__file__).parent
     found: Any = None
     step = error.__traceback__
     while step is not None:
         path = Path(step.tb_frame.f_code.co_filename)
-        if path.is_relative_to(PACKAGE) or found is None:
+        if path.is_relative_to(package) or found is None:
             found = path, step.tb_lineno
         step = step.tb_next
     if found is None:
         return type(error).__name__
     path, line = found
-    shown = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path.name
+    shown = path.relative_to(package) if path.is_relative_to(package) else path.name
     return f"{type(error).__name__} in {shown}, line {line}"

@@ -224,13 +224,15 @@ _ADDRESSES: dict[bytes, str] = {}
 
 def address(raw: bytes) -> str:
     """An IP address, or the hexadecimal form of anything else."""
+    if len(raw) == 4:
+        return ".".join(map(str, raw))
     text = _ADDRESSES.get(raw)
     if text is None:
-        from ipaddress import ip_address
+        from ipaddress import IPv6Address
 
         if len(_ADDRESSES) > 1 << 16:
             _ADDRESSES.clear()
-        text = _ADDRESSES[raw] = str(ip_address(raw)) if len(raw) in (4, 16) else raw.hex(":")
+        text = _ADDRESSES[raw] = str(IPv6Address(raw)) if len(raw) == 16 else raw.hex(":")
     return text
 
 

@@ -165,7 +165,7 @@ class OpeningHandshake:
         """The handshake of the request that waits, if nothing more comes."""
         handshake = build_handshake(self.request, None, tuple(self.informational))
         if self.server_stream.gap_count:  # there may have been an answer
-            handshake.outcome = "not-captured"
+            return handshake._replace(outcome="not-captured")
         return handshake
 
     def skip(self, side: int) -> int:
@@ -323,8 +323,8 @@ class OpeningHandshake:
         held = client.held if client is not None else []
         if session is None or self.request is None or (held and not frames_begin(held)):
             return
-        handshake = session.handshake = build_handshake(self.request, None, tuple(self.informational))
-        handshake.outcome = "not-captured"
+        unanswered = build_handshake(self.request, None, tuple(self.informational))
+        handshake = session.handshake = unanswered._replace(outcome="not-captured")
         self.request = None
         session.server.add_gap(Gap(0, None, session.started, session.first_packet, "the answer was not captured"))
         self.outcome = Opened(
@@ -346,8 +346,8 @@ class OpeningHandshake:
             return
         if self.pending:
             self.pending.pop(0)
-        session.handshake = build_handshake(request, None, tuple(self.informational))
-        session.handshake.outcome, session.handshake.status = "refused", status
+        unanswered = build_handshake(request, None, tuple(self.informational))
+        session.handshake = unanswered._replace(outcome="refused", status=status)
         self.go_on_refused()
 
     def go_on_refused(self) -> None:

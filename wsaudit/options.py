@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Hitting one is a notice in the report, never a silent loss. Sizes in bytes."""
 
     flows: int = 1 << 20  # TCP flows remembered at a time, each direction one table entry
@@ -22,8 +23,7 @@ class Limits:
     inflate_ratio: int = 200  # a message that inflates to more than this many times its size, and is large, is reported
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """Everything `audit` can be told. All fields have the defaults of the command line."""
 
     keylogs: tuple[Path, ...] = ()
@@ -36,10 +36,6 @@ class Options:
     payload: bool = False  # keep payloads and secrets: for `--show-payload`
     select: tuple[str, ...] = ()  # rule ids or id prefixes to judge; empty = all
     ignore: tuple[str, ...] = ()
-    severities: Mapping[str, str] = field(default_factory=dict)  # rule id -> error | warning | info
+    severities: Mapping[str, str] = {}  # rule id -> error | warning | info
     signatures: Path | None = None
     limits: Limits = Limits()
-
-
-def paths(values: Sequence[str | Path]) -> tuple[Path, ...]:
-    return tuple(Path(value) for value in values)

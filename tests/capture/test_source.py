@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from wsaudit.capture import source as module
 from wsaudit.capture.source import expand, name_of, open_source
+from wsaudit.capture.unpacked import Unpacked
 from wsaudit.errors import InputError
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -134,7 +135,7 @@ def test_a_bomb_is_unpacked_in_small_pieces() -> None:
     # 400 MB in a few hundred kilobytes. What is held is bounded, so what is counted is the biggest output of one step.
     block = zstandard.compress(bytes(100 << 20))
     source = open_source(block * 4)
-    assert isinstance(source, module.Unpacked)
+    assert isinstance(source, Unpacked)
     biggest = total = 0
     while not source._ended:
         size = len(source._advance())

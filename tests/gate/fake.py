@@ -8,6 +8,7 @@ from typing import Any
 
 from wsaudit.report.fingerprint import fingerprint
 from wsaudit.report.rulebook import Rulebook, RuleInfo
+from wsaudit.report.story import is_abnormal
 
 RULES = (
     RuleInfo(
@@ -57,6 +58,9 @@ class Report:
 
     def connection(self, index: int) -> dict[str, Any]:
         return self._connections[index]
+
+    def is_abnormal(self, index: int) -> bool:
+        return is_abnormal(self._connections[index])
 
     def iter_findings(self) -> Iterator[dict[str, Any]]:
         return iter(self.findings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import accumulate, groupby, pairwise
 from struct import pack
 from types import SimpleNamespace
@@ -129,6 +130,18 @@ def test_keys_that_come_again(kernel: SimpleNamespace) -> None:
     assert packed == pack("<7I", *numbers)
     assert compare.count_repeats(packed) == 3
     assert compare.count_repeats(b"") == 0
+
+
+@pytest.mark.parametrize("count", [10, 20_000, 1 << 18])
+def test_repeats_among_any_number_of_keys_are_counted(kernel: SimpleNamespace, count: int) -> None:
+    chance = random.Random(count)
+    for keys in (
+        [chance.getrandbits(32) for _ in range(count)],
+        [chance.randrange(count) for _ in range(count)],
+        [0xFFFFFFFF - 3 * i for i in range(count)],
+        [0x80000001, 0xFFFFFFFF] * (count // 2),  # as signed numbers, all negative
+    ):
+        assert kernel.compare.count_repeats(pack(f"<{count}I", *keys)) == count - len(set(keys))
 
 
 def test_those_whose_keys_may_count(kernel: SimpleNamespace) -> None:

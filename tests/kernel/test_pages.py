@@ -22,7 +22,13 @@ def churn():
     kept = [(f"small {i}", bytes([i & 255]) * (513 + i % 3000)) for i in range(20_000)]
     assert all(small == f"small {i}" and large == bytes([i & 255]) * len(large) for i, (small, large) in enumerate(kept))
 
-churn()
+def deep(n):
+    return n and 1 + deep(n - 1)
+
+sys.setrecursionlimit(20_000)
+for _ in range(3):  # frames take memory where arenas come from
+    churn()
+    assert deep(15_000) == 15_000
 assert before == [f"before {i}" for i in range(100_000)]
 del before
 gc.collect()

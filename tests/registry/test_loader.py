@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from wsaudit.errors import UsageError
-from wsaudit.registry.loader import FILES, Entry, entries, parse, read, read_user_file
+from wsaudit.registry.loader import FILES, Entry, Shipped, entries, parse, read, read_user_file
 
 
 def test_every_data_file_is_named_and_says_where_its_facts_come_from_and_when() -> None:
-    here = {file.name for file in files("wsaudit.registry").iterdir() if file.name.endswith(".toml")}
+    here = {file.name for file in (files("wsaudit.registry") / "data").iterdir() if file.name.endswith(".toml")}
     assert here == set(FILES)
     for name in FILES:
         document = read(name)
@@ -18,6 +18,19 @@ def test_every_data_file_is_named_and_says_where_its_facts_come_from_and_when() 
         assert year >= 2026
         assert 1 <= month <= 12
         assert 1 <= day <= 31
+
+
+def test_what_python_keeps_of_a_file_is_the_file_and_goes_when_it_changes(tmp_path: Path) -> None:
+    for file in (files("wsaudit.registry") / "data").iterdir():
+        if file.name.endswith(".toml"):
+            assert read(file.name) == read(file.name) == tomllib.loads(file.read_text("utf-8"))
+    path = tmp_path / "mine.toml"
+    for text in ("a = 1", "a = [1.5, true]"):
+        path.write_text(text)
+        for _ in range(2):
+            code = Shipped("mine.toml", str(path)).get_code("mine.toml")
+            assert code is not None
+            assert eval(code) == tomllib.loads(text)
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wsaudit.report.groups import RuleGroup
+from wsaudit.report.story import is_abnormal
 
 HOSTILE = {
     "html": "</script><script>alert(1)</script><img src=x onerror=alert(2)>",
@@ -61,6 +62,9 @@ class FakeReport:
     def connection(self, index: int) -> dict[str, Any]:
         self.built += 1
         return self._connections[index]
+
+    def is_abnormal(self, index: int) -> bool:
+        return is_abnormal(self._connections[index])
 
     def iter_connections(self) -> Iterator[dict[str, Any]]:
         for index in range(len(self._connections)):
@@ -444,7 +448,8 @@ def group_findings(findings: Iterable[dict[str, Any]]) -> list[RuleGroup]:
     for finding in findings:
         key = (finding["rule"], finding["verdict"])
         if key not in groups:
-            groups[key] = RuleGroup(finding["rule"], finding["name"], finding["verdict"], finding["severity"], finding)
+            words = (finding["rule"], finding["name"], finding["verdict"], finding["severity"])
+            groups[key] = RuleGroup(*words, finding, set(), Counter())
         groups[key].faults[finding["at_fault"]] += 1
         if finding["connection"]:
             groups[key].connections.add(finding["connection"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from samples import SAMPLES, name, paths
 
+import wsaudit
 from wsaudit.report import story
 
 
@@ -75,3 +77,10 @@ def test_incidents_explain_the_abnormal_ends_among_their_connections_and_no_othe
 )
 def test_incident_words(incident: dict[str, Any], words: str) -> None:
     assert story.incident_words(incident) == words
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=name)
+def test_whether_an_end_is_abnormal_is_the_same_of_row_and_record(sample: dict[str, Any]) -> None:
+    records = wsaudit.audit([str(path) for path in paths(sample)]).records
+    for index, connection in enumerate(records.iter_connections()):
+        assert records.is_abnormal(index) == story.is_abnormal(connection)

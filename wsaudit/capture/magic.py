@@ -53,9 +53,9 @@ _OTHER_FILES = (
     (b"\xfe\xff", "UTF-16 text"),
 )
 
-_KEY_LOG = re.compile(rb"(#.*\r?\n|\s)*(CLIENT|SERVER|EXPORTER|EARLY_EXPORTER)_[A-Z0-9_]+ [0-9a-fA-F]{64} ")
-_TCPDUMP_TEXT = re.compile(rb"(\d\d\d\d-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (IP|ARP|In|Out|\S+ +(In|Out)) ")
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_KEY_LOG = rb"(#.*\r?\n|\s)*(CLIENT|SERVER|EXPORTER|EARLY_EXPORTER)_[A-Z0-9_]+ [0-9a-fA-F]{64} "
+_TCPDUMP_TEXT = rb"(\d\d\d\d-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (IP|ARP|In|Out|\S+ +(In|Out)) "
+_CONTROLS = rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]"
 
 
 def is_capture(head: bytes) -> bool:
@@ -102,7 +102,7 @@ def describe(head: bytes) -> str:
 
 
 def _describe_text(head: bytes) -> str | None:
-    if _CONTROLS.search(head):
+    if re.search(_CONTROLS, head):
         return None
     try:
         head[: max(len(head) - 3, 1)].decode()
@@ -118,9 +118,9 @@ def _describe_text(head: bytes) -> str | None:
         return "XML or HTML text"
     if text[:1] in (b"{", b"["):
         return "a HAR file (a browser's log, without packets)" if re.match(rb'\{\s*"log"', text) else "JSON text"
-    if _KEY_LOG.match(text):
+    if re.match(_KEY_LOG, text):
         return "a TLS key log"
-    if _TCPDUMP_TEXT.match(text):
+    if re.match(_TCPDUMP_TEXT, text):
         return "text printed by tcpdump; capture with its -w option"
     if text.startswith(b"#!"):
         return "a script"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import unpack_from
+from typing import NamedTuple
 
 from wsaudit.capture.magic import PCAP_MAGICS
 from wsaudit.kernel.records import PcapWalker
@@ -11,8 +11,7 @@ from wsaudit.kernel.records import PcapWalker
 HEADER_SIZE = 24
 
 
-@dataclass(frozen=True, slots=True)
-class PcapHeader:
+class PcapHeader(NamedTuple):
     """`fcs_length` is how many bytes of frame check sequence end each packet, None if the file does not say."""
 
     big_endian: bool

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from wsaudit import __version__
+from wsaudit.collector import be_patient
 
 COMMANDS = {
     "audit": "The audit report of one or more captures.",
@@ -76,6 +77,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 findings at or above --fail-on, 2 usage, 3 an input could not be read, 4
     nothing to check."""
+    be_patient()
     try:
         cli.main(args=arguments, prog_name="wsaudit")
     except SystemExit as done:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +41,6 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     audit, in the order of their packets' time.
     """
     from wsaudit.cli.progress import progress
-    from wsaudit.collector import be_patient
     from wsaudit.engine import run
     from wsaudit.errors import InputError, UsageError
     from wsaudit.kernel.pages import prefer_huge
@@ -52,7 +50,6 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
     if format_ in FOLDERS and output == "-":
         raise click.UsageError(f"-f {format_} writes several tables: name a folder with -o")
     options = make_options(given)
-    be_patient()
     prefer_huge()
     try:
         with progress(captures, given["quiet"]) as shown:
@@ -75,11 +72,15 @@ def audit(captures: tuple[str, ...], format_: str, output: str, fail_on: str, ps
 def write(report: ReportLike, format_: str, output: str, color: bool) -> None:
     """The report in one of FORMATS to a path or standard output."""
     if format_ == "csv":
+        from pathlib import Path
+
         from wsaudit.report.csv_tables import write_csv
 
         write_csv(report, Path(output))
         return
     if format_ == "parquet":
+        from pathlib import Path
+
         from wsaudit.report.parquet import write_parquet
 
         write_parquet(report, Path(output))
@@ -97,11 +98,13 @@ def write(report: ReportLike, format_: str, output: str, color: bool) -> None:
 def render(report: ReportLike, format_: str, stream: Any, color: bool) -> None:
     """One text stream of the report."""
     if format_ == "text":
-        import shutil
-
         from wsaudit.report.text import render_text
 
-        width = min(shutil.get_terminal_size().columns, 120) if stream.isatty() else 80
+        width = 80
+        if stream.isatty():
+            import shutil
+
+            width = min(shutil.get_terminal_size().columns, 120)
         stream.write(render_text(report, width, color))
     elif format_ == "json":
         from wsaudit.report.json_format import write_json

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from wsaudit.errors import UsageError
 from wsaudit.options import Limits, Options
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,8 +20,10 @@ FAIL_ON = ("error", "warning", "info", "never")
 
 def network(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
+        from ipaddress import ip_network
+
         try:
-            ipaddress.ip_network(value, strict=False)
+            ip_network(value, strict=False)
         except ValueError as error:
             raise click.BadParameter(str(error)) from None
     return values
@@ -28,7 +31,7 @@ def network(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 
 def limit(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Limits:
     changed = {}
-    names = list(Limits.__dataclass_fields__)
+    names = Limits._fields
     for value in values:
         name, equals, number = value.partition("=")
         name = name.strip().replace("-", "_")
@@ -42,7 +45,7 @@ READING = (
     click.option(
         "--keylog",
         multiple=True,
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",
         help="NSS key log to open TLS with. Repeatable.",
     ),
@@ -63,7 +66,7 @@ READING = (
     click.option("--ignore", multiple=True, metavar="RULE", help="Do not judge these rules. Repeatable."),
     click.option(
         "--signatures",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",
         help="More timeout signatures (TOML, same form as the built-in ones).",
     ),
@@ -88,18 +91,24 @@ def reading_options(command: F) -> F:
     return command
 
 
+def as_path(name: str) -> Path:
+    from pathlib import Path
+
+    return Path(name)
+
+
 def make_options(given: dict[str, Any], **more: Any) -> Options:
     """`Options` of what a command was given."""
     try:
         return Options(
-            keylogs=given["keylog"],
+            keylogs=tuple(map(as_path, given["keylog"])),
             ports=given["ports"],
             client_nets=given["client_nets"],
             jobs=given["jobs"],
             midstream=not given["no_midstream"],
             select=given["select"],
             ignore=given["ignore"],
-            signatures=given["signatures"],
+            signatures=as_path(given["signatures"]) if given["signatures"] else None,
             limits=given["limits"],
             payload=given["show_payload"],
             **more,

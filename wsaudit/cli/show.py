@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,7 +52,7 @@ def show(
     from wsaudit.report.redact import RedactedReport, Redactor
 
     given["show_payload"] = given["show_payload"] or payload
-    options = replace(make_options(given), payload=payload)
+    options = make_options(given)._replace(payload=payload)
     try:
         named = rereadable(captures)
         records = read(named, options, given["quiet"])
@@ -100,8 +99,8 @@ def read(named: Sequence[Any], options: Options, quiet: bool) -> Records:
 
 def read_again(named: Sequence[Any], options: Options, first_packet: int, quiet: bool) -> Audit:
     """The second pass: it keeps the history and the frames of the connection that begins with `first_packet`."""
-    limits = replace(options.limits, preview=min(options.limits.preview, PREVIEW))
-    return run(named, replace(options, keep=first_packet, jobs=1, limits=limits), quiet)
+    limits = options.limits._replace(preview=min(options.limits.preview, PREVIEW))
+    return run(named, options._replace(keep=first_packet, jobs=1, limits=limits), quiet)
 
 
 def run(named: Sequence[Any], options: Options, quiet: bool) -> Audit:

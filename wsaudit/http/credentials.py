@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_plus
 
 from wsaudit.http.form import without_values
 from wsaudit.http.head import Head
@@ -101,5 +100,7 @@ def _has_token(subprotocols: list[str]) -> bool:
 
 
 def _is_token_parameter(parameter: str) -> bool:
+    from urllib.parse import unquote_plus
+
     name, equals, value = parameter.partition("=")
     return bool(equals and value) and unquote_plus(name).lower().replace("-", "").replace("_", "") in QUERY_TOKENS

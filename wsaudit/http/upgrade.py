@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from binascii import b2a_base64
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wsaudit.http.credentials import auth_kinds
 from wsaudit.http.head import Head
@@ -31,8 +31,7 @@ Common = tuple[Text, Text, Text, Text, Text, Texts, Text, Texts, Texts]  # Hands
 _NOTHING = {""}
 
 
-@dataclass(slots=True)
-class Handshake:
+class Handshake(NamedTuple):
     """What one opening handshake said. None: not sent, or not captured.
 
     `outcome`: accepted (a 101 that the client must take), invalid (a 101 that it must refuse; `defects` says why), refused
@@ -179,40 +178,45 @@ def common_of(handshake: Handshake) -> Common:
 def _compare(request: Head | None, response: Head | None, informational: tuple[int, ...]) -> Handshake:
     handshake = Handshake(request, response, informational, "not-captured")
     if request is not None:
-        handshake.outcome = "unanswered"
-        handshake.target = request.target
-        handshake.host = request.get("host")
-        handshake.origin = request.get("origin")
-        handshake.user_agent = request.get("user-agent")
-        handshake.key = request.get("sec-websocket-key")
-        if request.get("sec-websocket-protocol") is not None:
-            handshake.subprotocols_offered = _elements(request, "sec-websocket-protocol")
-        if request.get("sec-websocket-extensions") is not None:
-            handshake.extensions_offered_lines = tuple(request.get_all("sec-websocket-extensions"))
-        if handshake.key is not None:
-            handshake.accept_expected = accept_for(handshake.key)
+        key = request.get("sec-websocket-key")
+        handshake = handshake._replace(
+            outcome="unanswered",
+            key=key,
+            accept_expected=None if key is None else accept_for(key),
+            target=request.target,
+            host=request.get("host"),
+            origin=request.get("origin"),
+            user_agent=request.get("user-agent"),
+            subprotocols_offered=_elements(request, "sec-websocket-protocol"),
+            extensions_offered_lines=tuple(request.get_all("sec-websocket-extensions")),
+        )
     if response is not None:
-        handshake.status = response.status
-        handshake.server_header = response.get("server")
-        handshake.location = response.get("location")
+        latency = None
         if request is not None and response.time >= request.end_time:
-            handshake.latency_ns = response.time - request.end_time
+            latency = response.time - request.end_time
+        handshake = handshake._replace(
+            outcome="refused",
+            status=response.status,
+            server_header=response.get("server"),
+            location=response.get("location"),
+            latency_ns=latency,
+        )
         if response.status == 101:
-            _read_acceptance(handshake, response)
-        else:
-            handshake.outcome = "refused"
+            return _with_acceptance(handshake, response)
     return handshake
 
 
-def _read_acceptance(handshake: Handshake, response: Head) -> None:
-    handshake.subprotocol = response.get("sec-websocket-protocol")
-    handshake.accept = response.combined("sec-websocket-accept")
-    if response.get("sec-websocket-extensions") is not None:
-        handshake.extensions_lines = tuple(response.get_all("sec-websocket-extensions"))
+def _with_acceptance(handshake: Handshake, response: Head) -> Handshake:
+    handshake = handshake._replace(
+        accept=response.combined("sec-websocket-accept"),
+        subprotocol=response.get("sec-websocket-protocol"),
+        extensions_lines=tuple(response.get_all("sec-websocket-extensions")),
+    )
     if handshake.accept_expected is not None:
-        handshake.accept_ok = handshake.accept == handshake.accept_expected or _fits_repeated_key(handshake)
-    handshake.defects = tuple(_find_defects(handshake, response))
-    handshake.outcome = "invalid" if handshake.defects else "accepted"
+        fits = handshake.accept == handshake.accept_expected or _fits_repeated_key(handshake)
+        handshake = handshake._replace(accept_ok=fits)
+    defects = tuple(_find_defects(handshake, response))
+    return handshake._replace(outcome="invalid" if defects else "accepted", defects=defects)
 
 
 def _fits_repeated_key(handshake: Handshake) -> bool:

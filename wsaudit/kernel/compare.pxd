@@ -6,12 +6,14 @@ from wsaudit.kernel cimport order
 from wsaudit.kernel.connection cimport Connection
 
 cdef Py_ssize_t RULE, VERDICT, AT_FAULT, KEY, PLACE
+cdef const Py_ssize_t FEW
+cdef const unsigned long long MARKS, MULTIPLIER, SHIFT
 
 
 @cython.locals(row=Connection, i="Py_ssize_t", count="Py_ssize_t", packets="long long[::1]", places="long long[::1]", place="Py_ssize_t")
 cpdef list by_first_packet(list rows)
 
-@cython.locals(row=Connection, i="int", ids=dict)
+@cython.locals(row=Connection, i="Py_ssize_t", ids=dict)
 cpdef dict number(list rows)
 
 @cython.locals(row=Connection, before="long long")
@@ -77,7 +79,7 @@ cpdef dict agents_accepted(list rows)
 @cython.locals(row=Connection, i="Py_ssize_t", groups=dict, target=str, known=list)
 cpdef list by_path(list rows)
 
-@cython.locals(numbers="long long[::1]", places="long long[::1]", count="Py_ssize_t", i="Py_ssize_t", found="Py_ssize_t")
+@cython.locals(numbers="const unsigned int[::1]", marks="unsigned char[::1]", doubles="unsigned char[::1]", suspects="long long[::1]", places="long long[::1]", count="Py_ssize_t", some="Py_ssize_t", i="Py_ssize_t", found="Py_ssize_t", mark="unsigned long long", bit="unsigned char")
 cpdef long long count_repeats(bytes keys) except -1
 
 @cython.locals(row=Connection, i="Py_ssize_t", found=list)

@@ -11,20 +11,24 @@ cdef extern from *:
     #endif
 
     #define WSAUDIT_HUGE ((size_t)2 << 20)
+    #define WSAUDIT_SMALLEST ((size_t)256 << 10) /* an arena of Python up to 3.9; frames take 16 KiB, rarely more */
     #define WSAUDIT_REGION ((size_t)32 << 20)
     #define WSAUDIT_HEAP ((size_t)64 << 20)
     #define wsaudit_up(p) ((char *)(((uintptr_t)(p) + WSAUDIT_HUGE - 1) & ~(uintptr_t)(WSAUDIT_HUGE - 1)))
 
     /* Python makes objects of up to 512 bytes in arenas of 1 MiB, each of which it maps and unmaps. These are parts of regions that
-       begin with a huge page, one behind the other, and are kept for the next one who asks. */
+       begin with a huge page, one behind the other, and are kept for the next one who asks. What it takes here in other sizes, for
+       its frames, is left to who gave it before. */
     static PyObjectArenaAllocator wsaudit_arenas;
+    static size_t wsaudit_arena_size;
     static struct wsaudit_arena { struct wsaudit_arena *next; } *wsaudit_unused;
     static char *wsaudit_next, *wsaudit_end;
 
     static void *wsaudit_take_arena(void *context, size_t size)
     {
         char *arena = (char *)wsaudit_unused;
-        if (size > WSAUDIT_REGION) return wsaudit_arenas.alloc(wsaudit_arenas.ctx, size);
+        if (!wsaudit_arena_size && size >= WSAUDIT_SMALLEST && size <= WSAUDIT_REGION) wsaudit_arena_size = size;
+        if (size != wsaudit_arena_size) return wsaudit_arenas.alloc(wsaudit_arenas.ctx, size);
         if (arena) {
             wsaudit_unused = wsaudit_unused->next;
             return arena;
@@ -43,7 +47,7 @@ cdef extern from *:
 
     static void wsaudit_give_arena(void *context, void *arena, size_t size)
     {
-        if (size > WSAUDIT_REGION) {
+        if (size != wsaudit_arena_size) {
             wsaudit_arenas.free(wsaudit_arenas.ctx, arena, size);
             return;
         }

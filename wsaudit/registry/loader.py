@@ -1,4 +1,4 @@
-"""Reads the TOML files of this package, and files of users that have the same form.
+"""Reads the TOML files in data/, and files of users that have the same form.
 
 `read` gives the parsed file, checked for the two things every one of them must say: where its facts come from (`source`) and
 when they were last looked at (`date`). `Entry` takes one table of it apart and complains, with file and key, about whatever is
@@ -7,17 +7,22 @@ missing, misspelt or of the wrong type: a typing slip in a data file must not be
 
 from __future__ import annotations
 
-import pkgutil
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+from importlib.machinery import SourceFileLoader
+from types import CodeType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wsaudit.errors import UsageError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from pathlib import Path
 
-#: The files of this package, for whoever wants to look at all of them.
+T = TypeVar("T")
+DATA = os.path.join(os.path.dirname(__file__), "data")
+
+#: The files in data/, for whoever wants to look at all of them.
 FILES = (
     "close_codes.toml",
     "private_codes.toml",
@@ -34,13 +39,21 @@ FILES = (
 
 def read(name: str) -> dict[str, Any]:
     """The shipped data file `name`, parsed. Raises UsageError when it lacks `source` or `date`."""
-    data = pkgutil.get_data(__package__, name)
-    assert data is not None
-    document = parse(data.decode(), name)
+    code = Shipped(name, os.path.join(DATA, name)).get_code(name)
+    assert code is not None
+    document: dict[str, Any] = eval(code)
     header = Entry(document, name)
     header.text("source")
     header.text("date")
     return document
+
+
+class Shipped(SourceFileLoader):
+    """Keeps what was parsed as Python keeps what was compiled, in __pycache__ until the file changes: parsing these few takes
+    longer than all else that a small capture needs."""
+
+    def source_to_code(self, data: Any, path: Any = "", *, _optimize: int = -1) -> CodeType:  # type: ignore[override]
+        return compile(repr(parse(data.decode(), self.name)), path, "eval")
 
 
 def read_user_file(path: Path) -> dict[str, Any]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from wsaudit.registry.loader import Entry, read, read_user_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS = ("idle", "lifetime", "since-common-instant")
 CLOCKS = ("any", "client", "server", "data")
@@ -49,6 +52,12 @@ class Limit(NamedTuple):
     repeats: bool
     confirm: str
     source: str
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Bounds outside of which no time fits; not so narrow that rounding mattered."""
+        slack = max(self.seconds * self.tolerance, self.slack) + 1
+        return self.seconds - slack, inf if self.repeats else self.seconds + slack
 
     def fits(self, seconds: float) -> bool:
         """Is a measured time this limit, within `tolerance` (a fraction) or `slack` (seconds), whichever is more generous?"""
@@ -109,17 +118,25 @@ class Text(NamedTuple):
         return where == self.where and self.code in (None, code) and self.text.casefold() in said.casefold()
 
 
-class Signatures(NamedTuple):
+class Signatures:
     """All signatures: the shipped ones and the user's, the user's first."""
 
-    limits: tuple[Limit, ...]
-    waits: tuple[Wait, ...]
-    keepalives: tuple[KeepAlive, ...]
-    texts: tuple[Text, ...]
+    def __init__(
+        self,
+        limits: tuple[Limit, ...],
+        waits: tuple[Wait, ...],
+        keepalives: tuple[KeepAlive, ...],
+        texts: tuple[Text, ...],
+    ) -> None:
+        self.limits = limits
+        self.waits = waits
+        self.keepalives = keepalives
+        self.texts = texts
+        self.ranges = {kind: [(*limit.range, limit) for limit in limits if limit.kind == kind] for kind in KINDS}
 
     def limits_at(self, seconds: float, kind: str) -> tuple[Limit, ...]:
         """Every limit of that kind that a measured time fits."""
-        return tuple([limit for limit in self.limits if limit.kind == kind and limit.fits(seconds)])
+        return tuple([limit for low, high, limit in self.ranges[kind] if low < seconds < high and limit.fits(seconds)])
 
     def find_text(self, where: str, said: str, code: int | None = None) -> Text | None:
         """The first text signature in what was said; None when nothing is recognised."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(slots=True)
-class RuleGroup:
+class RuleGroup(NamedTuple):
     """All findings of one rule. `first`: the first of them, `connections`: the ids of all that it was found in."""
 
     rule: str
@@ -16,8 +14,8 @@ class RuleGroup:
     verdict: str
     severity: str
     first: dict[str, Any]
-    connections: set[int] = field(default_factory=set)
-    faults: Counter[str] = field(default_factory=Counter)
+    connections: set[int]
+    faults: Counter[str]
 
     @property
     def at_fault(self) -> str:

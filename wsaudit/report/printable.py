@@ -22,7 +22,7 @@ LIMIT = 200
 # str.isprintable() is false for controls, format characters (bidi, zero width, tags), surrogates, private use, unassigned, and
 # every space but the
 # plain one. It is true for these, which draw nothing either: joiners and fillers, variation selectors, the blank Braille pattern.
-INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+INVISIBLE = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 
 NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 FORMULA = frozenset("=+-@＝＋－＠")
@@ -40,9 +40,9 @@ def printable(text: str, limit: int = LIMIT) -> str:
     """`text` with every invisible or reordering character escaped, at most `limit` of its characters, "…" where it was cut."""
     if len(text) > limit:
         return printable(text[: max(limit - 1, 0)], limit) + "…"
-    if text.isprintable() and not INVISIBLE.search(text):
+    if text.isprintable() and (text.isascii() or not re.search(INVISIBLE, text)):
         return text
-    return "".join(c if c.isprintable() and not INVISIBLE.match(c) else escape(c) for c in text)
+    return "".join(c if c.isprintable() and not re.match(INVISIBLE, c) else escape(c) for c in text)
 
 
 def terminal(text: str, limit: int = LIMIT) -> str:

@@ -229,6 +229,9 @@ class Records:
         """One connection in the contract's shape; `index` from 0, in order of id."""
         return connection_dict(index + 1, self.rows[index])
 
+    def is_abnormal(self, index: int) -> bool:
+        return ended_abnormally(self.rows[index])
+
     def iter_connections(self) -> Iterator[dict[str, Any]]:
         for number, row in enumerate(self.rows, 1):
             yield connection_dict(number, row)

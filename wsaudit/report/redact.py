@@ -9,10 +9,8 @@ report, numbered in order of appearance: 10.0.0.1, 2001:db8::1, host1.example. A
 from __future__ import annotations
 
 import functools
-import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Protocol
 
 from wsaudit.report.groups import RuleGroup
@@ -41,25 +39,25 @@ SECRET_HEADERS = frozenset(
 """Header fields (lower case) whose value is a credential or travels with one."""
 
 # Every repetition is bounded or cannot overlap with its neighbour, so that no text makes a search take more than linear time.
-JWT = re.compile(r"\beyJ[\w-]{4,4096}\.[\w-]{1,4096}(?:\.[\w-]{0,4096})?")
-CREDENTIALS = re.compile(
-    r"\b(Bearer|Basic|Digest|Negotiate|Token|ApiKey)[ :=]{1,3}(?=[\w.~+/=-]{0,64}[\d.~+/=_-]|[\w.~+/=-]{16})[\w.~+/=-]+",
-    re.IGNORECASE,
+# Compiled when there is something to look at; `re` remembers them.
+JWT = r"\beyJ[\w-]{4,4096}\.[\w-]{1,4096}(?:\.[\w-]{0,4096})?"
+CREDENTIALS = (
+    r"(?i)\b(Bearer|Basic|Digest|Negotiate|Token|ApiKey)[ :=]{1,3}(?=[\w.~+/=-]{0,64}[\d.~+/=_-]|[\w.~+/=-]{16})[\w.~+/=-]+"
 )
 SCHEMES = ("bearer", "basic", "digest", "negotiate", "token", "apikey")
 SECRET_ROOTS = ("tok", "jwt", "secret", "pass", "pwd", "sid", "session", "key", "cookie", "ticket", "signature", "nonce", "cred")
 SECRET_NAME = (
     "token|jwt|secret|passw(?:or)?d|pwd|session(?:_?id)?|sid|api_?key|access_?key|cookie|ticket|signature|nonce|credential"
 )
-NAMED_SECRET = re.compile(rf"""((?<![a-z0-9])(?:{SECRET_NAME}))("?'?\s{{0,2}}[=:]\s{{0,2}}["']?)([^\s"',;&<]+)""", re.IGNORECASE)
-QUERY = re.compile(r"""\?(?=[^\s"'<>#]{0,100}[=&])([^\s"'<>#]*)""")
-WORD = re.compile(r"[A-Za-z0-9_-]{20,}")
-USERINFO = re.compile(r"(//)[^/?#@\s]+@")
+NAMED_SECRET = rf"""(?i)((?<![a-z0-9])(?:{SECRET_NAME}))("?'?\s{{0,2}}[=:]\s{{0,2}}["']?)([^\s"',;&<]+)"""
+QUERY = r"""\?(?=[^\s"'<>#]{0,100}[=&])([^\s"'<>#]*)"""
+WORD = r"[A-Za-z0-9_-]{20,}"
+USERINFO = r"(//)[^/?#@\s]+@"
 
 HOST_NAME = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})\.){1,8}[A-Za-z][A-Za-z0-9-]{1,62}"
 IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
 IPV6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}(?:\.\d{1,3}){0,3}"
-ADDRESS = re.compile(rf"(?<![\w.:])(?:{IPV4}|{IPV6}|{HOST_NAME})(?![\w])")
+ADDRESS = rf"(?<![\w.:])(?:{IPV4}|{IPV6}|{HOST_NAME})(?![\w])"
 
 
 def redact_target(target: str) -> str:
@@ -78,7 +76,7 @@ def redact_target(target: str) -> str:
 @functools.lru_cache(4096)  # paths repeat from connection to connection
 def redact_path(path: str) -> str:
     """What stands before the query."""
-    path = USERINFO.sub(rf"\1{HIDDEN}@", path)
+    path = re.sub(USERINFO, rf"\1{HIDDEN}@", path)
     return _tokens(re.sub(r"(;[\w.-]*=)[^/;]*", rf"\1{HIDDEN}", path))
 
 
@@ -101,12 +99,12 @@ def redact_reason(text: str) -> str:
     if len(text) < 8:
         return text
     if "?" in text:
-        text = QUERY.sub(lambda found: "?" + redact_query(found[1]), text)
+        text = re.sub(QUERY, lambda found: "?" + redact_query(found[1]), text)
     lower = text.lower()  # looking for a few words costs a tenth of what the patterns cost, and most texts have none of them
     if any(word in lower for word in SCHEMES):
-        text = CREDENTIALS.sub(rf"\1 {HIDDEN}", text)
+        text = re.sub(CREDENTIALS, rf"\1 {HIDDEN}", text)
     if ("=" in text or ":" in text) and any(word in lower for word in SECRET_ROOTS):
-        text = NAMED_SECRET.sub(rf"\1\2{HIDDEN}", text)
+        text = re.sub(NAMED_SECRET, rf"\1\2{HIDDEN}", text)
     return _tokens(text)
 
 
@@ -124,8 +122,8 @@ def _tokens(text: str) -> str:
     if len(text) < 16:
         return text
     if "eyJ" in text:
-        text = JWT.sub(HIDDEN, text)
-    return WORD.sub(lambda found: HIDDEN if _opaque(found[0]) else found[0], text)
+        text = re.sub(JWT, HIDDEN, text)
+    return re.sub(WORD, lambda found: HIDDEN if _opaque(found[0]) else found[0], text)
 
 
 def _opaque(word: str) -> bool:
@@ -151,7 +149,7 @@ class Pseudonyms:
 
     def text(self, text: str) -> str:
         """`text` with every IP address in it, and every host name that was met before, replaced."""
-        return ADDRESS.sub(lambda found: self._known(found[0]), text) if "." in text or ":" in text else text
+        return re.sub(ADDRESS, lambda found: self._known(found[0]), text) if "." in text or ":" in text else text
 
     def _known(self, word: str) -> str:
         bare = word.rstrip(".:")
@@ -162,13 +160,15 @@ class Pseudonyms:
         return word
 
     def _assign(self, name: str) -> str:
+        from ipaddress import IPv4Address, IPv6Address
+
         family = self._family(name)
         self._next[family] += 1
         number = self._next[family]
         if family == 4:
-            stand_in = str(ipaddress.IPv4Address((10 << 24) + number % (1 << 24)))
+            stand_in = str(IPv4Address((10 << 24) + number % (1 << 24)))
         elif family == 6:
-            stand_in = str(ipaddress.IPv6Address((0x20010DB8 << 96) + number))
+            stand_in = str(IPv6Address((0x20010DB8 << 96) + number))
         else:
             stand_in = f"host{number}.example"
         self.names[name] = stand_in
@@ -176,8 +176,10 @@ class Pseudonyms:
 
     @staticmethod
     def _family(name: str) -> int:
+        from ipaddress import ip_address
+
         try:
-            return ipaddress.ip_address(name.strip("[]")).version
+            return ip_address(name.strip("[]")).version
         except ValueError:
             return 0
 
@@ -306,6 +308,10 @@ class ReportLike(Protocol):
         """The connection with id `index` + 1."""
         ...
 
+    def is_abnormal(self, index: int) -> bool:
+        """Whether that connection counts as an abnormal end. It need not be built for that."""
+        ...
+
     def iter_connections(self) -> Iterator[Record]:
         """All connections in order of id."""
         ...
@@ -347,7 +353,7 @@ class RedactedReport:
     @functools.cached_property
     def groups(self) -> list[RuleGroup]:
         """All findings by rule and verdict, the first of each redacted."""
-        return [replace(group, first=self._redactor.finding(group.first)) for group in self._report.groups]
+        return [group._replace(first=self._redactor.finding(group.first)) for group in self._report.groups]
 
     def connection_count(self) -> int:
         """Number of connections."""
@@ -356,6 +362,10 @@ class RedactedReport:
     def connection(self, index: int) -> Record:
         """The connection with id `index` + 1, redacted."""
         return self._redactor.connection(self._report.connection(index))
+
+    def is_abnormal(self, index: int) -> bool:
+        """Whether that connection counts as an abnormal end."""
+        return self._report.is_abnormal(index)
 
     def iter_connections(self) -> Iterator[Record]:
         """All connections in order of id, redacted."""

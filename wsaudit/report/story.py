@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from wsaudit.report.groups import RuleGroup
@@ -156,14 +155,14 @@ def endpoint(end: Record) -> str:
 
 # The most specific first: Edge also says that it is Chrome.
 PRODUCTS = ("Edg", "OPR", "SamsungBrowser", "Electron", "Firefox", "FxiOS", "CriOS", "Chrome")
-AGENTS = re.compile(rf"\b({'|'.join(PRODUCTS)})/(\d+)")
+AGENTS = rf"\b({'|'.join(PRODUCTS)})/(\d+)"
 
 
 def short_agent(agent: str | None) -> str:
     """A User-Agent's distinguishing product: "Chrome/156", "okhttp/4.9.3"."""
     if not agent:
         return "no User-Agent"
-    products = dict(AGENTS.findall(agent[:1000])) if agent.startswith("Mozilla/") else {}
+    products = dict(re.findall(AGENTS, agent[:1000])) if agent.startswith("Mozilla/") else {}
     for product in PRODUCTS:
         if product in products:
             return f"{product}/{products[product]}"
@@ -225,13 +224,13 @@ def _ends_sentence(abnormal: int, ended: int, kinds: dict[str, int]) -> str:
     return f"{abnormal:,} of {ended:,} ended connections ended abnormally ({percent(abnormal / ended)})."
 
 
-@dataclass
 class CauseGroup:
     """The abnormal ends that one cause explains, with a worked example."""
 
-    cause: str
-    count: int
-    example: Record | None = None
+    def __init__(self, cause: str, count: int) -> None:
+        self.cause = cause
+        self.count = count
+        self.example: Record | None = None
 
     @property
     def words(self) -> str:
@@ -283,8 +282,8 @@ def _find_examples(report: ReportLike, groups: list[CauseGroup]) -> None:
     for number in [*likely, *range(1, min(report.connection_count(), EXAMPLE_SEARCH) + 1)]:
         if not missing:
             return
-        connection = report.connection(number - 1)
-        if is_abnormal(connection):
+        if report.is_abnormal(number - 1):
+            connection = report.connection(number - 1)
             group = missing.pop(connection["termination"]["cause"], None)
             if group:
                 group.example = connection

@@ -18,23 +18,17 @@ from wsaudit.session import Session
 
 API_ONLY = frozenset({1005, 1006, 1015})
 
-ERROR_WORDS = re.compile(
-    r"\b(errors?|fail(s|ed|ure)?|exception|timeout|timed out|denied|invalid|unauthori[sz]ed|forbidden|refused|rejected|expired|"
-    r"crash(ed)?|panic|abort(ed)?)\b",
-    re.IGNORECASE,
+# Patterns are compiled when there is a reason to look at.
+ERROR_WORDS = (
+    r"(?i)\b(errors?|fail(s|ed|ure)?|exception|timeout|timed out|denied|invalid|unauthori[sz]ed|forbidden|refused|rejected|"
+    r"expired|crash(ed)?|panic|abort(ed)?)\b"
 )
 LEAKS = (
-    (
-        "a stack trace",
-        re.compile(r"(?i)Traceback|Exception in|\bat [\w.$]+\(|\.(py|js|ts|java|go|rb|cs|rs):\d+|goroutine \d|panic:"),
-    ),
-    ("a path of the file system", re.compile(r"(?<![\w/:])/(home|usr|var|opt|etc|srv|root|app|Users)/|\b[A-Z]:\\|node_modules")),
-    (
-        "an internal address",
-        re.compile(r"\b(10|127|192\.168|172\.(1[6-9]|2\d|3[01]))(\.\d{1,3}){2,3}\b|\w\.(internal|local|svc)\b"),
-    ),
-    ("a credential", re.compile(r"\beyJ[\w-]{8,}\.|\b(token|api[_-]?key|password|secret)\s*[=:]\s*\S", re.IGNORECASE)),
-    ("a database statement", re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b.+\b(FROM|VALUES|SET|WHERE)\b")),
+    ("a stack trace", r"(?i)Traceback|Exception in|\bat [\w.$]+\(|\.(py|js|ts|java|go|rb|cs|rs):\d+|goroutine \d|panic:"),
+    ("a path of the file system", r"(?<![\w/:])/(home|usr|var|opt|etc|srv|root|app|Users)/|\b[A-Z]:\\|node_modules"),
+    ("an internal address", r"\b(10|127|192\.168|172\.(1[6-9]|2\d|3[01]))(\.\d{1,3}){2,3}\b|\w\.(internal|local|svc)\b"),
+    ("a credential", r"(?i)\beyJ[\w-]{8,}\.|\b(token|api[_-]?key|password|secret)\s*[=:]\s*\S"),
+    ("a database statement", r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b.+\b(FROM|VALUES|SET|WHERE)\b"),
 )
 
 # What a receiver says that fails a connection for a fault of this family; 1008 and 1011 say nothing of the fault.
@@ -421,7 +415,7 @@ def error_closed_as_normal(close: CloseBody) -> str | None:
     """
     if close.code != 1000 or not close.reason:
         return None
-    word = ERROR_WORDS.search(close.reason.decode("utf-8", "replace"))
+    word = re.search(ERROR_WORDS, close.reason.decode("utf-8", "replace"))
     return f'Close 1000 with a reason that says "{word[0].lower()}"' if word and not close.echo else None
 
 
@@ -456,7 +450,7 @@ def reason_leaks_internals(close: CloseBody) -> str | None:
     if not close.reason:
         return None
     text = close.reason.decode("utf-8", "replace")
-    kinds = [kind for kind, pattern in LEAKS if pattern.search(text)]
+    kinds = [kind for kind, pattern in LEAKS if re.search(pattern, text)]
     return f"the reason seems to hold {' and '.join(kinds)}" if kinds and not close.echo else None
 
 

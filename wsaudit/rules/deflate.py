@@ -363,7 +363,7 @@ def legal_compression_refused(session: Session, party: Party, peer: Party, offen
     What to do: report it to the makers of the receiver with this capture. Until then switch compression off.
     """
     close, inflation = peer.close, party.inflation
-    if close is None or close.code not in (1002, 1007) or inflation is None or inflation.unverifiable or party.gaps:
+    if inflation is None or close is None or close.code not in (1002, 1007) or inflation.unverifiable or party.gaps:
         return None
     if offences[party.side] or was_first_to_close(party, peer):
         return None

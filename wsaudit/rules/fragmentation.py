@@ -17,9 +17,7 @@ from wsaudit.rules.rule import INFO, MUST, Offences, rule
 from wsaudit.rules.timing import ended_first, patience, was_first_to_close
 from wsaudit.session import Session
 
-PROTOCOL_WORDS = re.compile(
-    r"(?i)deflat|inflat|(de)?compress|zlib|\brsv|reserved bit|fragment|continuation|opcode|control frame|fin bit"
-)
+PROTOCOL_WORDS = r"(?i)deflat|inflat|(de)?compress|zlib|\brsv|reserved bit|fragment|continuation|opcode|control frame|fin bit"
 
 
 @rule("FG-01", "RFC 6455 §5.4", MUST, "error", "sender", "shape")
@@ -140,7 +138,7 @@ def last_frame_before(session: Session, party: Party, peer: Party) -> LastFrame 
 def own_choice(close: CloseFrame) -> str | None:
     """Why a Close with 1002 or 1007 may say nothing about the protocol: applications use these codes for their own messages. A
     reason in the words of the protocol settles it."""
-    if PROTOCOL_WORDS.search(close.reason.decode("utf-8", "replace")):
+    if re.search(PROTOCOL_WORDS, close.reason.decode("utf-8", "replace")):
         return None
     return "an application may choose this code for reasons of its own, and the Close does not say"
 

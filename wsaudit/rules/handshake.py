@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
-from urllib.parse import unquote_plus
 
 from wsaudit.http.credentials import QUERY_TOKENS
 from wsaudit.http.head import Head
@@ -73,6 +71,8 @@ def host_name(authority: str) -> str:
 
 def is_address(host: str) -> bool:
     """Whether a host is written as an IP address."""
+    from ipaddress import ip_address
+
     try:
         ip_address(host)
     except ValueError:
@@ -82,6 +82,8 @@ def is_address(host: str) -> bool:
 
 def query_tokens(target: str) -> tuple[str, ...]:
     """The names of the query parameters that carry a credential, as the list of known ones spells them, sorted."""
+    from urllib.parse import unquote_plus
+
     found = set()
     for parameter in target.partition("?")[2].split("&"):
         name, equals, value = parameter.partition("=")

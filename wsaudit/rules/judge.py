@@ -31,6 +31,7 @@ VERDICTS = {MUST: "violation", SHOULD: "non-strict", INFO: "informational"}
 UNVERIFIABLE = "unverifiable"
 REMEMBERED = 4096  # combinations of facts known to be clean, of each kind: hostile traffic can have any number
 
+BySide = tuple[tuple[Rule, ...], tuple[Rule, ...]]
 About = tuple[str | None, str | None, str | None]  # User-Agent, subprotocol, Host
 NOBODY: About = (None, None, None)
 # Occasions on which nothing is said that gives the peer a reason to react, or explains the end.
@@ -72,8 +73,8 @@ class Judge:
         self.ask(session, plan, found)
         if found:
             found = without_noise(found)
-        if found or plan.reactions:
-            self.judge_reactions(session, plan.reactions, found)
+        if found or plan.reacts:
+            self.judge_reactions(session, plan, found)
         if session.handshake is not None:  # last, because nobody reacts to its faults in frames (is_offence)
             found = self.judge_handshake(session) + found
         return self.sift(session, found) if found else found
@@ -83,7 +84,7 @@ class Judge:
         found: list[Finding] = []
         plan = self.plan(occasions)
         self.ask(session, plan, found)
-        self.judge_reactions(session, plan.reactions, found)
+        self.judge_reactions(session, plan, found)
         return found if self.all_chosen else [each for each in found if each.rule in self.chosen]
 
     def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
@@ -183,22 +184,33 @@ class Judge:
         hits = [(rule, detail) for rule in self.close_rules[close.side] if (detail := rule.body(body)) is not None]
         return [(rule, detail, rule.body(body._replace(echo=True)) is None) for rule, detail in hits]
 
-    def judge_reactions(self, session: Session, rules: tuple[Rule, ...], found: list[Finding]) -> None:
+    def judge_reactions(self, session: Session, plan: Plan, found: list[Finding]) -> None:
         """What one side did, given what is proven about the other."""
-        client, server = session.client, session.server
         proven = [each for each in found if each.rule in self.offences and each.verdict != UNVERIFIABLE]
-        if not proven and not rules:
+        if not proven:
+            if plan.reacts:
+                self.ask_reactions(session, plan.reactions, NO_OFFENCES, found)
             return
-        if any(each.rule == ALIEN for each in proven):
-            rules = ()  # a Close that was read into bytes of another protocol is none
-        offences = (of_side(proven, CLIENT), of_side(proven, SERVER)) if proven else NO_OFFENCES
-        for party, peer in ((client, server), (server, client)):
-            side = party.side
-            for rule in rules + OFFENDED if offences[side] else rules:
-                if rule.at_fault != SIDES[1 - side]:
-                    answer = rule.body(session, party, peer, offences)
-                    if answer:
-                        found += self.findings(rule, session, side, answer)
+        offences = of_side(proven, CLIENT), of_side(proven, SERVER)
+        alien = any(each.rule == ALIEN for each in proven)  # a Close that was read into bytes of another protocol is none
+        client, server = ((), ()) if alien else plan.reactions
+        rules = (
+            client + OFFENDED[CLIENT] if offences[CLIENT] else client,
+            server + OFFENDED[SERVER] if offences[SERVER] else server,
+        )
+        self.ask_reactions(session, rules, offences, found)
+
+    def ask_reactions(self, session: Session, rules: BySide, offences: Offences, found: list[Finding]) -> None:
+        """Each rule about the reactions of a side, that of the client first."""
+        client, server = session.parties
+        for rule in rules[CLIENT]:
+            answer = rule.body(session, client, server, offences)
+            if answer:
+                found += self.findings(rule, session, CLIENT, answer)
+        for rule in rules[SERVER]:
+            answer = rule.body(session, server, client, offences)
+            if answer:
+                found += self.findings(rule, session, SERVER, answer)
 
     # -- answers to findings -----------------------------------------------------------------------------------------------------
 
@@ -235,20 +247,25 @@ class Judge:
 
 
 class Plan(NamedTuple):
-    """The rules to ask on the same occasions: about each side, and, when the other findings are known, about its reactions."""
+    """The rules to ask on the same occasions: about each side, and, when the other findings are known, about its reactions, if
+    there are any."""
 
     client: tuple[Rule, ...]
     server: tuple[Rule, ...]
-    reactions: tuple[Rule, ...]
+    reactions: BySide
+    reacts: bool
 
 
 def make_plan(occasions: int) -> Plan:
-    asked = [rule for rule in rules_of("session") if BIT[rule.when] & occasions]
-    return Plan(
-        tuple(rule for rule in asked if rule.at_fault != "server"),
-        tuple(rule for rule in asked if rule.at_fault != "client"),
-        tuple(rule for rule in rules_of("reaction") if BIT[rule.when] & occasions),
-    )
+    asked = by_side(rule for rule in rules_of("session") if BIT[rule.when] & occasions)
+    reactions = by_side(rule for rule in rules_of("reaction") if BIT[rule.when] & occasions)
+    return Plan(*asked, reactions, any(reactions))
+
+
+def by_side(rules: Iterable[Rule]) -> BySide:
+    """Those that the client can have broken, and those that the server can."""
+    known = tuple(rules)
+    return tuple(rule for rule in known if rule.at_fault != "server"), tuple(rule for rule in known if rule.at_fault != "client")
 
 
 ALIEN = "FR-13"  # bytes of another protocol: all that the shape rules would say about them follows from that
@@ -258,7 +275,7 @@ def rules_of(kind: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in CATALOGUE.values() if rule.kind == kind)
 
 
-OFFENDED = tuple(rule for rule in rules_of("reaction") if rule.when == "offended")
+OFFENDED = by_side(rule for rule in rules_of("reaction") if rule.when == "offended")
 NO_OFFENCES: Offences = ((), ())
 
 

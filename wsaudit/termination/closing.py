@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from wsaudit.registry import Limit, Signatures, Text
     from wsaudit.session import Session
 
+    Polite = tuple[tuple[float, Limit], ...]
+
 CODES = {
     1000: ("normal", 0.95), 1001: ("going-away", 0.95), 1002: ("protocol-error", 0.85), 1003: ("invalid-data", 0.85),
     1007: ("invalid-data", 0.85), 1008: ("policy", 0.9), 1009: ("message-too-big", 0.9), 1010: ("protocol-error", 0.85),
@@ -170,9 +172,8 @@ class Reasons:
 
     def __init__(self, signatures: Signatures) -> None:
         self.signatures = signatures
-        self.polite = tuple(
-            limit for limit in signatures.limits if "close" in limit.wire
-        )  # hops that send a Close at their limit
+        # Hops that send a Close at their limit, with the time from which on it may have been that.
+        self.polite = tuple((limit.range[0] * SECOND, limit) for limit in signatures.limits if "close" in limit.wire)
         self.known: dict[tuple[bytes, int | None], Text | None] = {}
 
     def find(self, close: CloseFrame) -> Text | None:
@@ -219,17 +220,21 @@ def at(packet: int) -> str:
     return f" in packet {packet_number(packet)}" if packet else ""
 
 
-def limit_causes(session: Session, lead: CloseFrame, polite: tuple[Limit, ...]) -> list[Cause]:
+def limit_causes(session: Session, lead: CloseFrame, polite: Polite) -> list[Cause]:
     """T21, T22: hops that say goodbye when their idle or age limit is reached."""
     age = lead.place.time - session.started
     if lead.side != SERVER or lead.code not in (1000, 1001, None) or age < LONG_IDLE:
         return []
+    longest = lead.place.time - session.client.stream.first_data_time
+    possible = [
+        limit for least, limit in polite if limit.code in (None, lead.code) and least < (longest if limit.kind == "idle" else age)
+    ]
+    if not possible:
+        return []
     idle = lead.place.time - max(session.client.stream.first_data_time, previous_data(session, lead))
     survived = session.flow.silence > idle + SECOND
     found = []
-    for limit in polite:
-        if limit.code not in (None, lead.code):
-            continue
+    for limit in possible:
         if limit.kind == "idle" and not survived and limit.fits(idle / SECOND):
             found.append(
                 Cause("idle-timeout", POLITE, (f"nothing had been sent for {seconds(idle)}: {limit.where}",), limit.confirm)

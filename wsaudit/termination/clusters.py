@@ -165,7 +165,7 @@ class Surroundings:
     """How ends would lie by chance at one server, or at one client's host: like the natural ones, as long as it was seen."""
 
     def __init__(self) -> None:
-        self.natural: list[int] = []
+        self.natural: list[int] = []  # in order
         self.first = NEVER
         self.last = 0
 
@@ -173,7 +173,6 @@ class Surroundings:
         """For ends of `members`, who belong to it as well."""
         first = min(self.first, *[each.row.started for each in members])
         last = max(self.last, *[each.row.ended for each in members])
-        self.natural.sort()
         return Background(self.natural, first, last, INSTANT)
 
 
@@ -183,7 +182,7 @@ def surroundings(sample: Sample, by: Callable[[list[Connection]], dict[K, list[C
     for key, rows in by(sample.rows).items():
         found[key].first, found[key].last = compare.span(rows)
     for key, rows in by(sample.natural).items():
-        found[key].natural = compare.end_times(rows)
+        found[key].natural = sorted(compare.end_times(rows))
     return found
 
 

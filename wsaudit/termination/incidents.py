@@ -13,8 +13,7 @@ fleets.py     heartbeats that fail together, one release that misbehaves
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsaudit.kernel.compare import number
 from wsaudit.kernel.connection import Connection
@@ -27,6 +26,9 @@ from wsaudit.termination.limits import find_limits
 from wsaudit.termination.masses import find_masses
 from wsaudit.termination.quiet import doubt_open, fell_silent
 from wsaudit.together import together
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def find_incidents(
