@@ -33,6 +33,7 @@ M32 = 0xFFFFFFFF
 HALF = 0x80000000
 FAR = 1 << 30
 IGNORED = 2  # as in packets.py
+SKIP, TEXT = 0, 1  # as in frames.py
 
 # By the length of a short text: its masking key times the one is the key as often as it is needed, and more; the other has the
 # bits that are not set in ASCII.
@@ -155,6 +156,8 @@ def take_packet(decoder: Decoder, buffer: Buffer, pos: int, caplen: int, time: i
         start = take_frames(scanner, buffer, start, stop, time, packet)
         if start == stop:
             return True
+    elif scanner.remaining > n and take_payload(scanner, buffer, start, n):
+        return True
     scanner.feed(buffer, start, stop, time, packet)
     return True
 
@@ -250,6 +253,21 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
             scanner.last_data_time = time
             scanner.last_data_packet = packet
     return pos
+
+
+def take_payload(scanner: Scanner, buffer: Buffer, pos: int, n: int) -> bool:
+    """Bytes from the middle of a data frame, if nobody looks at them or they are ASCII. False: nothing was changed."""
+    if scanner.kind == TEXT:
+        if scanner.message != 1 or scanner.message_deflated or scanner.text_bad or scanner.text_tainted or scanner.need:
+            return False
+        if scanner.log is not None or not numbers.unmasked(buffer, pos, n, scanner.key, scanner.phase).isascii():
+            return False
+        scanner.phase = (scanner.phase + n) & 3
+    elif scanner.kind != SKIP:
+        return False
+    scanner.remaining -= n
+    scanner.offset += n
+    return True
 
 
 def is_text(raw: bytes | bytearray, pos: int, size: int, key: int) -> bool:
