@@ -75,7 +75,7 @@ def told(kernel: SimpleNamespace, form: int | None, data: bytes, sizes: list[int
     reader, scanner, counts, ends = reader_of(kernel, form)
     taken = feed(kernel, reader, data, sizes)
     records = (counts.application, counts.small, counts.last_size)
-    return taken, bytes(reader.held), reader.offset, reader.skip, reader.sequence, ends, scanner.opcode_counts(), records
+    return taken, bytes(reader.held or b""), reader.offset, reader.skip, reader.sequence, ends, scanner.opcode_counts(), records
 
 
 SIZES = st.lists(st.integers(1, 90), min_size=1, max_size=12)
@@ -135,10 +135,10 @@ def test_without_a_key_records_are_counted(
     kernel = request.getfixturevalue(form_of_kernel)
     whole = b"".join(struct.pack(">BHH", 23, 0x0301, size) + bytes(size) for size in records)
     reader, _, counts, _ = reader_of(kernel, None, held=whole[:cut] if not records or cut < HEADER_SIZE + records[0] else b"")
-    data = whole[len(reader.held) :]
+    data = whole[len(reader.held or b"") :]
     alert = b"\x15\x03\x03\0\x1a"
     taken = feed(kernel, reader, data + alert, sizes)
-    assert bytes(reader.held) + (data + alert)[taken:] == alert
+    assert bytes(reader.held or b"") + (data + alert)[taken:] == alert
     small = sum(size <= 1024 for size in records)
     assert (counts.application, counts.small, counts.last_size) == (len(records), small, records[-1] if records else 0)
 

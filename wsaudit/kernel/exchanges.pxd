@@ -23,6 +23,8 @@ cdef class Exchanges(Foreign):
     cdef public long long time
     cdef public long long packet
 
+    cdef fill_with(self, Flow flow, int client, sink, long long max_head)
+
     @cython.locals(requests=HttpReader)
     cpdef bint lend_with(self, bytes data, long long time, long long packet) except -1
     cpdef lend_between(self, tuple rests)
@@ -42,8 +44,14 @@ cdef class HttpReader(Reader):
     cdef bint answers
     cdef readonly long long skip
 
+    cdef fill(self, Exchanges exchanges, bint answers, long long skip)
+
     @cython.locals(size="long long")
     cpdef Py_ssize_t feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
     @cython.locals(exchanges=Exchanges, stop="long long", size="long long", length="long long", status="int", method="int")
     cdef Py_ssize_t head(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
+
+
+@cython.locals(reader=HttpReader)
+cdef HttpReader reader_of(Exchanges exchanges, bint answers, long long skip)

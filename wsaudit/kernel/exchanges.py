@@ -34,7 +34,10 @@ class Exchanges(Foreign):
     __slots__ = ("asked", "max_head", "packet", "requests", "time")
 
     def __init__(self, flow: Flow, client: int, sink: Any, max_head: int) -> None:
-        Foreign.__init__(self, flow, client, sink)
+        self.fill_with(flow, client, sink, max_head)
+
+    def fill_with(self, flow: Flow, client: int, sink: Any, max_head: int) -> None:
+        self.fill(flow, client, sink)
         self.max_head = max_head
         self.requests = 0
         self.asked = b""
@@ -43,15 +46,15 @@ class Exchanges(Foreign):
 
     def lend_with(self, data: bytes, time: int, packet: int) -> bool:
         """Take the flow, if these first bytes of its client are one whole request without an upgrade."""
-        requests = HttpReader(self, False, 0)
+        requests = reader_of(self, False, 0)
         if requests.feed(Buffer(data), 0, len(data), time, packet) < len(data):
             return False
-        self.lend(requests, HttpReader(self, True, 0))
+        self.lend(requests, reader_of(self, True, 0))
         return True
 
     def lend_between(self, rests: tuple[int, int]) -> None:
         """Take the flow while no request waits. `rests`: bytes of client and server up to their next messages."""
-        self.lend(HttpReader(self, False, rests[CLIENT]), HttpReader(self, True, rests[SERVER]))
+        self.lend(reader_of(self, False, rests[CLIENT]), reader_of(self, True, rests[SERVER]))
 
     def lend(self, requests: HttpReader, answers: HttpReader) -> None:
         flow = self.flow
@@ -94,6 +97,9 @@ class HttpReader(Reader):
     __slots__ = ("answers", "exchanges", "skip")
 
     def __init__(self, exchanges: Exchanges, answers: bool, skip: int) -> None:
+        self.fill(exchanges, answers, skip)
+
+    def fill(self, exchanges: Exchanges, answers: bool, skip: int) -> None:
         self.exchanges = exchanges
         self.answers = answers
         self.skip = skip
@@ -141,3 +147,9 @@ class HttpReader(Reader):
             exchanges.packet = packet
         self.skip = 0 if length == heads.NONE else length
         return size
+
+
+def reader_of(exchanges: Exchanges, answers: bool, skip: int) -> HttpReader:
+    reader = HttpReader.__new__(HttpReader)
+    reader.fill(exchanges, answers, skip)
+    return reader

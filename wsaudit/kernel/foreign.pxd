@@ -13,6 +13,7 @@ cdef class Foreign(Owner):
 
     cpdef gap(self, Stream stream, long long offset, long long length, long long time, long long packet)
     cpdef icmp(self, long long time, long long packet, words)
+    cdef fill(self, Flow flow, int client, sink)
     cdef end(self, bint ongoing)
 
     @cython.locals(stream=Stream)

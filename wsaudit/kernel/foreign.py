@@ -15,6 +15,9 @@ class Foreign(Owner):
     __slots__ = ("client", "flow", "given_up", "sink")
 
     def __init__(self, flow: Flow, client: int, sink: Any) -> None:
+        self.fill(flow, client, sink)
+
+    def fill(self, flow: Flow, client: int, sink: Any) -> None:
         self.flow = flow
         self.client = client
         self.sink = sink

@@ -202,12 +202,14 @@ class Ordinary(Owner):
         flow = self.flow
         side = 0 if stream is flow.a else 1
         if begins_handshake(data):
-            sealed = Sealed(flow, hello_sender(data, side) if self.client < 0 else self.client, self.kinds.sink)
+            sealed = Sealed.__new__(Sealed)
+            sealed.fill(flow, hello_sender(data, side) if self.client < 0 else self.client, self.kinds.sink)
             if sealed.take(stream, data, 0, time, packet):
                 flow.owner = sealed
                 self.state = OVER
         elif self.client < 0 or self.client == side:
-            exchanges = Exchanges(flow, side, self.kinds.sink, self.kinds.max_head)
+            exchanges = Exchanges.__new__(Exchanges)
+            exchanges.fill_with(flow, side, self.kinds.sink, self.kinds.max_head)
             if exchanges.lend_with(data, time, packet):
                 flow.owner = exchanges
                 self.state = OVER

@@ -15,6 +15,8 @@ cdef class Flight:
     cdef readonly long long left
     cdef readonly long long missing
 
+    cdef fill(self)
+
     @cython.locals(at="long long", size="long long", step="long long", length="long long")
     cpdef long long step_over(self, bytes data) except -2
 
@@ -26,7 +28,10 @@ cdef class Sealed(Foreign):
     cdef readonly list chunks
     cdef long long kept
 
-    @cython.locals(side="int", mine=Flight, other=Flight, at="long long", size="long long", reader=RecordReader)
+    @cython.locals(a=Flight, b=Flight)
+    cdef fill(self, Flow flow, int client, sink)
+
+    @cython.locals(side="int", mine=Flight, other=Flight, at="long long", size="long long", reader=RecordReader, peer_reader=RecordReader)
     cdef bint take(self, Stream stream, bytes data, long long offset, long long time, long long packet) except -1
 
     @cython.locals(flow=Flow, chatty="bint")

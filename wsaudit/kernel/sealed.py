@@ -27,6 +27,9 @@ class Flight:
     __slots__ = ("counts", "left", "missing")
 
     def __init__(self) -> None:
+        self.fill()
+
+    def fill(self) -> None:
         self.counts = RecordCounts()
         self.left = 0
         self.missing = 0
@@ -69,10 +72,12 @@ class Sealed(Foreign):
 
     __slots__ = ("chunks", "closed_by", "flight_a", "flight_b", "kept")
 
-    def __init__(self, flow: Flow, client: int, sink: Any) -> None:
-        Foreign.__init__(self, flow, client, sink)
-        self.flight_a = Flight()
-        self.flight_b = Flight()
+    def fill(self, flow: Flow, client: int, sink: Any) -> None:
+        Foreign.fill(self, flow, client, sink)
+        a = self.flight_a = Flight.__new__(Flight)
+        b = self.flight_b = Flight.__new__(Flight)
+        a.fill()
+        b.fill()
         self.closed_by = -1
         self.chunks: list[tuple[int, bytes, int, int, int]] = []
         self.kept = 0
@@ -103,11 +108,14 @@ class Sealed(Foreign):
             return True
         if other.left > 0 or (side != CLIENT and other.counts.handshake == 0):  # its handshake may come yet
             return False
-        reader = RecordReader(mine.counts, offset + at, b"", 0)
+        reader = RecordReader.__new__(RecordReader)
+        reader.fill(mine.counts, offset + at, None, 0)
         if reader.feed(Buffer(data), at, size, time, packet) < size or mine.counts.application == 0:
             return False
         stream.reader = reader
-        stream.peer.reader = RecordReader(other.counts, stream.peer.offset, b"", 0)
+        peer_reader = RecordReader.__new__(RecordReader)
+        peer_reader.fill(other.counts, stream.peer.offset, None, 0)
+        stream.peer.reader = peer_reader
         stream.mode = stream.peer.mode = READER
         self.closed_by = side
         self.chunks.clear()

@@ -66,6 +66,7 @@ cdef class Stream:
     cdef public unsigned int keepalives_unanswered
     cdef public unsigned int tail_retransmissions
     cdef public Scanner scanner
+    cdef public Reader reader
     cdef public long long last_time
     cdef public long long last_packet
     cdef public long long zero_since
@@ -79,7 +80,6 @@ cdef class Stream:
     cdef unsigned int sample_n
     cdef unsigned long long samples[32]  # SAMPLE * SAMPLES
     cdef public Flow flow
-    cdef public Reader reader
     cdef readonly list gaps
     cdef public long long skip
     cdef public long long answer_end

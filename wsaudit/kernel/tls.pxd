@@ -77,13 +77,14 @@ cdef class RecordReader(Reader):
     cdef int side
     cdef long long body
 
+    cdef fill(self, RecordCounts counts, long long offset, bytearray held, long long skip)
     cpdef open_with(self, Aead aead, unsigned long long sequence, Scanner scanner, list ends)
 
     @cython.locals(scratch=Scratch, base="long long", left="long long", due="long long", size="long long", version="int")
     cpdef Py_ssize_t feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
-    @cython.locals(held=bytearray, have="long long", size="long long")
-    cdef Py_ssize_t due(self) except -1
+    @cython.locals(have="long long", size="long long")
+    cdef Py_ssize_t due(self, bytearray held) except -1
 
     @cython.locals(aead=Aead, size="long long")
     cdef bint take(self, Scratch scratch, body, int version, long long tcp_end, long long time, long long packet) except *

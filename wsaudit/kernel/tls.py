@@ -179,7 +179,7 @@ def record_size(kind: int, major: int, length: int) -> int:
 class RecordReader(Reader):
     """Takes one side's records as long as they are of application data and, with a key, each is authentic.
 
-    `held` is the beginning of a record whose rest has not come, `skip` how many bytes are still to come of one that is only
+    `held` is the beginning of a record whose rest has not come, if there is one, `skip` how many bytes are still to come of one that is only
     counted. `offset` is that of the next byte in the side's TCP stream; `ends[side]` is set to where the record ends whose frames
     are being scanned.
     """
@@ -187,16 +187,19 @@ class RecordReader(Reader):
     __slots__ = ("aead", "body", "counts", "ends", "held", "offset", "scanner", "sequence", "side", "skip", "start")
 
     def __init__(self, counts: RecordCounts, offset: int, held: bytes, skip: int) -> None:
+        self.fill(counts, offset, bytearray(held) if held else None, skip)
+
+    def fill(self, counts: RecordCounts, offset: int, held: bytearray | None, skip: int) -> None:
         self.counts = counts
         self.start = offset
         self.offset = offset
-        self.held = bytearray(held)
+        self.held = held
         self.skip = skip
         self.body = 0  # size of the record that `skip` is the rest of; 0: it does not count
         self.aead: Aead | None = None
         self.sequence = 0
         self.scanner: Any = None
-        self.ends: list[int] = []
+        self.ends: Any = None
         self.side = 0
 
     def open_with(self, aead: Aead, sequence: int, scanner: Scanner, ends: list[int]) -> None:
@@ -222,13 +225,13 @@ class RecordReader(Reader):
                     self.counts.add_application(self.body)
                 continue
             if self.held:
-                due = self.due()
+                due = self.due(self.held)
                 if due == 0:
                     break
                 if self.aead is None and len(self.held) >= HEADER_SIZE:
                     self.body = len(self.held) - HEADER_SIZE + due
                     self.skip = due
-                    self.held = bytearray()
+                    self.held = None
                     continue
                 size = left if left < due else due
                 self.held += buffer.raw[pos : pos + size]
@@ -237,7 +240,7 @@ class RecordReader(Reader):
                     if not self.take(scratch, self.held[HEADER_SIZE:], version, base + pos + size, time, packet):
                         del self.held[len(self.held) - size :]
                         break
-                    self.held = bytearray()
+                    self.held = None
                 pos += size
                 continue
             if left >= HEADER_SIZE:
@@ -255,16 +258,15 @@ class RecordReader(Reader):
                         break
                     pos += size
                     continue
-            self.held += buffer.raw[pos:end]
+            self.held = bytearray(buffer.raw[pos:end])
             pos = end
         self.offset = base + pos
         if scratch is not None:
             SPARE.append(scratch)
         return pos
 
-    def due(self) -> int:
+    def due(self, held: bytearray) -> int:
         """How many bytes the held record lacks, or first its header; 0: it is not for here."""
-        held = self.held
         have = len(held)
         if have < HEADER_SIZE:
             return HEADER_SIZE - have

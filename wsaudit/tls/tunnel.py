@@ -235,7 +235,7 @@ class TlsTunnel:
         direction.reader = None
         if reader.aead is not None:
             direction.sequence = reader.sequence
-        direction.framer.go_on(bytes(reader.held), reader.skip, reader.offset)
+        direction.framer.go_on(bytes(reader.held or b""), reader.skip, reader.offset)
         self._fed += reader.offset - reader.start
 
     # --- one record ---
