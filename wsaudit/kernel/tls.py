@@ -179,9 +179,9 @@ def record_size(kind: int, major: int, length: int) -> int:
 class RecordReader(Reader):
     """Takes one side's records as long as they are of application data and, with a key, each is authentic.
 
-    `held` is the beginning of a record whose rest has not come, if there is one, `skip` how many bytes are still to come of one that is only
-    counted. `offset` is that of the next byte in the side's TCP stream; `ends[side]` is set to where the record ends whose frames
-    are being scanned.
+    `held` is the beginning of a record whose rest has not come, if there is one, `skip` how many bytes are still to come of one
+    that is only counted. `offset` is that of the next byte in the side's TCP stream; `ends[side]` is set to where the record ends
+    whose frames are being scanned.
     """
 
     __slots__ = ("aead", "body", "counts", "ends", "held", "offset", "scanner", "sequence", "side", "skip", "start")
