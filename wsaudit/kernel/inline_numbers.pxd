@@ -39,12 +39,13 @@ cdef extern from *:
     /* How many of `n` bytes, in steps of 16, are ASCII behind a mask of eight bytes, which is `pattern` again and again. */
     #if defined(__SSE2__)
     #include <emmintrin.h>
-    #define wsaudit_not_ascii(p, key) _mm_movemask_epi8(_mm_xor_si128(_mm_loadu_si128((const __m128i *)(p)), key))
+    #define wsaudit_plain(p, key) _mm_xor_si128(_mm_loadu_si128((const __m128i *)(p)), key)
     static inline long long wsaudit_ascii(const unsigned char *p, long long n, uint64_t pattern)
     {
         __m128i key = _mm_set1_epi64x((long long)pattern);
         long long i = 0;
-        while (n - i >= 16 && !wsaudit_not_ascii(p + i, key)) i += 16;
+        while (n - i >= 32 && !_mm_movemask_epi8(_mm_or_si128(wsaudit_plain(p + i, key), wsaudit_plain(p + i + 16, key)))) i += 32;
+        while (n - i >= 16 && !_mm_movemask_epi8(wsaudit_plain(p + i, key))) i += 16;
         return i;
     }
     #else
