@@ -18,11 +18,11 @@ cdef class Burst:
     cdef long long time[32]  # SIZE
     cdef long long packet[32]
     cdef long long place[32]
-    cdef int begin[32]  # a chunk has less than 2 GiB
-    cdef int end[32]
-    cdef int wirelen[32]
-    cdef int ports[32]
-    cdef int stop[32]
+    cdef long long begin[32]
+    cdef long long end[32]
+    cdef long long wirelen[32]
+    cdef long long ports[32]
+    cdef long long stop[32]
     cdef int linktype[32]
     cdef unsigned short ident[32]
     cdef unsigned char ttl[32]

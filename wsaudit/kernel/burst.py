@@ -1,11 +1,12 @@
 """Packets on their way to the decoder, a few at a time, so that what they need is in the processor's cache when their turn comes.
 
 With thousands of connections taking turns most of a packet's time would go by waiting for memory, one thing after the other: the
-entry of its flow, the stream, what that refers to. Here each step is made for all packets of a burst before the next one is, and
-asks for what the next one needs. Only compiled that gains anything: uncompiled the walkers call the decoder at once.
+entry of its flow, the stream, what that refers to. So the headers of all packets of a burst are read first, and with each packet
+that the decoder gets, one of these things is asked for of each of some later ones. Only compiled that gains anything: uncompiled
+the walkers call the decoder at once.
 
-Headers as most are (Ethernet, perhaps one VLAN tag, IP without options or extension headers) are read on the way, and what is in
-them need not be read again; everything else the decoder looks at itself.
+What is in headers as most are (Ethernet, perhaps one VLAN tag, IP without options or extension headers) need not be read again;
+everything else the decoder looks at itself.
 """
 
 from __future__ import annotations
