@@ -171,7 +171,15 @@ class Pass:
             self.kinds = Kinds(self, self.audit.connections, self.audit.findings, limits.head, limits.findings, homes, server_at)
         seed = int.from_bytes(os.urandom(8))  # so that nobody can make a capture whose flows all collide
         self.decoder = Decoder(
-            *(self, shard, options.jobs, options.ports, seed, limits.flows, options.midstream, limits.segment_buffer, self.kinds)
+            self,
+            shard,
+            options.jobs,
+            options.ports,
+            seed,
+            max_flows=limits.flows,
+            midstream=options.midstream,
+            buffer_limit=limits.segment_buffer,
+            kinds=self.kinds,
         )
 
     # -- the kernel's listener -------------------------------------------------------------

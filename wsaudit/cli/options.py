@@ -19,9 +19,11 @@ FAIL_ON = ("error", "warning", "info", "never")
 
 
 def network(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        from ipaddress import ip_network
+    if not values:
+        return ()
+    from ipaddress import ip_network
 
+    for value in values:
         try:
             ip_network(value, strict=False)
         except ValueError as error:

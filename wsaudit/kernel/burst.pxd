@@ -7,7 +7,8 @@ from wsaudit.kernel cimport inline_mode as mode
 from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_prefetch as prefetch
 
-cdef const int SIZE, NOWHERE, OTHER, TCP, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS, VXLAN, GENEVE, OLD_VXLAN
+cdef const int SIZE, NOWHERE, OTHER, TCP, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS
+cdef int VXLAN, OLD_VXLAN, GENEVE
 
 
 @cython.final

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from wsaudit.kernel import keys, mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer, zeros
+from wsaudit.kernel.constants import GENEVE, OLD_VXLAN, VXLAN
 from wsaudit.kernel.packets import Decoder
 
 SIZE = 32
@@ -20,7 +21,6 @@ TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS = 12, 8, 4, 2  # packets before its tur
 NOWHERE = -1
 OTHER, TCP = 0, 1  # what is known of a packet's headers
 DATA, NOTHING, CONTROL = 0, 1, 2  # what it carries: perhaps frames, an acknowledgement only, perhaps a control frame
-VXLAN, GENEVE, OLD_VXLAN = 4789, 6081, 8472  # UDP ports of tunnels
 
 
 def is_compiled() -> bool:
@@ -82,7 +82,7 @@ class Burst:
                 return False
             if head[ip + 9] == 17:
                 port = head[ip + 22] << 8 | head[ip + 23]
-                if port in (VXLAN, GENEVE, OLD_VXLAN):
+                if port in (VXLAN, OLD_VXLAN, GENEVE):
                     return False
                 decoder.packets += 1
                 decoder.udp_packets += 1

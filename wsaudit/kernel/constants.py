@@ -63,6 +63,9 @@ NOBODY, UNCLEAR = -1, -2
 # What a finding about a connection of a known kind is about (ordinary.py).
 AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_SERVER_CLOSE, AT_END = range(6)
 
+# UDP ports of tunnels: RFC 7348, what Linux used for it before, RFC 8926.
+VXLAN, OLD_VXLAN, GENEVE = 4789, 8472, 6081
+
 # TLS records (RFC 8446 §5.1).
 HANDSHAKE, APPLICATION_DATA = 22, 23
 HEADER_SIZE = 5

@@ -15,6 +15,7 @@ from typing import Any
 
 from wsaudit.kernel import keys, mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer, zeros
+from wsaudit.kernel.constants import GENEVE, OLD_VXLAN, VXLAN
 from wsaudit.kernel.kinds import Kinds
 from wsaudit.kernel.ordinary import Ordinary
 from wsaudit.kernel.plain import take_packet
@@ -217,7 +218,7 @@ class Decoder:
                 self.udp_packets += 1
                 if pos + header + 4 <= end:
                     port = buffer.b[pos + header + 2] << 8 | buffer.b[pos + header + 3]
-                    if port == 4789 or port == 6081 or port == 8472 or fragment & 0x3FFF:
+                    if port in (VXLAN, OLD_VXLAN, GENEVE) or fragment & 0x3FFF:
                         self.listener.network(bytes(buffer.raw[pos:end]), 4, time, packet)
                 return
             if fragment & 0x3FFF or protocol != 6:
@@ -238,7 +239,7 @@ class Decoder:
             self.udp_packets += 1
             if pos + 44 <= end:
                 port = buffer.b[pos + 42] << 8 | buffer.b[pos + 43]
-                if port == 4789 or port == 6081 or port == 8472:
+                if port in (VXLAN, OLD_VXLAN, GENEVE):
                     self.listener.network(bytes(buffer.raw[pos:end]), 6, time, packet)
         else:
             self.unusual(buffer, pos, end, protocol, 6, time, packet)

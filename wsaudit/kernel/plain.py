@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wsaudit.kernel import numbers
 from wsaudit.kernel.beats import Beats
-from wsaudit.kernel.constants import FORM_16, FRAMES, MASKED, RECENT, SHORT
+from wsaudit.kernel.constants import FORM_16, FRAMES, GENEVE, MASKED, OLD_VXLAN, RECENT, SHORT, VXLAN
 
 if TYPE_CHECKING:
     from wsaudit.kernel.buffer import Buffer
@@ -28,7 +28,7 @@ EIGHT = Struct("<Q").unpack_from
 MASKING_KEY = Struct("<I").unpack_from
 FIN_SYN_RST = 0x07
 ACK = 0x10
-TUNNELS = (4789).to_bytes(2, "big"), (6081).to_bytes(2, "big"), (8472).to_bytes(2, "big")
+TUNNELS = tuple(port.to_bytes(2, "big") for port in (VXLAN, OLD_VXLAN, GENEVE))
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 FAR = 1 << 30

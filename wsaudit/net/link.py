@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.constants import GENEVE, OLD_VXLAN, VXLAN
 from wsaudit.kernel.packets import Decoder
 from wsaudit.net.exported import ExportedPdus
 from wsaudit.net.fragments import Fragments
@@ -22,8 +23,6 @@ ETHERNET, RAW_IP = 1, 101
 ICMP6 = -1  # an `Inner` that is ICMP behind extension headers
 EXPORTED_PDU = 252
 RADIO = {105: "Dot11", 119: "PrismHeader", 127: "RadioTap", 192: "PPI"}  # link type -> scapy's class
-VXLAN_PORTS = (4789, 8472)
-GENEVE_PORT = 6081
 
 
 class Inner(NamedTuple):
@@ -203,12 +202,12 @@ class Unwrapper:
             return self.gre(body)
         if protocol == 17 and len(body) > 8:
             port = int.from_bytes(body[2:4], "big")
-            if port in VXLAN_PORTS:
+            if port in (VXLAN, OLD_VXLAN):
                 from scapy.layers.vxlan import VXLAN
 
                 inner = VXLAN(body[8:]).payload
                 return Inner(ETHERNET, bytes(inner.original))
-            if port == GENEVE_PORT:
+            if port == GENEVE:
                 from scapy.contrib.geneve import GENEVE
 
                 tunnel = GENEVE(body[8:])
