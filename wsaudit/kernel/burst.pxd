@@ -8,7 +8,7 @@ from wsaudit.kernel cimport inline_numbers as numbers
 from wsaudit.kernel cimport inline_prefetch as prefetch
 
 cdef const int SIZE, NOWHERE, OTHER, TCP, DATA, NOTHING, CONTROL, TO_ENTRY, TO_STREAM, TO_SCANNER, TO_ROWS
-cdef int VXLAN, OLD_VXLAN, GENEVE
+cdef int VXLAN_PORT, OLD_VXLAN_PORT, GENEVE_PORT
 
 
 @cython.final

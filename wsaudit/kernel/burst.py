@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from wsaudit.kernel import keys, mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer, zeros
-from wsaudit.kernel.constants import GENEVE, OLD_VXLAN, VXLAN
+from wsaudit.kernel.constants import GENEVE_PORT, OLD_VXLAN_PORT, VXLAN_PORT
 from wsaudit.kernel.packets import Decoder
 
 SIZE = 32
@@ -82,7 +82,7 @@ class Burst:
                 return False
             if head[ip + 9] == 17:
                 port = head[ip + 22] << 8 | head[ip + 23]
-                if port in (VXLAN, OLD_VXLAN, GENEVE):
+                if port in (VXLAN_PORT, OLD_VXLAN_PORT, GENEVE_PORT):
                     return False
                 decoder.packets += 1
                 decoder.udp_packets += 1

@@ -12,7 +12,7 @@ from wsaudit.kernel cimport inline_mode as mode
 cdef const long long M32
 cdef const int FIN, SYN, RST, PSH, ACK
 cdef const long long LINGER
-cdef int VXLAN, OLD_VXLAN, GENEVE
+cdef int VXLAN_PORT, OLD_VXLAN_PORT, GENEVE_PORT
 cdef const Py_ssize_t TOGETHER
 cdef const int TO_FLOW, TO_SIDES, TO_FRAMES
 cdef const int KEY, SPACE, BLIND, PROBES, LONGEST_LINE, FREE, FRESH, IGNORED, ACTIVE, EMPTY

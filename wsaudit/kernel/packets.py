@@ -15,7 +15,7 @@ from typing import Any
 
 from wsaudit.kernel import keys, mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer, zeros
-from wsaudit.kernel.constants import GENEVE, OLD_VXLAN, VXLAN
+from wsaudit.kernel.constants import GENEVE_PORT, OLD_VXLAN_PORT, VXLAN_PORT
 from wsaudit.kernel.kinds import Kinds
 from wsaudit.kernel.ordinary import Ordinary
 from wsaudit.kernel.plain import take_packet
@@ -218,7 +218,7 @@ class Decoder:
                 self.udp_packets += 1
                 if pos + header + 4 <= end:
                     port = buffer.b[pos + header + 2] << 8 | buffer.b[pos + header + 3]
-                    if port in (VXLAN, OLD_VXLAN, GENEVE) or fragment & 0x3FFF:
+                    if port in (VXLAN_PORT, OLD_VXLAN_PORT, GENEVE_PORT) or fragment & 0x3FFF:
                         self.listener.network(bytes(buffer.raw[pos:end]), 4, time, packet)
                 return
             if fragment & 0x3FFF or protocol != 6:
@@ -239,7 +239,7 @@ class Decoder:
             self.udp_packets += 1
             if pos + 44 <= end:
                 port = buffer.b[pos + 42] << 8 | buffer.b[pos + 43]
-                if port in (VXLAN, OLD_VXLAN, GENEVE):
+                if port in (VXLAN_PORT, OLD_VXLAN_PORT, GENEVE_PORT):
                     self.listener.network(bytes(buffer.raw[pos:end]), 6, time, packet)
         else:
             self.unusual(buffer, pos, end, protocol, 6, time, packet)

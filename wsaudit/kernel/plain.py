@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wsaudit.kernel import numbers
 from wsaudit.kernel.beats import Beats
-from wsaudit.kernel.constants import FORM_16, FRAMES, GENEVE, MASKED, OLD_VXLAN, RECENT, SHORT, VXLAN
+from wsaudit.kernel.constants import FORM_16, FRAMES, GENEVE_PORT, MASKED, OLD_VXLAN_PORT, RECENT, SHORT, VXLAN_PORT
 
 if TYPE_CHECKING:
     from wsaudit.kernel.buffer import Buffer
@@ -28,7 +28,7 @@ EIGHT = Struct("<Q").unpack_from
 MASKING_KEY = Struct("<I").unpack_from
 FIN_SYN_RST = 0x07
 ACK = 0x10
-TUNNELS = tuple(port.to_bytes(2, "big") for port in (VXLAN, OLD_VXLAN, GENEVE))
+TUNNELS = tuple(port.to_bytes(2, "big") for port in (VXLAN_PORT, OLD_VXLAN_PORT, GENEVE_PORT))
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 FAR = 1 << 30

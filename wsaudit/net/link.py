@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from wsaudit.kernel.buffer import Buffer
-from wsaudit.kernel.constants import GENEVE, OLD_VXLAN, VXLAN
+from wsaudit.kernel.constants import GENEVE_PORT, OLD_VXLAN_PORT, VXLAN_PORT
 from wsaudit.kernel.packets import Decoder
 from wsaudit.net.exported import ExportedPdus
 from wsaudit.net.fragments import Fragments
@@ -202,12 +202,12 @@ class Unwrapper:
             return self.gre(body)
         if protocol == 17 and len(body) > 8:
             port = int.from_bytes(body[2:4], "big")
-            if port in (VXLAN, OLD_VXLAN):
+            if port in (VXLAN_PORT, OLD_VXLAN_PORT):
                 from scapy.layers.vxlan import VXLAN
 
                 inner = VXLAN(body[8:]).payload
                 return Inner(ETHERNET, bytes(inner.original))
-            if port == GENEVE:
+            if port == GENEVE_PORT:
                 from scapy.contrib.geneve import GENEVE
 
                 tunnel = GENEVE(body[8:])
