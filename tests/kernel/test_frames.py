@@ -403,6 +403,19 @@ def test_every_class_of_utf8(key: bytes | None, around: tuple[bytes, bytes]) -> 
                 assert scanner.bad_text_offset == wrong + head * (1 if wrong < at else 2), edge
 
 
+@pytest.mark.parametrize("around", ["a", "a\xe9\u20ac\U0001f600"])
+def test_utf8_at_each_place_of_a_block(around: str) -> None:
+    """Many bytes are looked at together: nothing depends on where among them a character is, or on what is around it."""
+    for edge in EDGES:
+        for behind in (b"", (around * 9).encode()):
+            wrong = impossible_at(edge + behind)
+            for size in range(18):
+                before = (around * size).encode()[:size].decode(errors="ignore").encode().ljust(size, b"z")
+                data = wire.frame(wire.TEXT, before + edge + behind, mask=wire.MASK)
+                head = len(data) - len(before + edge + behind)
+                assert bad_text([data]) == ((0, -1) if wrong < 0 else (1, head + size + wrong)), (before, edge)
+
+
 @given(
     text=st.one_of(st.text(max_size=60).map(str.encode), st.binary(max_size=60)),
     key=st.one_of(st.none(), st.binary(min_size=4, max_size=4)),

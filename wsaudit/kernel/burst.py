@@ -73,38 +73,40 @@ class Burst:
         decoder = self.decoder
         head = numbers.at(buffer, pos, caplen)
         kind = head[12] << 8 | head[13]
-        ip = 14
         if kind == 0x8100 and caplen >= 58:
-            kind = head[16] << 8 | head[17]
-            ip = 18
+            pos += 4
+            caplen -= 4
+            wirelen -= 4
+            head = numbers.at(buffer, pos, caplen)
+            kind = head[12] << 8 | head[13]
         if kind == 0x0800:
-            if head[ip] != 0x45 or head[ip + 6] & 0x3F or head[ip + 7]:
+            if head[14] != 0x45 or head[20] & 0x3F or head[21]:
                 return False
-            if head[ip + 9] == 17:
-                port = head[ip + 22] << 8 | head[ip + 23]
+            if head[23] == 17:
+                port = head[36] << 8 | head[37]
                 if port in (VXLAN_PORT, OLD_VXLAN_PORT, GENEVE_PORT):
                     return False
                 decoder.packets += 1
                 decoder.udp_packets += 1
                 return True
-            if head[ip + 9] != 6:
+            if head[23] != 6:
                 return False
-            total = head[ip + 2] << 8 | head[ip + 3]
-            addresses = ip + 12
+            total = head[16] << 8 | head[17]
+            addresses = 26
             words = 2
-            tcp = ip + 20
-            stop = ip + total
-            self.ttl[i] = head[ip + 8]
-            self.ident[i] = head[ip + 4] << 8 | head[ip + 5]
+            tcp = 34
+            stop = 14 + total
+            self.ttl[i] = head[22]
+            self.ident[i] = head[18] << 8 | head[19]
         else:
-            if kind != 0x86DD or ip + 60 > caplen or head[ip] >> 4 != 6 or head[ip + 6] != 6:
+            if kind != 0x86DD or caplen < 74 or head[14] >> 4 != 6 or head[20] != 6:
                 return False
-            total = head[ip + 4] << 8 | head[ip + 5]
-            addresses = ip + 8
+            total = head[18] << 8 | head[19]
+            addresses = 22
             words = 8
-            tcp = ip + 40
-            stop = tcp + total
-            self.ttl[i] = head[ip + 7]
+            tcp = 54
+            stop = 54 + total
+            self.ttl[i] = head[21]
             self.ident[i] = 0
         if total == 0:  # segmentation offload: the captured length counts
             stop = wirelen

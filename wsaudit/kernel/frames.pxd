@@ -132,7 +132,7 @@ cdef class Scanner:
     cdef begin_frame(self, Buffer buffer, long long pos)
 
     @cython.locals(i="int")
-    cdef count_shape(self, int shape, long long length)
+    cdef inline count_shape(self, int shape, long long length)
 
     @cython.locals(at="long long", room="long long")
     cdef take_payload(self, Buffer buffer, long long pos, long long n, long long time, long long packet, long long offset)

@@ -36,20 +36,67 @@ cdef extern from *:
     #else
     static inline int wsaudit_low_zeros(uint64_t v) { int n = 0; while (!(v & 0xFF)) { v >>= 8; n++; } return n; }
     #endif
-    /* How many of `n` bytes, in steps of 16, are ASCII behind a mask of eight bytes, which is `pattern` again and again. */
-    #if defined(__SSE2__)
+    /* A masking key, twice in a row, for the eight bytes from payload byte `i` on. */
+    static inline uint64_t wsaudit_turned(uint64_t pattern, long long i)
+    { int turn = (int)(i & 3) << 3; return turn ? pattern >> turn | pattern << (64 - turn) : pattern; }
+    /* Up to where are `n` bytes, behind a mask that is `pattern` again and again, surely whole characters? */
+    #if defined(__SSE2__) && defined(__GNUC__)
     #include <emmintrin.h>
     #define wsaudit_plain(p, key) _mm_xor_si128(_mm_loadu_si128((const __m128i *)(p)), key)
-    static inline long long wsaudit_ascii(const unsigned char *p, long long n, uint64_t pattern)
+    #define wsaudit_where(test) ((unsigned int)_mm_movemask_epi8(test) >> skip)
+    #define wsaudit_below(limit) wsaudit_where(_mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(limit)))) /* of 0x80 and above */
+    #define wsaudit_equal(value) wsaudit_where(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)(value))))
+    /* RFC 3629 sections 3 and 4: how many of 16 bytes but the first `skip` are whole characters; -1: something is wrong there. A
+       number has a bit for each byte. */
+    static inline int wsaudit_characters(__m128i bytes, int skip)
     {
-        __m128i key = _mm_set1_epi64x((long long)pattern);
+        unsigned int all = wsaudit_where(bytes);
+        unsigned int following = wsaudit_below(0xC0);
+        unsigned int first = all & ~wsaudit_below(0xC2);
+        unsigned int of_three = all & ~wsaudit_below(0xE0);
+        unsigned int of_four = all & ~wsaudit_below(0xF0);
+        unsigned int wanted = first << 1 | of_three << 2 | of_four << 3;
+        int n = 16 - skip;
+        if ((following | first) != all || (wanted ^ following) & ((1u << n) - 1) || all & ~wsaudit_below(0xF5))
+            return -1;
+        if (of_three) {
+            unsigned int low = wsaudit_below(0xA0), lowest = wsaudit_below(0x90);
+            if (wsaudit_equal(0xE0) << 1 & low || wsaudit_equal(0xED) << 1 & following & ~low)
+                return -1;
+            if (wsaudit_equal(0xF0) << 1 & lowest || wsaudit_equal(0xF4) << 1 & following & ~lowest)
+                return -1;
+        }
+        return wanted >> n ? 31 - __builtin_clz(first) : n;
+    }
+    static inline long long wsaudit_text(const unsigned char *p, long long n, uint64_t pattern)
+    {
+        __m128i key = _mm_set1_epi64x((long long)pattern), bytes;
         long long i = 0;
-        while (n - i >= 32 && !_mm_movemask_epi8(_mm_or_si128(wsaudit_plain(p + i, key), wsaudit_plain(p + i + 16, key)))) i += 32;
-        while (n - i >= 16 && !_mm_movemask_epi8(wsaudit_plain(p + i, key))) i += 16;
-        return i;
+        int some;
+        if (n < 16)
+            return 0;
+        for (;;) {
+            while (n - i >= 32 && !_mm_movemask_epi8(_mm_or_si128(wsaudit_plain(p + i, key), wsaudit_plain(p + i + 16, key))))
+                i += 32;
+            if (n - i < 16)
+                break;
+            bytes = wsaudit_plain(p + i, key);
+            if (!_mm_movemask_epi8(bytes)) {
+                i += 16;
+                continue;
+            }
+            some = wsaudit_characters(bytes, 0);
+            if (some < 0)
+                return i;
+            i += some;
+            key = _mm_set1_epi64x((long long)wsaudit_turned(pattern, i));
+        }
+        bytes = wsaudit_plain(p + n - 16, _mm_set1_epi64x((long long)wsaudit_turned(pattern, n - 16)));
+        some = wsaudit_characters(bytes, (int)(16 - (n - i)));
+        return some < 0 ? i : i + some;
     }
     #else
-    static inline long long wsaudit_ascii(const unsigned char *p, long long n, uint64_t pattern)
+    static inline long long wsaudit_text(const unsigned char *p, long long n, uint64_t pattern)
     {
         long long i = 0;
         while (n - i >= 16 && !(((wsaudit_le64(p + i) ^ pattern) | (wsaudit_le64(p + i + 8) ^ pattern)) & 0x8080808080808080ULL))
@@ -60,7 +107,8 @@ cdef extern from *:
     """
     int wsaudit_low_zeros(unsigned long long v) noexcept nogil
     int wsaudit_same(const unsigned char *p, const unsigned int *w, int n) noexcept nogil
-    long long wsaudit_ascii(const unsigned char *p, long long n, unsigned long long pattern) noexcept nogil
+    unsigned long long wsaudit_turned(unsigned long long pattern, long long i) noexcept nogil
+    long long wsaudit_text(const unsigned char *p, long long n, unsigned long long pattern) noexcept nogil
     unsigned int wsaudit_le32(const unsigned char *p) noexcept nogil
     unsigned long long wsaudit_le64(const unsigned char *p) noexcept nogil
     unsigned int wsaudit_be32(const unsigned char *p) noexcept nogil
@@ -137,19 +185,13 @@ cdef inline int character(unsigned long long bytes) noexcept nogil:
     return 0
 
 
-cdef inline unsigned long long turned(unsigned long long key, long long i) noexcept nogil:
-    """The masking key, twice in a row, for the eight bytes from payload byte `i` on."""
-    cdef int turn = (i & 3) << 3
-    return key >> turn | key << (-turn & 63)
-
-
 cdef inline bytes unmasked(Buffer buffer, long long pos, long long n, unsigned long long key, long long phase):
     cdef const unsigned char *p = at(buffer, pos, n)
     cdef bytes out = PyBytes_FromStringAndSize(NULL, n)
     cdef unsigned char *q = <unsigned char *>PyBytes_AS_STRING(out)
     cdef long long i = 0
     key = <unsigned int>key  # "& 0xFFFFFFFF" would take two Python objects: the literal is wider than 32 bits
-    key = turned(key | key << 32, phase)
+    key = wsaudit_turned(key | key << 32, phase)
     while n - i >= 8:
         wsaudit_put64(q + i, wsaudit_le64(p + i) ^ key)
         i += 8
@@ -170,12 +212,13 @@ cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsi
     p = at(buffer, pos, n)
     key = <unsigned int>key
     key |= key << 32
+    i = wsaudit_text(p, n, key)
     while n - i >= 8:
-        pattern = turned(key, i)
+        pattern = wsaudit_turned(key, i)
         word = wsaudit_le64(p + i) ^ pattern
         if not word & above:
             i += 8
-            i += wsaudit_ascii(p + i, n - i, pattern)
+            i += wsaudit_text(p + i, n - i, pattern)
             continue
         size = wsaudit_low_zeros(word & above)  # bytes of ASCII before the first other
         word >>= size << 3
@@ -189,7 +232,7 @@ cdef inline long long text_end(Buffer buffer, long long pos, long long end, unsi
             left -= size
             i += size
     if i < n:  # less than eight bytes are left: look at the last eight, without those that were seen
-        word = (wsaudit_le64(p + n - 8) ^ turned(key, n - 8)) >> ((8 - (n - i)) << 3)
+        word = (wsaudit_le64(p + n - 8) ^ wsaudit_turned(key, n - 8)) >> ((8 - (n - i)) << 3)
         if not word & above:
             i = n
     return pos + i

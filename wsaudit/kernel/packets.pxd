@@ -102,7 +102,7 @@ cdef class Decoder:
     @cython.locals(e="long long")
     cdef Py_ssize_t find(self, Buffer buffer, long long addresses, int words, long long pos) except -2
 
-    cdef bint is_key(self, long long e, Buffer buffer, long long addresses, int words, long long pos) except -1
+    cdef inline bint is_key(self, long long e, Buffer buffer, long long addresses, int words, long long pos) except -1
 
     cdef Py_ssize_t find_reverse(self, Buffer buffer, long long addresses, int words, long long pos) except -2
     cdef bytes reverse_key(self, Buffer buffer, long long addresses, int words, long long pos)

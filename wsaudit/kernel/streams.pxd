@@ -144,7 +144,7 @@ cdef class Stream:
     @cython.locals(missing="long long", ahead="long long")
     cpdef flush(self, long long time)
 
-    @cython.locals(i="int", width="long long")
+    @cython.locals(i="int")
     cdef remember(self, Buffer buffer, long long pos, long long n)
 
     @cython.locals(i="int", length="long long", at="long long", width="long long")

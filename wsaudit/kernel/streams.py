@@ -596,9 +596,11 @@ class Stream:
         self.sample_n += 1
         self.samples[i] = self.offset
         self.samples[i + 1] = n
-        width = n if n < 8 else 8
-        self.samples[i + 2] = as_number(buffer, pos, width)
-        self.samples[i + 3] = as_number(buffer, pos + n - width, width)
+        if n >= 8:
+            self.samples[i + 2] = numbers.le64(buffer, pos)
+            self.samples[i + 3] = numbers.le64(buffer, pos + n - 8)
+        else:
+            self.samples[i + 2] = self.samples[i + 3] = as_number(buffer, pos, n)
 
     def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
         """Old bytes came again: do they equal what is remembered of the first copy?"""
