@@ -32,10 +32,10 @@ cdef class Burst:
     cdef unsigned char load[32]
 
     @cython.locals(i="unsigned int")
-    cpdef add(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype)
+    cpdef int add(self, Buffer buffer, long long pos, long long caplen, long long wirelen, long long time, long long packet, int linktype) except -1
 
     @cython.locals(decoder=Decoder, head="const unsigned char *", kind="int", port="int", total="int", addresses="int", words="int", tcp="int", stop="long long", start="int", tag="long long")
     cdef bint read(self, Buffer buffer, long long pos, long long caplen, long long wirelen, unsigned int i) except -1
 
     @cython.locals(decoder=Decoder, streams=list, count="int", step="int", i="int", ports="long long", words="int")
-    cpdef flush(self, Buffer buffer)
+    cpdef int flush(self, Buffer buffer) except -1

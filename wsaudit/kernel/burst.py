@@ -58,15 +58,14 @@ class Burst:
         i = self.count
         self.known[i] = OTHER
         self.place[i] = NOWHERE
-        if linktype == 1 and caplen >= 54 and self.read(buffer, pos, caplen, wirelen, i):
-            return
-        self.begin[i] = pos
-        self.end[i] = pos + caplen
-        self.wirelen[i] = wirelen
-        self.time[i] = time or 1  # as in Decoder.packet
-        self.packet[i] = packet
-        self.linktype[i] = linktype
-        self.count += 1
+        if linktype != 1 or caplen < 54 or not self.read(buffer, pos, caplen, wirelen, i):
+            self.begin[i] = pos
+            self.end[i] = pos + caplen
+            self.wirelen[i] = wirelen
+            self.time[i] = time or 1  # as in Decoder.packet
+            self.packet[i] = packet
+            self.linktype[i] = linktype
+            self.count += 1
 
     def read(self, buffer: Buffer, pos: int, caplen: int, wirelen: int, i: int) -> bool:
         """The headers of an Ethernet packet of at least 54 bytes. True: it is counted, and that is all there is to do with it."""

@@ -119,7 +119,7 @@ cdef class Scanner:
     cdef fill(self, unsigned char side, listener)
 
     @cython.locals(base="long long", n="long long", left="long long", b1="int", length="int", need="int")
-    cpdef feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet)
+    cpdef int feed(self, Buffer buffer, long long pos, long long end, long long time, long long packet) except -1
 
     cdef bint plain_ready(self) except *
     cdef note_short(self, Buffer buffer, long long pos, long long time, long long packet)
@@ -129,18 +129,22 @@ cdef class Scanner:
     cdef Py_ssize_t join_header(self, Buffer buffer, long long pos, long long end, long long time, long long packet, long long base) except -1
 
     @cython.locals(b0="int", b1="int", opcode="int", length="long long", shape="int", high="long long", key="unsigned long long", i="int", row="int")
-    cdef begin_frame(self, Buffer buffer, long long pos)
+    cdef int begin_frame(self, Buffer buffer, long long pos) except -1
 
     @cython.locals(i="int")
     cdef inline count_shape(self, int shape, long long length)
 
     @cython.locals(at="long long", room="long long")
-    cdef take_payload(self, Buffer buffer, long long pos, long long n, long long time, long long packet, long long offset)
+    cdef int take_payload(self, Buffer buffer, long long pos, long long n, long long time, long long packet, long long offset) except -1
 
     cdef note_bad_text(self, long long time, long long packet, long long offset)
 
     @cython.locals(opcode="int")
-    cdef end_frame(self, long long time, long long packet)
+    cdef int end_frame(self, long long time, long long packet) except -1
+
+    cdef end_control(self, int opcode)
+
+    cdef inline int end_message(self, int opcode, long long time, long long packet) except -1
 
     @cython.locals(n="int")
     cpdef bytes mask_keys(self)

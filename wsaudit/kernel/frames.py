@@ -288,8 +288,6 @@ class Scanner:
         """Take buffer[pos:end], the next bytes of the stream, captured at `time` in `packet`."""
         if not mode.COMPILED and self.plain_ready():
             pos = take_frames(self, buffer, pos, end, time, packet)
-            if pos == end:
-                return
         base = self.offset - pos
         self.offset = base + end
         while pos < end:
@@ -310,7 +308,7 @@ class Scanner:
             left = end - pos
             if left < 2:
                 self.keep_header(buffer, pos, end, time, packet, base)
-                return
+                break
             b1 = buffer.b[pos + 1]
             length = b1 & 0x7F
             need = 6 if b1 & 0x80 else 2
@@ -320,7 +318,7 @@ class Scanner:
                 need += 8
             if left < need:
                 self.keep_header(buffer, pos, end, time, packet, base)
-                return
+                break
             self.frame_offset = base + pos
             self.frame_packet = packet
             self.frame_time = time
@@ -446,31 +444,30 @@ class Scanner:
         if opcode >= 8:
             self.kind = CONTROL
             self.control = b""
-            return
-        if opcode == 1 or opcode == 2:
-            if self.message > 0:
-                self.aborted_messages += 1
-            self.message = opcode
-            self.message_length = 0
-            self.message_deflated = b0 & 0x40 != 0
-            self.need = 0
-            self.lo = 0x80
-            self.hi = 0xBF
-            self.text_bad = False
-            self.text_tainted = False
-        elif opcode > 2 or self.message <= 0:  # reserved, or a continuation of nothing: belongs to no message
+        elif opcode > 2 or (opcode == 0 and self.message <= 0):  # reserved, or a continuation of nothing: belongs to no message
             self.kind = SKIP
-            return
-        if length < 2 and (opcode == 0 or b0 & 0x80 == 0):
-            self.tiny_fragments += 1
-        if self.message_deflated:
-            self.kind = HAND_OUT if self.inflate else SKIP
-        elif self.message == 1 and not self.text_tainted:
-            self.kind = TEXT
         else:
-            self.kind = SKIP
-        if self.preview and self.kind == SKIP:
-            self.kind = TEXT
+            if opcode:
+                if self.message > 0:
+                    self.aborted_messages += 1
+                self.message = opcode
+                self.message_length = 0
+                self.message_deflated = b0 & 0x40 != 0
+                self.need = 0
+                self.lo = 0x80
+                self.hi = 0xBF
+                self.text_bad = False
+                self.text_tainted = False
+            if length < 2 and (opcode == 0 or b0 & 0x80 == 0):
+                self.tiny_fragments += 1
+            if self.message_deflated:
+                self.kind = HAND_OUT if self.inflate else SKIP
+            elif self.message == 1 and not self.text_tainted:
+                self.kind = TEXT
+            else:
+                self.kind = SKIP
+            if self.preview and self.kind == SKIP:
+                self.kind = TEXT
 
     def count_shape(self, shape: int, length: int) -> None:
         for i in range(self.shapes):
@@ -541,26 +538,31 @@ class Scanner:
         if self.log is not None and self.log_row >= 0:
             self.log.finish(self.log_row, packet, time)
         if opcode >= 8:
-            payload = self.control
-            self.control = b""
-            if opcode == PING and self.pings is not None:
-                self.pings.ping(payload, self.frame_packet, self.frame_time, self.frame_offset, self.closed)
-            elif opcode == PONG and self.pings is not None and self.peer_pings is not None:
-                self.pings.pong(self.peer_pings, payload, self.frame_packet, self.frame_time, self.frame_offset)
-            else:
-                self.listener.control(self, opcode, payload, self.length)
-            if opcode == 8:
-                self.closed = True
-            return
-        self.last_data_time = time
-        self.last_data_packet = packet
-        if opcode > 2 or self.message <= 0:
-            if opcode == 0 and self.message < 0 and self.b0 & 0x80:
+            self.end_control(opcode)
+        else:
+            self.last_data_time = time
+            self.last_data_packet = packet
+            if opcode <= 2 and self.message > 0:
+                self.message_length += self.length
+                if self.b0 & 0x80:
+                    self.end_message(opcode, time, packet)
+            elif opcode == 0 and self.message < 0 and self.b0 & 0x80:
                 self.message = 0  # whatever it was, it ended here
-            return
-        self.message_length += self.length
-        if self.b0 & 0x80 == 0:
-            return
+
+    def end_control(self, opcode: int) -> None:
+        payload = self.control
+        self.control = b""
+        if opcode == PING and self.pings is not None:
+            self.pings.ping(payload, self.frame_packet, self.frame_time, self.frame_offset, self.closed)
+        elif opcode == PONG and self.pings is not None and self.peer_pings is not None:
+            self.pings.pong(self.peer_pings, payload, self.frame_packet, self.frame_time, self.frame_offset)
+        else:
+            self.listener.control(self, opcode, payload, self.length)
+        if opcode == 8:
+            self.closed = True
+
+    def end_message(self, opcode: int, time: int, packet: int) -> None:
+        """The last frame of a message, which has this opcode, is complete."""
         if opcode == 0:
             self.fragmented_messages += 1
         self.message_bytes += self.message_length

@@ -43,12 +43,12 @@ cdef extern from *:
     #if defined(__SSE2__) && defined(__GNUC__)
     #include <emmintrin.h>
     #define wsaudit_plain(p, key) _mm_xor_si128(_mm_loadu_si128((const __m128i *)(p)), key)
-    #define wsaudit_where(test) ((unsigned int)_mm_movemask_epi8(test) >> skip)
+    #define wsaudit_where(test) ((unsigned int)_mm_movemask_epi8(test))
     #define wsaudit_below(limit) wsaudit_where(_mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(limit)))) /* of 0x80 and above */
     #define wsaudit_equal(value) wsaudit_where(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)(value))))
-    /* RFC 3629 sections 3 and 4: how many of 16 bytes but the first `skip` are whole characters; -1: something is wrong there. A
-       number has a bit for each byte. */
-    static inline int wsaudit_characters(__m128i bytes, int skip)
+    /* RFC 3629 sections 3 and 4: how many of 16 bytes are whole characters; -1: something is wrong there. A number has a bit for
+       each byte. */
+    static inline int wsaudit_characters(__m128i bytes)
     {
         unsigned int all = wsaudit_where(bytes);
         unsigned int following = wsaudit_below(0xC0);
@@ -56,20 +56,26 @@ cdef extern from *:
         unsigned int of_three = all & ~wsaudit_below(0xE0);
         unsigned int of_four = all & ~wsaudit_below(0xF0);
         unsigned int wanted = first << 1 | of_three << 2 | of_four << 3;
-        int n = 16 - skip;
-        if ((following | first) != all || (wanted ^ following) & ((1u << n) - 1) || all & ~wsaudit_below(0xF5))
+        if ((following | first) != all || (wanted & 0xFFFF) != following)
             return -1;
         if (of_three) {
-            unsigned int low = wsaudit_below(0xA0), lowest = wsaudit_below(0x90);
+            unsigned int low = wsaudit_below(0xA0);
             if (wsaudit_equal(0xE0) << 1 & low || wsaudit_equal(0xED) << 1 & following & ~low)
                 return -1;
-            if (wsaudit_equal(0xF0) << 1 & lowest || wsaudit_equal(0xF4) << 1 & following & ~lowest)
-                return -1;
+            if (of_four) {
+                unsigned int lowest = wsaudit_below(0x90);
+                if (wsaudit_equal(0xF0) << 1 & lowest || wsaudit_equal(0xF4) << 1 & following & ~lowest || all & ~wsaudit_below(0xF5))
+                    return -1;
+            }
         }
-        return wanted >> n ? 31 - __builtin_clz(first) : n;
+        return wanted >> 16 ? 31 - __builtin_clz(first) : 16;
     }
     static inline long long wsaudit_text(const unsigned char *p, long long n, uint64_t pattern)
     {
+        static const unsigned char last[32] = {
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
+        };
         __m128i key = _mm_set1_epi64x((long long)pattern), bytes;
         long long i = 0;
         int some;
@@ -85,15 +91,17 @@ cdef extern from *:
                 i += 16;
                 continue;
             }
-            some = wsaudit_characters(bytes, 0);
+            some = wsaudit_characters(bytes);
             if (some < 0)
                 return i;
             i += some;
             key = _mm_set1_epi64x((long long)wsaudit_turned(pattern, i));
         }
+        /* Of the last 16 bytes those that were seen count as zeros. */
         bytes = wsaudit_plain(p + n - 16, _mm_set1_epi64x((long long)wsaudit_turned(pattern, n - 16)));
-        some = wsaudit_characters(bytes, (int)(16 - (n - i)));
-        return some < 0 ? i : i + some;
+        bytes = _mm_and_si128(bytes, _mm_loadu_si128((const __m128i *)(last + (n - i))));
+        some = _mm_movemask_epi8(bytes) ? wsaudit_characters(bytes) : 16;
+        return some < 0 ? i : n - 16 + some;
     }
     #else
     static inline long long wsaudit_text(const unsigned char *p, long long n, uint64_t pattern)

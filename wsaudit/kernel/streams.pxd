@@ -46,6 +46,7 @@ cdef class Flow:
     cpdef settle(self)
 
 
+# Functions that return nothing but are called for each packet return 0 here: None would be counted up and down each time.
 # With thousands of open connections the cache lines of a flow are what a packet costs: what every packet touches stands together, no
 # wider than need be, and first of all what a packet of the other side touches. `prefetch` knows how much that is.
 @cython.final
@@ -115,7 +116,7 @@ cdef class Stream:
     cpdef start(self, long long seq)
 
     @cython.locals(flow=Flow, peer=Stream, d="long long", reached="long long", total="long long", quiet="long long")
-    cpdef segment(self, Buffer buffer, long long pos, long long n, long long lost, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet)
+    cpdef int segment(self, Buffer buffer, long long pos, long long n, long long lost, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet) except -1
 
     @cython.locals(flow=Flow, d="long long")
     cdef ending(self, long long seq, long long ack, long long total, int flags, int ttl, long long time, long long packet)
@@ -126,8 +127,11 @@ cdef class Stream:
 
     cpdef bint answers_fin(self, Stream peer)
 
-    @cython.locals(at="long long", taken="long long", known=Owner)
-    cdef deliver(self, Buffer buffer, long long pos, long long n, long long time, long long packet)
+    @cython.locals(at="long long")
+    cdef int deliver(self, Buffer buffer, long long pos, long long n, long long time, long long packet) except -1
+
+    @cython.locals(taken="long long", known=Owner)
+    cdef deliver_other(self, Buffer buffer, long long pos, long long n, long long at, long long time, long long packet)
 
     @cython.locals(total="long long", mirrored="bint", skip="long long")
     cdef unordered(self, Buffer buffer, long long pos, long long n, long long lost, long long d, long long seq, int ident, long long time, long long packet)
@@ -145,7 +149,7 @@ cdef class Stream:
     cpdef flush(self, long long time)
 
     @cython.locals(i="int")
-    cdef remember(self, Buffer buffer, long long pos, long long n)
+    cdef int remember(self, Buffer buffer, long long pos, long long n) except -1
 
     @cython.locals(i="int", length="long long", at="long long", width="long long")
     cdef compare(self, Buffer buffer, long long pos, long long n, long long offset, long long packet)

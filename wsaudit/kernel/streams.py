@@ -366,23 +366,25 @@ class Stream:
 
     def deliver(self, buffer: Buffer, pos: int, n: int, time: int, packet: int) -> None:
         """Bytes in order, to whoever takes them."""
-        if n <= 0:
-            return
-        if self.last_data_time == 0:
-            self.first_data_time = time
-        self.last_data_time = time
-        at = self.offset
-        self.offset += n
-        self.next_seq = (self.next_seq + n) & M32
-        if self.mode == FRAMES:
-            self.scanner.feed(buffer, pos, pos + n, time, packet)
-            return
-        if self.mode == FIRST:
-            self.mode = FRAMES
-            if self.peer.acked < self.answer_end:
-                self.flow.owner.early_frames(n, at, time, packet)
-            self.scanner.feed(buffer, pos, pos + n, time, packet)
-            return
+        if n > 0:
+            if self.last_data_time == 0:
+                self.first_data_time = time
+            self.last_data_time = time
+            at = self.offset
+            self.offset += n
+            self.next_seq = (self.next_seq + n) & M32
+            if self.mode == FRAMES:
+                self.scanner.feed(buffer, pos, pos + n, time, packet)
+            elif self.mode == FIRST:
+                self.mode = FRAMES
+                if self.peer.acked < self.answer_end:
+                    self.flow.owner.early_frames(n, at, time, packet)
+                self.scanner.feed(buffer, pos, pos + n, time, packet)
+            else:
+                self.deliver_other(buffer, pos, n, at, time, packet)
+
+    def deliver_other(self, buffer: Buffer, pos: int, n: int, at: int, time: int, packet: int) -> None:
+        """Bytes, at offset `at`, that are not known to be frames."""
         if self.mode == READER:
             taken = self.reader.feed(buffer, pos, pos + n, time, packet) - pos
             if taken == n:
@@ -590,17 +592,16 @@ class Stream:
 
     def remember(self, buffer: Buffer, pos: int, n: int) -> None:
         """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""
-        if n <= 0:
-            return
-        i = SAMPLE * (self.sample_n & (SAMPLES - 1))
-        self.sample_n += 1
-        self.samples[i] = self.offset
-        self.samples[i + 1] = n
-        if n >= 8:
-            self.samples[i + 2] = numbers.le64(buffer, pos)
-            self.samples[i + 3] = numbers.le64(buffer, pos + n - 8)
-        else:
-            self.samples[i + 2] = self.samples[i + 3] = as_number(buffer, pos, n)
+        if n > 0:
+            i = SAMPLE * (self.sample_n & (SAMPLES - 1))
+            self.sample_n += 1
+            self.samples[i] = self.offset
+            self.samples[i + 1] = n
+            if n >= 8:
+                self.samples[i + 2] = numbers.le64(buffer, pos)
+                self.samples[i + 3] = numbers.le64(buffer, pos + n - 8)
+            else:
+                self.samples[i + 2] = self.samples[i + 3] = as_number(buffer, pos, n)
 
     def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
         """Old bytes came again: do they equal what is remembered of the first copy?"""
