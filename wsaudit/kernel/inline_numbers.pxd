@@ -156,11 +156,11 @@ cdef inline long long u32(const unsigned char *p, long long i, bint big) noexcep
 cdef inline bint are_ends(
     Buffer buffer, long long addresses, long long n, long long ports, const unsigned int[::1] words, long long i
 ) except -1:
-    cdef const unsigned char *p = at(buffer, addresses, 4 * n)
-    cdef const unsigned char *q = at(buffer, ports, 4)
+    cdef const unsigned char *p = at(buffer, addresses, ports + 4 - addresses)
+    cdef const unsigned char *q = p + (ports - addresses)
     cdef const unsigned int *w
-    if i < 0 or n < 1 or i >= words.shape[0] - n:
-        raise IndexError("outside the words")
+    if n < 1 or ports - addresses < 4 * n or i < 0 or i >= words.shape[0] - n:
+        raise IndexError("outside the buffer or the words")
     w = &words[0] + i
     if n == 2:  # addresses of IPv4, nearly always: a constant makes it one comparison
         return wsaudit_same(p, w, 2) and wsaudit_same(q, w + 2, 1)

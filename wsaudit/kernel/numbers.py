@@ -41,7 +41,7 @@ def u32(data: bytes | bytearray, i: int, big: bool) -> int:
 
 
 def are_ends(buffer: Buffer, addresses: int, n: int, ports: int, words: Sequence[int], i: int) -> bool:
-    """Are the `n` little-endian 32-bit numbers at `addresses`, and that at `ports`, those of words[i:i+n+1]?"""
+    """Are the `n` little-endian 32-bit numbers at `addresses`, and that at `ports` behind them, those of words[i:i+n+1]?"""
     return [le32(buffer, pos) for pos in (*range(addresses, addresses + 4 * n, 4), ports)] == list(words[i : i + n + 1])
 
 

@@ -99,7 +99,6 @@ cdef class Decoder:
     cpdef sweep(self)
     cpdef forget(self, Flow flow)
 
-    @cython.locals(e="long long")
     cdef Py_ssize_t find(self, Buffer buffer, long long addresses, int words, long long pos) except -2
 
     cdef inline bint is_key(self, long long e, Buffer buffer, long long addresses, int words, long long pos) except -1

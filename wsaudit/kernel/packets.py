@@ -286,10 +286,12 @@ class Decoder:
         if total < 0 or start - pos < 20:
             self.cut_packets += 1
             return
-        e = self.find(buffer, addresses, words, pos)
-        if self.stopped:  # another shard's flow
-            self.stopped = 0
-            return
+        e = self.guess
+        if not mode.COMPILED or self.shards > 1 or e < 0 or not self.is_key(e, buffer, addresses, words, pos):
+            e = self.find(buffer, addresses, words, pos)
+            if self.stopped:  # another shard's flow
+                self.stopped = 0
+                return
         if e >= 0 and self.state[e] == ACTIVE and not flags & SYN:
             stream: Stream = self.streams[e]
             if stream.ended == 0 or time - stream.ended <= LINGER:
@@ -677,8 +679,6 @@ class Decoder:
         if self.shards > 1 and self.foreign(buffer, addresses, words, pos):
             self.stopped = 1
             return -1
-        if self.guess >= 0 and self.is_key(self.guess, buffer, addresses, words, pos):
-            return self.guess
         self.load_key(buffer, addresses, words, pos, False)
         return self.probe(words + 1)
 
