@@ -8,7 +8,7 @@ from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_t
 from wsaudit.kernel.exchanges cimport Exchanges
 from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
-from wsaudit.kernel.kinds cimport Kinds, Opening, Request
+from wsaudit.kernel.kinds cimport Ending, Kinds, Opening, Request
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part, party_of
 from wsaudit.kernel.sealed cimport Sealed, begins_handshake, hello_sender
@@ -84,15 +84,15 @@ cdef class Ordinary(Owner):
     cdef bint say(self, tuple key, int occasions, CloseFrame c, CloseFrame s, Stream ender, long long end_time) except -1
 
     @cython.locals(kinds=Kinds, opening=Opening, client=Party, packet="long long")
-    cdef object judge_alone(self, int occasions, Py_ssize_t others)
+    cdef bint judge_alone(self, int occasions, Py_ssize_t others) except -1
 
     @cython.locals(opening=Opening)
     cdef bint is_quiet(self, Scanner f, Scanner g) except -1
 
     cdef bint is_home(self) except -1
 
-    @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, abnormal="bint", end_packet="long long", where="int", time="long long", packet="long long", close=CloseFrame)
-    cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, Stream ender, long long end_time, ending)
+    @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, abnormal="bint", end_packet="long long", where="int", kind="long long", later="long long", after="long long", offset="long long", last="long long", count="long long", time="long long", packet="long long", close=CloseFrame)
+    cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, Stream ender, long long end_time, Ending ending)
 
     cpdef str target(self)
 
