@@ -147,8 +147,12 @@ def test_those_whose_keys_may_count(kernel: SimpleNamespace) -> None:
     assert kernel.compare.that_may_count(rows) == [rows[0]]
 
 
-def test_keys(kernel: SimpleNamespace) -> None:
-    assert kernel.compare.keys([row(kernel, key="a"), row(kernel)]) == ["a", None]
+def test_keys_of_two(kernel: SimpleNamespace) -> None:
+    keys = [*map(str, range(1000)), None]
+    assert not kernel.compare.may_share_keys([row(kernel, key=key) for key in keys])
+    for again in ("0", "999", None):
+        assert kernel.compare.may_share_keys([row(kernel, key=key) for key in [*keys, again]])
+    assert not kernel.compare.may_share_keys([])
 
 
 def test_first_and_last(kernel: SimpleNamespace) -> None:

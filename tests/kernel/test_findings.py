@@ -59,6 +59,14 @@ def test_merged(kernel: SimpleNamespace) -> None:
     assert list(found) == [WIDE, NARROW, WIDE]
 
 
+def test_a_copy_is_one_of_its_own(kernel: SimpleNamespace) -> None:
+    first = kept(kernel, WIDE)
+    second = first.copy()
+    second.extend([NARROW])
+    assert (list(first), list(second)) == ([WIDE], [WIDE, NARROW])
+    assert list(kept(kernel).copy()) == []
+
+
 def test_sent_to_another_process() -> None:
     found = Findings()
     assert list(pickle.loads(pickle.dumps(found))) == []

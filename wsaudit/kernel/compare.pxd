@@ -6,6 +6,7 @@ from wsaudit.kernel cimport order
 from wsaudit.kernel.connection cimport Connection
 
 cdef const Py_ssize_t FEW
+cdef const long long POSITIVE
 cdef const unsigned long long MARKS, MULTIPLIER, SHIFT
 
 
@@ -84,5 +85,5 @@ cpdef long long count_repeats(bytes keys) except -1
 @cython.locals(row=Connection, i="Py_ssize_t", found=list)
 cpdef list that_may_count(list rows)
 
-@cython.locals(row=Connection, found=list, i="Py_ssize_t")
-cpdef list keys(list rows)
+@cython.locals(row=Connection, i="Py_ssize_t", hashes="long long[::1]", places="long long[::1]")
+cpdef bint may_share_keys(list rows) except -1

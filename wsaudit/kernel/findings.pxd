@@ -25,6 +25,9 @@ cdef class Findings:
 
     cpdef extend(self, findings)
 
+    @cython.locals(found=Findings)
+    cpdef Findings copy(self)
+
     @cython.locals(kinds="long long[::1]", numbers="long long[::1]", at="Py_ssize_t")
     cpdef merge(self, Findings other)
 

@@ -71,6 +71,13 @@ class Findings:
             _, _, _, _, key, (packet, time, offset), last_packet, count, _ = finding
             self.put(self.kind_of(finding), key, packet, time, offset, last_packet, count)
 
+    def copy(self) -> Findings:
+        found = Findings(self.kinds)
+        found.store = self.store[: self.size * WIDTH]
+        found.numbers = found.store
+        found.size = self.size
+        return found
+
     def merge(self, other: Findings) -> None:
         """All of `other`, too."""
         kinds = array("q", [self.number_of(kind) for kind in other.kinds])

@@ -83,7 +83,7 @@ cdef class Ordinary(Owner):
     @cython.locals(flow=Flow, client=Party, server=Party, opening=Opening)
     cdef bint say(self, tuple key, int occasions, CloseFrame c, CloseFrame s, Stream ender, long long end_time) except -1
 
-    @cython.locals(kinds=Kinds, opening=Opening, client=Party, packet="long long")
+    @cython.locals(kinds=Kinds, opening=Opening, client=Party, of_pings=tuple, packet="long long")
     cdef bint judge_alone(self, int occasions, Py_ssize_t others) except -1
 
     @cython.locals(opening=Opening)
@@ -96,7 +96,7 @@ cdef class Ordinary(Owner):
 
     cpdef str target(self)
 
-    @cython.locals(packer=Packer, flow=Flow)
+    @cython.locals(packer=Packer, flow=Flow, sent="long long", received="long long")
     cdef bytes pack(self, Party client, Party server, long long end_time, bint abnormal)
 
 

@@ -411,23 +411,27 @@ class Ordinary(Owner):
 
     def judge_alone(self, occasions: int, others: int) -> bool:
         """Write down what is to be said on these occasions beside `others` findings, unless that is more than may be said of one
-        connection. If there is nothing but a browser's Pings, it is the same for all of this kind but for the place of the first
-        and their number."""
+        connection. What is said of a browser's Pings is the same for all of this kind but for the place of the first and their
+        number."""
         kinds = self.kinds
         opening: Opening = self.opening
         client: Party = self.client_party
-        if occasions != BROWSER_PINGS or opening.of_pings is None:
+        of_pings: tuple[int, ...] = ()
+        if occasions & BROWSER_PINGS and opening.of_pings is not None:
+            of_pings = opening.of_pings
+            occasions &= ~BROWSER_PINGS
+        others += len(of_pings)
+        if others > kinds.max_findings:
+            return False
+        if occasions:
             found = kinds.sink.judge_alone(self, occasions, others)
             if found is None:
                 return False
             if occasions == BROWSER_PINGS:
                 opening.of_pings = tuple([kinds.findings.kind_of(each) for each in found])
             kinds.findings.extend(found)
-            return True
-        if len(opening.of_pings) + others > kinds.max_findings:
-            return False
         packet = client.first_ping_packet
-        for kind in opening.of_pings:
+        for kind in of_pings:
             kinds.findings.put(
                 kind, self.flow.first_packet, packet, client.first_ping_time, client.first_ping_offset, packet, client.pings
             )
@@ -509,8 +513,8 @@ class Ordinary(Owner):
         """model.Detail, packed."""
         packer = self.kinds.packer
         flow = self.flow
-        sizes = (client.frames.message_bytes, server.frames.message_bytes)
-        pack_history(packer, client, server, flow.last_packet, flow.silence, end_time, False, sizes)
+        sent, received = client.frames.message_bytes, server.frames.message_bytes
+        pack_history(packer, client, server, flow.last_packet, flow.silence, end_time, False, sent, received)
         if abnormal:
             pack_last(packer, client, server)
         else:

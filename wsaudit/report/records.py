@@ -17,7 +17,6 @@ from wsaudit.kernel.compare import by_first_packet
 from wsaudit.kernel.compare import kinds as kinds_of
 from wsaudit.kernel.compare import number as numbered
 from wsaudit.kernel.connection import Connection
-from wsaudit.kernel.findings import Findings
 from wsaudit.model import CLIENT, SERVER, SIDES, VERDICTS, Close, Finding, packet_input, packet_number, timestamp
 from wsaudit.options import Options
 from wsaudit.report.fingerprint import fingerprint
@@ -54,8 +53,7 @@ class Records:
         self.rows = by_first_packet(self.rows)
         self.starts = numbered(self.rows)
         connections = Together(self.rows)
-        findings = Findings()
-        findings.merge(audit.findings)
+        findings = audit.findings.copy()
         findings.extend(Judge(options).report(connections, audit.findings))
         self.judged = findings.in_order()
         last_times = [entry.last_time or 0 for entry in audit.inputs]

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from wsaudit.http.head import Head
 from wsaudit.http.upgrade import Handshake
-from wsaudit.kernel.compare import at_once, first_and_last
-from wsaudit.kernel.compare import keys as keys_of
+from wsaudit.kernel.compare import at_once, first_and_last, may_share_keys
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.findings import Findings
 from wsaudit.model import CLIENT, SERVER, Fault, Place
@@ -506,10 +505,9 @@ def key_reused(connections: Sequence[Connection], findings: Findings) -> Found:
     What to do: look at the client by its User-Agent: hand-made ones carry the key of an example around. The same key on both
     sides of a proxy is legal and not counted, nor is a second try after a refusal.
     """
-    keys = keys_of(list(connections))
-    if len(set(keys)) == len(keys):
+    if not may_share_keys(list(connections)):
         return
-    times = Counter(keys)
+    times = Counter([each.key for each in connections])
     by_key: defaultdict[str, list[Connection]] = defaultdict(list)
     for each in connections:
         if each.key is not None and times[each.key] > 1 and each.status == 101:
