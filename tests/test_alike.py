@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -240,12 +241,21 @@ def test_a_close_of_one_side_but_for_its_packet_and_that_of_the_end(side: int, f
     assert ((anchor, "CL-12") in anchors(known)) == (pause > 0)
 
 
-@pytest.mark.parametrize("pause", [0, 2])
-def test_how_soon_or_how_late_a_side_left_after_its_own_close_is_its_own(pause: float) -> None:
-    def made(port: int) -> wire.Conversation:
-        return opened(port).text(C, "a").text(S, "b").ack(C).close(S, 1000).ack(C).wait(pause).fin(S).fin(C)
+def left(pause: float, port: int) -> wire.Conversation:
+    """The server closed and left."""
+    return opened(port).text(C, "a").text(S, "b").ack(C).close(S, 1000).ack(C).wait(pause).fin(S).fin(C)
 
-    assert endings(learned(*twice(made))) == []
+
+def test_how_late_a_side_left_after_its_own_close_is_its_own() -> None:
+    assert endings(learned(*twice(partial(left, 2)))) == []
+
+
+def test_how_soon_is_asked_of_each() -> None:
+    assert anchors(learned(*twice(partial(left, 0)))) == []
+    talks = [left(number / 10_000, 40000 + number) for number in range(10)]
+    findings = wsaudit.audit(wire.pcap(wire.merge(*talks))).to_dict()["findings"]
+    details = [each["detail"] for each in findings if each["rule"] == "CL-26"]
+    assert details == [f"TCP was ended 2.{number} ms after its Close, without an answer" for number in range(10)]
 
 
 def test_the_end_of_the_capture() -> None:

@@ -11,7 +11,8 @@ from wsaudit.kernel import mode
 from wsaudit.kernel.constants import BIT, CLOSE_GRACE, GRACE, MANY_PINGS, PROMPT, SLOW_PONG, TINY
 from wsaudit.kernel.party import Party
 
-CLOSED, FAILED, CUT, LOST = BIT["closed"], BIT["failed"], BIT["cut"], BIT["lost"]
+CLOSED = BIT["closed"] | BIT["hasty"]
+FAILED, CUT, LOST = BIT["failed"], BIT["cut"], BIT["lost"]
 KEYS, FRAGMENTED, TEXT = BIT["keys"], BIT["fragmented"], BIT["text"]
 UNANSWERED, PONGS, HEARTBEAT = BIT["unanswered"], BIT["pongs"], BIT["heartbeat"]
 

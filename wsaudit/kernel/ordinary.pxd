@@ -18,7 +18,7 @@ from wsaudit.kernel cimport inline_mode as mode
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_END, NOBODY
 cdef const int START, PART, ASKED, OPEN, OVER, GET, CLOSE, TOO_LONG
-cdef int FAILED, BROWSER_PINGS
+cdef int FAILED, BROWSER_PINGS, HASTY
 cdef long long QUIET, LONG_IDLE, PATIENCE, SECOND, PACKET_MASK
 
 
@@ -77,7 +77,7 @@ cdef class Ordinary(Owner):
     @cython.locals(flow=Flow, client=Party, server=Party, party=Party, peer=Party, ender=Stream, by="int", flags="int", end_time="long long")
     cdef bint tell_unclosed(self, bint ongoing) except -1
 
-    @cython.locals(client=Party, server=Party, close=CloseFrame, c=CloseFrame, s=CloseFrame, ender=Stream, by="int", flags="int", wait="long long", old="bint", late="bint")
+    @cython.locals(client=Party, server=Party, close=CloseFrame, c=CloseFrame, s=CloseFrame, ender=Stream, by="int", flags="int", occasions="int", wait="long long", old="bint", late="bint")
     cdef bint tell_unanswered(self, Party party, Party peer) except -1
 
     @cython.locals(flow=Flow, client=Party, server=Party, opening=Opening)

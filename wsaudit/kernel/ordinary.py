@@ -71,6 +71,7 @@ GET = b"G"[0]  # what the only method begins with
 CLOSE = 8
 FAILED = BIT["failed"]
 BROWSER_PINGS = BIT["browser pings"]
+HASTY = BIT["hasty"]
 TOO_LONG = 4  # of `has_waited`
 EVIDENCE = Termination._fields.index("evidence")
 
@@ -380,12 +381,11 @@ class Ordinary(Owner):
         if old and party.side == SERVER and close.code in POLITE and self.kinds.sink.closed_at_limit(self):
             return False
         late = wait > round_trip(client, server)
-        if by == party.side and not late:  # of which rules say how soon it was (CL-26)
-            return False
+        occasions = HASTY if by == party.side and not late else 0
         flags = (by * 2 + party.side) * 4 + (2 if late else 0) + (1 if self.coalesced else 0)
         c = close if party.side == CLIENT else None
         s = close if party.side == SERVER else None
-        return self.say((close.code, close.reason, flags), 0, c, s, ender, ender.fin_time)
+        return self.say((close.code, close.reason, flags), occasions, c, s, ender, ender.fin_time)
 
     def say(self, key: tuple[Any, ...], occasions: int, c: Any, s: Any, ender: Any, end_time: int) -> bool:
         """Write down what is known of ends with this key, and what is to be said on some occasions. `c`, `s`: the Closes, if any;

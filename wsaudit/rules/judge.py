@@ -36,7 +36,7 @@ BySide = tuple[tuple[Rule, ...], tuple[Rule, ...]]
 About = tuple[str | None, str | None, str | None]  # User-Agent, subprotocol, Host
 NOBODY: About = (None, None, None)
 # Occasions on which nothing is said that gives the peer a reason to react, or explains the end.
-ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat", "browser pings")
+ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat", "browser pings", "hasty")
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
 
 
