@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,9 +43,10 @@ def endings(kinds: Kinds) -> list[Ending | None]:
     return [ending for opening in openings(kinds) for ending in opening.endings.values()]
 
 
-def anchors(ending: Ending | None) -> list[tuple[int, str]]:
+def anchors(known: Kinds) -> list[tuple[int, str]]:
+    (ending,) = endings(known)
     assert ending is not None
-    return sorted((where, finding.rule) for where, finding in ending.findings)
+    return sorted((where, known.findings.kinds[kind][0]) for where, kind, *_ in ending.findings)
 
 
 def twice(make: Any) -> list[wire.Conversation]:
@@ -182,13 +184,14 @@ def test_what_findings_are_about() -> None:
         conversation.ping(C, b"1").pong(S, b"1")
         return bye(conversation, 1000, b"error: failed")
 
-    (ending,) = endings(learned(*twice(made)))
-    found = anchors(ending)
+    known = learned(*twice(made))
+    (ending,) = endings(known)
+    found = anchors(known)
     assert {where for where, _ in found} == {AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE}
     assert (AT_FIRST_FRAME, "HS-S25") in found
     assert "PP-11" not in dict(map(reversed, found))  # asked of each
     assert ending is not None
-    assert all(finding.key == finding.place.packet == finding.place.time == 0 for _, finding in ending.findings)
+    assert all(packet == time == 0 for _, _, packet, time, *_ in ending.findings)
 
 
 def test_a_close_that_came_with_the_answer_is_a_close() -> None:
@@ -199,8 +202,7 @@ def test_a_close_that_came_with_the_answer_is_a_close() -> None:
         conversation.upgrade(after=wire.frame(wire.CLOSE, wire.close_payload(1000, "error: failed")))
         return conversation.close(C, 1000).fin(S).fin(C).ack(S)
 
-    (ending,) = endings(learned(*twice(made)))
-    assert [where for where, rule in anchors(ending) if rule == "CL-22"] == [AT_SERVER_CLOSE]
+    assert [where for where, rule in anchors(learned(*twice(made))) if rule == "CL-22"] == [AT_SERVER_CLOSE]
 
 
 @pytest.mark.parametrize(
@@ -213,12 +215,13 @@ def test_a_close_that_came_with_the_answer_is_a_close() -> None:
     ],
 )
 def test_an_end_without_a_close_but_for_the_packet_that_was_it(leave: Any, fact: str) -> None:
-    (ending,) = endings(learned(*twice(lambda port: leave(opened(port).text(C, "a").text(S, "b").ack(C)))))
+    known = learned(*twice(lambda port: leave(opened(port).text(C, "a").text(S, "b").ack(C))))
+    (ending,) = endings(known)
     assert ending is not None
     assert (ending.termination.kind, ending.close) == ("dropped", (None, None))
     assert ending.termination.evidence is not None
     assert ending.termination.evidence[0] == fact
-    assert (AT_END, "CL-19") in anchors(ending)
+    assert (AT_END, "CL-19") in anchors(known)
 
 
 @pytest.mark.parametrize("pause", [0, 0.5])
@@ -228,21 +231,31 @@ def test_a_close_of_one_side_but_for_its_packet_and_that_of_the_end(side: int, f
         conversation = opened(port).text(C, "a").text(S, "b").ack(C).close(side, 1000).ack(1 - side)
         return conversation.wait(pause).fin(first).fin(1 - first)
 
-    (ending,) = endings(learned(*twice(made)))
+    known = learned(*twice(made))
+    (ending,) = endings(known)
     assert ending is not None
     assert (ending.termination.kind, ending.termination.by) == ("close-unanswered", first)
     assert ending.termination.evidence is not None
     assert all(fact.endswith(" in packet ") for fact in ending.termination.evidence)
     anchor = AT_CLIENT_CLOSE if side == C else AT_SERVER_CLOSE
-    assert ((anchor, "CL-12") in anchors(ending)) == (pause > 0)
+    assert ((anchor, "CL-12") in anchors(known)) == (pause > 0)
 
 
-@pytest.mark.parametrize("pause", [0, 2])
-def test_how_soon_or_how_late_a_side_left_after_its_own_close_is_its_own(pause: float) -> None:
-    def made(port: int) -> wire.Conversation:
-        return opened(port).text(C, "a").text(S, "b").ack(C).close(S, 1000).ack(C).wait(pause).fin(S).fin(C)
+def left(pause: float, port: int) -> wire.Conversation:
+    """The server closed and left."""
+    return opened(port).text(C, "a").text(S, "b").ack(C).close(S, 1000).ack(C).wait(pause).fin(S).fin(C)
 
-    assert endings(learned(*twice(made))) == []
+
+def test_how_late_a_side_left_after_its_own_close_is_its_own() -> None:
+    assert endings(learned(*twice(partial(left, 2)))) == []
+
+
+def test_how_soon_is_asked_of_each() -> None:
+    assert anchors(learned(*twice(partial(left, 0)))) == []
+    talks = [left(number / 10_000, 40000 + number) for number in range(10)]
+    findings = wsaudit.audit(wire.pcap(wire.merge(*talks))).to_dict()["findings"]
+    details = [each["detail"] for each in findings if each["rule"] == "CL-26"]
+    assert details == [f"TCP was ended 2.{number} ms after its Close, without an answer" for number in range(10)]
 
 
 def test_the_end_of_the_capture() -> None:

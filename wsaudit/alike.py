@@ -13,6 +13,7 @@ from wsaudit.kernel.constants import (
     AT_REQUEST,
     AT_SERVER_CLOSE,
 )
+from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.kinds import Ending, Kinds, Opening
 from wsaudit.model import CLIENT, SERVER, Finding, Place, Termination, packet_number
 from wsaudit.rows import add_handshake
@@ -44,14 +45,14 @@ def learn_opening(kinds: Kinds, session: Session, judge: Judge) -> None:
     kinds.learn(asked.literals, asked.turn[KEY], handshake.target, opening)
 
 
-def learn_ending(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> None:
-    """All is said of `session`, whose end is the first of its kind."""
+def learn_ending(session: Session, findings: list[Finding], row: Connection, judge: Judge, kept: Findings) -> None:
+    """All is said of `session`, whose end is the first of its kind. `kept`: the findings about all connections."""
     if session.alike is not None:
         opening, key = session.alike
-        opening.learn(key, ending_of(session, findings, row, judge))
+        opening.learn(key, ending_of(session, findings, row, judge, kept))
 
 
-def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge) -> Ending | None:
+def ending_of(session: Session, findings: list[Finding], row: Connection, judge: Judge, kept: Findings) -> Ending | None:
     """What was said of it without what is its own, numbers above all. None: more than the kind of its end decided."""
     facts = facts_about(session, row.termination)
     if facts is None or row.notices:
@@ -63,10 +64,13 @@ def ending_of(session: Session, findings: list[Finding], row: Connection, judge:
     for finding in findings:
         if CATALOGUE[finding.rule].when in ASKED_ALONE:  # asked about each connection
             continue
-        where = anchor_of(session, finding, judge)
-        if where is None:
+        anchor = anchor_of(session, finding, judge)
+        if anchor is None:
             return None
-        placed.append(where)
+        where, (packet, time, offset) = anchor
+        place, last = finding.place, finding.last_packet - packet
+        from_there = place.packet - packet, place.time - time, place.offset - offset, last, finding.count
+        placed.append((where, kept.kind_of(finding), *from_there))
     return Ending(end, row.close, tuple(placed), facts)
 
 
@@ -116,27 +120,20 @@ def left_at(session: Session, side: int) -> Place:
     return Place(stream.fin_packet, stream.fin_time, stream.offset)
 
 
-def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Finding] | None:
-    """A finding with what it is about, and its place made relative to that. None: it is about something else, or somebody may
-    have reacted to it."""
+def anchor_of(session: Session, finding: Finding, judge: Judge) -> tuple[int, Place] | None:
+    """What a finding is about, and where that is. None: it is about something else, or somebody may have reacted to it."""
     handshake, side, place = session.handshake, finding.side, finding.place
     if finding.rule == "HS-S25":  # a Close in that place is still a Close
-        return AT_FIRST_FRAME, relative(finding, place)
+        return AT_FIRST_FRAME, place
     if CATALOGUE[finding.rule].when == "dropped" and place == left_at(session, side):
-        return AT_END, relative(finding, place)
+        return AT_END, place
     if CATALOGUE[finding.rule].kind == "handshake":
         head = None if handshake is None else handshake.request if side == CLIENT else handshake.response
         if head is None or head.packet != place.packet:
             return None
-        return (AT_REQUEST if side == CLIENT else AT_ANSWER), relative(finding, Place(head.packet, head.time, head.offset))
+        return (AT_REQUEST if side == CLIENT else AT_ANSWER), Place(head.packet, head.time, head.offset)
     close = session.parties[side].close
     about_close = CATALOGUE[finding.rule].kind == "close" or finding.rule == "CL-12"
     if not about_close or finding.rule in judge.offences or close is None or close.place != place:
         return None
-    return (AT_CLIENT_CLOSE if side == CLIENT else AT_SERVER_CLOSE), relative(finding, close.place)
-
-
-def relative(finding: Finding, to: Place) -> Finding:
-    packet, time, offset = finding.place
-    place = Place(packet - to.packet, time - to.time, offset - to.offset)
-    return finding._replace(key=0, place=place, last_packet=finding.last_packet - to.packet)
+    return (AT_CLIENT_CLOSE if side == CLIENT else AT_SERVER_CLOSE), place

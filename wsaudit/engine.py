@@ -19,6 +19,7 @@ from wsaudit.guard import where
 from wsaudit.http.head import parse_head
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.exchanges import Exchanges
+from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.gets import Gets
 from wsaudit.kernel.kinds import Kinds
 from wsaudit.kernel.ordinary import Ordinary
@@ -82,7 +83,7 @@ class Audit:
     def __init__(self) -> None:
         self.inputs: list[Input] = []
         self.connections: list[Connection] = []
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         self.notices: list[Notice] = []
         self.failed_connects: list[FailedConnect] = []
         self.plain_gets: list[PlainGet] = []
@@ -97,7 +98,7 @@ class Audit:
     def merge(self, other: Audit) -> None:
         self.inputs = self.inputs or other.inputs
         self.connections += other.connections
-        self.findings += other.findings
+        self.findings.merge(other.findings)
         self.notices += [notice for notice in other.notices if notice not in self.notices]
         self.failed_connects += other.failed_connects
         if len(self.failed_connects) > MAX_FAILED_CONNECTS:  # one pass keeps those that it comes to first
@@ -344,9 +345,8 @@ class Pass:
         audit, session = self.audit, ended.session
         kept = row(session, ended.termination, ended.end_time)
         audit.connections.append(kept)
-        learn_ending(session, ended.findings, kept, self.judge)
-        if ended.findings:
-            audit.findings += ended.findings
+        learn_ending(session, ended.findings, kept, self.judge, audit.findings)
+        audit.findings.extend(ended.findings)
         if session.log is not None:
             audit.frames.append(Frames(session.first_packet, session.log, (*session.client.closes, *session.server.closes)))
         if session.first_packet == self.options.keep:

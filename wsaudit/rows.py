@@ -66,7 +66,7 @@ def packed(session: Session, end_time: int, kind: str) -> bytes:
     client, server = session.client, session.server
     packer = Packer()
     sizes = message_bytes(client), message_bytes(server)
-    pack_history(packer, client, server, session.last_packet, session.flow.silence, end_time, session.in_tls, sizes)
+    pack_history(packer, client, server, session.last_packet, session.flow.silence, end_time, session.in_tls, *sizes)
     if kind in ENDED_WELL:
         packer.add(0)
     else:

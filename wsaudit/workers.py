@@ -10,7 +10,7 @@ from wsaudit.capture.source import Named
 from wsaudit.collector import patient
 from wsaudit.engine import Audit, run_shard
 from wsaudit.errors import UsageError
-from wsaudit.kernel.columns import Columns, from_findings, from_rows, to_findings, to_rows
+from wsaudit.kernel.columns import Columns, from_rows, to_rows
 from wsaudit.options import Options
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wsaudit.child import Child
 
-Part = tuple[Audit, Columns, Columns]
+Part = tuple[Audit, Columns]
 
 
 def run_shards(
@@ -63,16 +63,14 @@ def merged(whole: Audit, parts: Iterable[Future[Part] | Child]) -> Audit:
 
 
 def run_part(captures: Sequence[Named], options: Options, shard: int, progress: Callable[[int], None] | None = None) -> Part:
-    """One shard, as another process sends it: its rows and findings apart."""
+    """One shard, as another process sends it: its rows apart."""
     part = run_shard(captures, options, shard, progress)
-    rows, findings = from_rows(part.connections), from_findings(part.findings)
+    rows = from_rows(part.connections)
     part.connections = []
-    part.findings = []
-    return part, rows, findings
+    return part, rows
 
 
-def put_together(part: Audit, rows: Columns, findings: Columns) -> Audit:
+def put_together(part: Audit, rows: Columns) -> Audit:
     """The shard again that another process sent."""
     part.connections = to_rows(rows)
-    part.findings = to_findings(findings)
     return part

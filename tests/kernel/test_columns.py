@@ -1,4 +1,4 @@
-"""Rows and findings as columns: what is made from them is what they were made from, in both forms of the kernel."""
+"""Rows as columns: what is made from them is what they were made from, in both forms of the kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.kernel.test_connection import GIVEN, OTHERS
-from wsaudit.model import Finding, Place
 
 
 @pytest.fixture(params=["pure_kernel", "compiled_kernel"])
@@ -53,16 +52,3 @@ def test_rows_that_are_another_of_one_are_of_its_kind(kernel: SimpleNamespace) -
 def test_many_kinds(kernel: SimpleNamespace) -> None:
     rows = [kernel.connection.Connection(*GIVEN, host=f"host {number % 50}") for number in range(200)]
     assert kernel.columns.to_rows(sent(kernel.columns.from_rows(rows))) == rows
-
-
-def test_findings(kernel: SimpleNamespace) -> None:
-    findings = [
-        Finding("FR-01", "violation", "client", 0, 1 << 41, Place(1 << 41, 1 << 60, 7), 9, 3, "what was seen"),
-        Finding("CL-02", "informational", "server", 1, 2, Place(0, 0, -1), 0, 1, ""),
-    ]
-    columns = kernel.columns.from_findings(findings)
-    found = kernel.columns.to_findings(pickle.loads(pickle.dumps(columns)))
-    assert found == findings
-    assert {type(each) for each in found} == {Finding}
-    assert {type(each.place) for each in found} == {Place}
-    assert kernel.columns.to_findings(kernel.columns.from_findings([])) == []

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import random
-from itertools import accumulate, groupby, pairwise
 from struct import pack
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from wsaudit.model import SERVER, Close, Finding, Place, Reported, Termination
+from wsaudit.model import SERVER, Close, Reported, Termination
 
 SERVERS = [(b"\n\0\0\1", 80), (b"\n\0\0\1", 81)]
 HOSTS = [b"\n\0\1\1", b"\n\0\1\2"]
@@ -34,9 +31,10 @@ def row(
 def test_ids_begin_with_1(kernel: SimpleNamespace) -> None:
     rows = [row(kernel), row(kernel), row(kernel)]
     assert rows[0].number == 0
-    assert kernel.compare.number(rows) == {1: 3}
+    assert list(kernel.compare.number(rows)) == [1, 1, 1]
     assert [each.number for each in rows] == [1, 2, 3]
-    assert kernel.compare.number([row(kernel, 7), row(kernel, 9)]) == {7: 1, 9: 2}
+    assert list(kernel.compare.number([row(kernel, 7), row(kernel, 9)])) == [7, 9]
+    assert list(kernel.compare.number([])) == []
 
 
 def test_in_order_of_first_packets(kernel: SimpleNamespace) -> None:
@@ -149,8 +147,12 @@ def test_those_whose_keys_may_count(kernel: SimpleNamespace) -> None:
     assert kernel.compare.that_may_count(rows) == [rows[0]]
 
 
-def test_keys(kernel: SimpleNamespace) -> None:
-    assert kernel.compare.keys([row(kernel, key="a"), row(kernel)]) == ["a", None]
+def test_keys_of_two(kernel: SimpleNamespace) -> None:
+    keys = [*map(str, range(1000)), None]
+    assert not kernel.compare.may_share_keys([row(kernel, key=key) for key in keys])
+    for again in ("0", "999", None):
+        assert kernel.compare.may_share_keys([row(kernel, key=key) for key in [*keys, again]])
+    assert not kernel.compare.may_share_keys([])
 
 
 def test_first_and_last(kernel: SimpleNamespace) -> None:
@@ -175,33 +177,3 @@ def test_agents(kernel: SimpleNamespace) -> None:
     rows = [row(kernel, user_agent=agent, outcome="accepted") for agent in ("a", "b", "a", None, "")]
     rows.append(row(kernel, user_agent="a", outcome="refused"))
     assert kernel.compare.agents_accepted(rows) == {"a": 2, "b": 1}
-
-
-def finding(key: int, packet: int = 0, rule: str = "X-1", verdict: str = "violation", at_fault: str = "client") -> Finding:
-    return Finding(rule, verdict, at_fault, 0, key, Place(packet, 0, 0), 0, 1, "")
-
-
-def place_of(found: Finding) -> tuple[int, int]:
-    return found.key, found.place.packet
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5))))
-def test_findings_in_order(compiled_kernel: SimpleNamespace, pure_kernel: SimpleNamespace, places: list[tuple[int, int]]) -> None:
-    findings = [finding(*place) for place in places]
-    for kernel in (compiled_kernel, pure_kernel):
-        ordered, parts = kernel.compare.by_connection(findings)
-        wanted = sorted(findings, key=place_of)
-        assert [id(each) for each in ordered] == [id(each) for each in wanted]
-        stops = list(accumulate(len(list(run)) for _, run in groupby(wanted, key=place_of)))
-        assert parts == [(start, stop) for start, stop in pairwise([0, *stops]) if stop - start > 1]
-
-
-def test_findings_of_a_rule(kernel: SimpleNamespace) -> None:
-    findings = [finding(7), finding(8, rule="X-2"), finding(9)]
-    assert kernel.compare.of_rule(findings, "X-1") == [findings[0], findings[2]]
-
-
-def test_rule_groups(kernel: SimpleNamespace) -> None:
-    findings = [finding(7), finding(8, at_fault="server"), finding(7, 3), finding(9), finding(7, verdict="unverifiable")]
-    found = kernel.compare.rule_groups(findings, {7: 1, 8: 2})
-    assert list(found.values()) == [(findings[0], {1, 2}, {"client": 3, "server": 1}), (findings[4], {1}, {"client": 1})]

@@ -23,7 +23,7 @@ class Known:
     def __init__(self, kernel: SimpleNamespace) -> None:
         self.kernel = kernel
         self.module = kernel.kinds
-        self.kinds = self.module.Kinds(None, [], [], MAX_HEAD, 100, (b"EIO=",), lambda *end: end)
+        self.kinds = self.module.Kinds(None, [], kernel.findings.Findings(), MAX_HEAD, 100, (b"EIO=",), lambda *end: end)
 
     def learn(self, target: str = "/chat?id=7", host: str = "example.com", server: str = "a") -> None:
         head = asked(target, host=host)

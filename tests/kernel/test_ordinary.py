@@ -15,6 +15,7 @@ from wire import C, S
 import wsaudit
 from wsaudit import engine
 from wsaudit.kernel import kinds, ordinary
+from wsaudit.kernel.constants import AT_SERVER_CLOSE
 
 # -- one connection after the other ----------------------------------------------------------------------------------------------
 
@@ -60,8 +61,9 @@ def raising(*given: Any, **named: Any) -> Any:
 
 
 def learned_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept of an ending is no Ending: `tell` raises."""
-    monkeypatch.setattr("wsaudit.alike.ending_of", lambda *given: 7)
+    """What is kept of an ending is without a termination: `tell` raises."""
+    wrong: Any = None
+    monkeypatch.setattr("wsaudit.alike.ending_of", lambda *given: kinds.Ending(wrong, (None, None), (), (AT_SERVER_CLOSE,)))
 
 
 def no_digest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def deflated(parameters: str = "") -> Talk:
 
 def judged(capture: bytes, **options: Any) -> list[Finding]:
     """The findings about a capture, without those that compare connections."""
-    return run([capture], Options(**options)).findings
+    return list(run([capture], Options(**options)).findings)
 
 
 def history(capture: bytes) -> Session:

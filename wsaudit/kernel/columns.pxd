@@ -5,7 +5,6 @@ from wsaudit.kernel cimport inline_mode as mode
 from wsaudit.kernel.connection cimport Connection
 
 cdef const int FEW, WIDE, NARROW
-cdef Py_ssize_t RULE, VERDICT, AT_FAULT, SIDE, KEY, PLACE, LAST_PACKET, COUNT, DETAIL
 
 
 @cython.locals(
@@ -27,14 +26,3 @@ cdef Py_ssize_t kind_among(list kinds, Connection row) except -1
     servers=list, closes=list, terminations=list, notices=list, rows=list,
 )
 cpdef list to_rows(tuple columns)
-
-@cython.locals(
-    i="Py_ssize_t", at="Py_ssize_t", numbers="long long[::1]", rules=list, verdicts=list, faults=list, details=list,
-)
-cpdef tuple from_findings(list findings)
-
-@cython.locals(
-    i="Py_ssize_t", at="Py_ssize_t", numbers="long long[::1]", rules=list, verdicts=list, faults=list, details=list,
-    findings=list,
-)
-cpdef list to_findings(tuple columns)

@@ -1,4 +1,4 @@
-"""Rows and findings as columns, in which they go from one process to another: pickled one by one they take four times as long."""
+"""Rows as columns, in which they go from one process to another: pickled one by one they take four times as long."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import Any
 
 from wsaudit.kernel import ahead, mode
 from wsaudit.kernel.connection import Connection
-from wsaudit.model import Finding, Place, Termination
+from wsaudit.model import Termination
 
 FEW = 16  # kinds of rows, met last, that a row may be of without being one that begins a kind of its own
 
 WIDE, NARROW = 5, 8  # numbers of a row, of 64 and of 32 bits
-
-RULE, VERDICT, AT_FAULT, SIDE, KEY, PLACE, LAST_PACKET, COUNT, DETAIL = range(9)
-"""Fields of a finding by their places, as in compare.py."""
 
 Columns = tuple[Any, ...]
 
@@ -150,43 +147,3 @@ def to_rows(columns: Columns) -> list[Connection]:
         row.termination = end
         rows.append(row)
     return rows
-
-
-def from_findings(findings: list[Finding]) -> Columns:
-    """Their numbers, and their other fields."""
-    numbers = array("q", bytes(8 * 7 * len(findings)))
-    rules, verdicts, faults, details = [], [], [], []
-    at = 0
-    for i, finding in enumerate(findings):
-        ahead.finding(findings, i, KEY, PLACE)
-        place = ahead.field(finding, PLACE)
-        numbers[at] = ahead.field(finding, SIDE)
-        numbers[at + 1] = ahead.field(finding, KEY)
-        numbers[at + 2] = ahead.field(place, 0)
-        numbers[at + 3] = ahead.field(place, 1)
-        numbers[at + 4] = ahead.field(place, 2)
-        numbers[at + 5] = ahead.field(finding, LAST_PACKET)
-        numbers[at + 6] = ahead.field(finding, COUNT)
-        at += 7
-        rules.append(ahead.field(finding, RULE))
-        verdicts.append(ahead.field(finding, VERDICT))
-        faults.append(ahead.field(finding, AT_FAULT))
-        details.append(ahead.field(finding, DETAIL))
-    return bytes(numbers), rules, verdicts, faults, details
-
-
-def to_findings(columns: Columns) -> list[Finding]:
-    """The findings that these columns were made from."""
-    plain, rules, verdicts, faults, details = columns
-    numbers = array("q", plain)
-    make = tuple.__new__  # the names' own way takes three times as long
-    findings = []
-    at = 0
-    for i in range(len(rules)):
-        place = make(Place, (numbers[at + 2], numbers[at + 3], numbers[at + 4]))
-        fields = (
-            rules[i], verdicts[i], faults[i], numbers[at], numbers[at + 1], place, numbers[at + 5], numbers[at + 6], details[i],
-        )  # fmt: skip
-        findings.append(make(Finding, fields))
-        at += 7
-    return findings

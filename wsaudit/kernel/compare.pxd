@@ -5,16 +5,16 @@ from wsaudit.kernel cimport inline_mode as mode
 from wsaudit.kernel cimport order
 from wsaudit.kernel.connection cimport Connection
 
-cdef Py_ssize_t RULE, VERDICT, AT_FAULT, KEY, PLACE
 cdef const Py_ssize_t FEW
+cdef const long long POSITIVE
 cdef const unsigned long long MARKS, MULTIPLIER, SHIFT
 
 
 @cython.locals(row=Connection, i="Py_ssize_t", count="Py_ssize_t", packets="long long[::1]", places="long long[::1]", place="Py_ssize_t")
 cpdef list by_first_packet(list rows)
 
-@cython.locals(row=Connection, i="Py_ssize_t", ids=dict)
-cpdef dict number(list rows)
+@cython.locals(row=Connection, i="Py_ssize_t", starts="long long[::1]")
+cpdef object number(list rows)
 
 @cython.locals(row=Connection, before="long long")
 cpdef bint in_order_of_start(list rows) except *
@@ -85,14 +85,5 @@ cpdef long long count_repeats(bytes keys) except -1
 @cython.locals(row=Connection, i="Py_ssize_t", found=list)
 cpdef list that_may_count(list rows)
 
-@cython.locals(row=Connection, found=list, i="Py_ssize_t")
-cpdef list keys(list rows)
-
-@cython.locals(count="Py_ssize_t", i="Py_ssize_t", place="Py_ssize_t", start="Py_ssize_t", before="long long", packet_before="long long", keys="long long[::1]", packets="long long[::1]", moved="long long[::1]", by_packet="long long[::1]", by_key="long long[::1]", ordered=list, parts=list)
-cpdef tuple by_connection(list findings)
-
-@cython.locals(i="Py_ssize_t", found=list)
-cpdef list of_rule(list findings, str rule)
-
-@cython.locals(groups=dict, key=tuple, group=tuple, connections=set, faults=dict, i="Py_ssize_t")
-cpdef dict rule_groups(list findings, dict ids)
+@cython.locals(row=Connection, i="Py_ssize_t", hashes="long long[::1]", places="long long[::1]")
+cpdef bint may_share_keys(list rows) except -1

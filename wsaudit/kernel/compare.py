@@ -9,16 +9,13 @@ from struct import unpack
 
 from wsaudit.kernel import ahead, mode, order
 from wsaudit.kernel.connection import Connection
-from wsaudit.model import Finding, Termination
+from wsaudit.model import Termination
 
 Endpoint = tuple[bytes, int]
-RuleGroup = tuple[Finding, set[int], dict[str, int]]
-
-RULE, VERDICT, AT_FAULT, KEY, PLACE = map(Finding._fields.index, ("rule", "verdict", "at_fault", "key", "place"))
-"""Fields of a finding by their places: by name, each takes as long as all the rest that is done with 70,000 findings."""
 
 FEW = 1 << 14  # keys that a set is fast enough for
 MARKS = 1 << 24  # bits to tell masking keys apart by: 2 MiB
+POSITIVE = (1 << 63) - 1
 SHIFT = 20  # the bits above are mixed best
 MULTIPLIER = 0x9E3779B1  # spreads keys that count
 
@@ -37,15 +34,15 @@ def by_first_packet(rows: list[Connection]) -> list[Connection]:
     return [rows[place] for place in order.order(packets)]
 
 
-def number(rows: list[Connection]) -> dict[int, int]:
-    """Give the connections of a report, in their final order, their ids. The ids by first packet; where two opening handshakes
-    shared a TCP connection, the later one's."""
-    ids = {}
+def number(rows: list[Connection]) -> array[int]:
+    """Give the connections of a report, in their final order, their ids. Their first packets."""
+    found = array("q", bytes(8 * len(rows)))
+    starts = found
     for i, row in enumerate(rows):
         ahead.row(rows, i)
         row.number = i + 1
-        ids[row.first_packet] = row.number
-    return ids
+        starts[i] = row.first_packet
+    return found
 
 
 def in_order_of_start(rows: list[Connection]) -> bool:
@@ -241,13 +238,18 @@ def that_may_count(rows: list[Connection]) -> list[Connection]:
     return found
 
 
-def keys(rows: list[Connection]) -> list[str | None]:
-    """The Sec-WebSocket-Key of each."""
-    found = []
+def may_share_keys(rows: list[Connection]) -> bool:
+    """May two of these have the same Sec-WebSocket-Key? A set of all keys would tell, too, in three times the time."""
+    hashes = array("q", bytes(8 * len(rows)))
     for i, row in enumerate(rows):
         ahead.row(rows, i)
-        found.append(row.key)
-    return found
+        ahead.key(rows, i)
+        hashes[i] = hash(row.key) & POSITIVE
+    places = order.order(hashes)
+    for i in range(1, len(rows)):  # noqa: SIM110 - no generator when compiled
+        if hashes[places[i]] == hashes[places[i - 1]]:
+            return True
+    return False
 
 
 def at_once(rows: list[Connection]) -> list[Connection]:
@@ -367,65 +369,3 @@ def by_path(rows: list[Connection]) -> list[list[Connection]]:
             else:
                 known.append(row)
     return list(groups.values())
-
-
-def by_connection(findings: list[Finding]) -> tuple[list[Finding], list[tuple[int, int]]]:
-    """Findings in the order of their connections' first packets and of their own packets; and the parts of them, as of a slice,
-    that have both in common: they are as they came."""
-    count = len(findings)
-    keys = array("q", bytes(8 * count))
-    packets = array("q", bytes(8 * count))
-    for i, finding in enumerate(findings):
-        ahead.finding(findings, i, KEY, PLACE)
-        keys[i] = ahead.field(finding, KEY)
-        packets[i] = ahead.field(ahead.field(finding, PLACE), 0)
-    by_packet = order.order(packets)
-    moved = array("q", bytes(8 * count))
-    for i in range(count):
-        moved[i] = keys[by_packet[i]]
-    by_key = order.order(moved)
-    ordered: list[Finding] = []
-    parts = []
-    before = packet_before = -1
-    start = 0
-    for i in range(count):
-        place = by_packet[by_key[i]]
-        ordered.append(findings[place])
-        if keys[place] != before or packets[place] != packet_before:
-            if i - start > 1:
-                parts.append((start, i))
-            start = i
-            before = keys[place]
-            packet_before = packets[place]
-    if count - start > 1:
-        parts.append((start, count))
-    return ordered, parts
-
-
-def of_rule(findings: list[Finding], rule: str) -> list[Finding]:
-    """Those of one rule."""
-    found = []
-    for i, finding in enumerate(findings):
-        ahead.finding(findings, i, RULE, RULE)
-        if ahead.field(finding, RULE) == rule:
-            found.append(finding)
-    return found
-
-
-def rule_groups(findings: list[Finding], ids: dict[int, int]) -> dict[tuple[str, str], RuleGroup]:
-    """Findings by rule and verdict: the first one, the ids of the connections it was found in, and who was at fault how often."""
-    groups: dict[tuple[str, str], RuleGroup] = {}
-    for i, finding in enumerate(findings):
-        ahead.finding(findings, i, KEY, PLACE)
-        key = (ahead.field(finding, RULE), ahead.field(finding, VERDICT))
-        group = groups.get(key)
-        if group is None:
-            group = groups[key] = (finding, set(), {})
-        number = ids.get(ahead.field(finding, KEY))
-        if number is not None:
-            connections = group[1]
-            connections.add(number)
-        faults = group[2]
-        at_fault = ahead.field(finding, AT_FAULT)
-        faults[at_fault] = faults.get(at_fault, 0) + 1
-    return groups

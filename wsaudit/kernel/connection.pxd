@@ -6,6 +6,7 @@ cdef const long long UNKNOWN, M32
 
 
 @cython.final
+@cython.no_gc  # nothing that a row refers to refers to rows
 cdef class Connection:
     cdef public long long first_packet
     cdef public long long started

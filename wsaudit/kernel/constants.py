@@ -36,7 +36,7 @@ LONGEST = 125  # bytes of a control frame's payload (RFC 6455 §5.5)
 WHENS = (
     *("always", "handshake", "closed", "failed", "dropped", "cut", "lost", "keys", "silent", "fragmented"),
     *("unanswered", "pongs", "heartbeat", "browser pings", "subprotocol", "text", "deflate", "compressed", "encrypted"),
-    "offended",
+    *("hasty", "offended"),
 )
 BIT = {when: 1 << index for index, when in enumerate(WHENS)}
 

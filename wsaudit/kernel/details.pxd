@@ -10,7 +10,7 @@ from wsaudit.kernel cimport inline_mode as mode
 
 
 @cython.locals(a=Stream, b=Stream, either="long long", of_client="long long", of_server="long long", data="long long")
-cpdef pack_history(Packer packer, Party client, Party server, long long last_packet, long long silence, long long end_time, bint in_tls, tuple sizes)
+cpdef pack_history(Packer packer, Party client, Party server, long long last_packet, long long silence, long long end_time, bint in_tls, long long client_size, long long server_size)
 
 @cython.locals(rows=list)
 cpdef pack_last(Packer packer, Party client, Party server)

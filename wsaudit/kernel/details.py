@@ -23,16 +23,17 @@ def pack_history(
     silence: int,
     end_time: int,
     in_tls: bool,
-    sizes: tuple[int, int],
+    client_size: int,
+    server_size: int,
 ) -> None:
-    """All up to the last frames. `sizes`: bytes of complete messages of client and server, -1: not known (rows.message_bytes)."""
+    """All up to the last frames. Sizes: bytes of complete messages, -1: not known (rows.message_bytes)."""
     a = client.stream
     b = server.stream
     packer.add(last_packet)
     pack_frames(packer, client.frames)
     pack_frames(packer, server.frames)
-    pack_messages(packer, client.frames, sizes[0])
-    pack_messages(packer, server.frames, sizes[1])
+    pack_messages(packer, client.frames, client_size)
+    pack_messages(packer, server.frames, server_size)
     pack_close(packer, client)
     pack_close(packer, server)
     packer.add(silence)

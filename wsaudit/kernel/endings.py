@@ -158,8 +158,10 @@ def overdue_ping(party: Party, peer: Party, time: int) -> tuple[int, int, int] |
     if not sent:
         return None
     age = time - sent
+    if age < SHORTEST_WAIT:
+        return None
     quick = min(all_rtts(party, peer), default=0)
-    if age < SHORTEST_WAIT or (quick < age < TIMES_RTT * quick):
+    if quick < age < TIMES_RTT * quick:
         return None
     return age, packet, offset
 
@@ -212,7 +214,8 @@ def heartbeat_numbers(client: Party, server: Party) -> tuple[int, ...]:
     """Pings of client and server, how many of each wait for an answer, the mean interval of those of the side that sent more, the
     median and the 99th percentile of all round trips (-1: none), the time of the last Ping of each. Times in ns."""
     asker = client if client.pings >= server.pings else server
-    ordered = sorted(all_rtts(client, server))
+    ordered = all_rtts(client, server)
+    ordered.sort()
     p50 = p99 = -1
     if ordered:
         p50 = ordered[(len(ordered) - 1) // 2]

@@ -1,6 +1,7 @@
 cimport cython
 
 from wsaudit.kernel.connection cimport Connection
+from wsaudit.kernel.findings cimport Findings
 from wsaudit.kernel.forms cimport values_between
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel cimport inline_mode as mode
@@ -11,6 +12,14 @@ cdef bytes IN_ALPHABET, LAST
 
 
 @cython.final
+cdef class Ending:
+    cdef readonly object termination
+    cdef readonly object close
+    cdef readonly tuple findings
+    cdef readonly tuple facts
+
+
+@cython.final
 cdef class Opening:
     cdef readonly tuple literals
     cdef readonly int accept_turn
@@ -18,11 +27,11 @@ cdef class Opening:
     cdef readonly set clean
     cdef readonly set clean_server
     cdef readonly bint browser
-    cdef list of_pings
+    cdef tuple of_pings
     cdef readonly object handshake
     cdef readonly dict endings
 
-    cpdef learn(self, tuple key, ending)
+    cpdef learn(self, tuple key, Ending ending)
 
 
 @cython.final
@@ -37,7 +46,7 @@ cdef class Request:
 cdef class Kinds:
     cdef readonly object sink
     cdef readonly list rows
-    cdef readonly list findings
+    cdef readonly Findings findings
     cdef readonly long long max_head
     cdef readonly long long max_findings
     cdef readonly tuple homes

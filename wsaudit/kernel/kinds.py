@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from binascii import b2a_base64
-from typing import Any, NamedTuple
+from typing import Any
 
 from wsaudit.kernel import mode
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import GUID
+from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.forms import values_between
 from wsaudit.kernel.packed import Packer
-from wsaudit.model import CLIENT, SERVER, Close, Finding, Termination
+from wsaudit.model import CLIENT, SERVER, Close, Termination
 
 SHORTEST = len(b"GET / HTTP/1.1")
 KEY_SIZE = 24  # characters of a Sec-WebSocket-Key (RFC 6455 §4.1)
@@ -31,22 +32,34 @@ def is_compiled() -> bool:
     return bool(mode.COMPILED)
 
 
-class Ending(NamedTuple):
-    """What connections that opened and ended alike have in common. `findings`: each with what it is about (AT_REQUEST...), its
-    place and last packet relative to that. `facts`: about what each of the first facts of the termination's evidence is: the
-    number of its packet, with which the fact ends, is left out."""
+Told = tuple[int, int, int, int, int, int, int]
 
-    termination: Termination
-    close: tuple[Close | None, Close | None]
-    findings: tuple[tuple[int, Finding], ...]
-    facts: tuple[int, ...] = ()
+
+class Ending:
+    """What connections that opened and ended alike have in common. `findings`: of each what it is about (AT_REQUEST...), what it
+    says (Findings.kind_of), packet, time, offset and last packet relative to that, and the count. `facts`: about what each of the
+    first facts of the termination's evidence is: the number of its packet, with which the fact ends, is left out."""
+
+    __slots__ = ("close", "facts", "findings", "termination")
+
+    def __init__(
+        self,
+        termination: Termination,
+        close: tuple[Close | None, Close | None],
+        findings: tuple[Told, ...],
+        facts: tuple[int, ...],
+    ) -> None:
+        self.termination = termination
+        self.close = close
+        self.findings = findings
+        self.facts = facts
 
 
 class Opening:
     """A kind of opening handshake: a `Request`, and an answer that accepts it. `row`: what the report says of all of them;
     `clean`: shapes of frames, of client and server, that break no rule here; `browser`: does the client say that it is one;
-    `of_pings`: what is said of the first Ping of a browser when nothing else is to be said of Pings; None: not known;
-    `handshake`: the first of them."""
+    `of_pings`: what is said of the first Ping of a browser when nothing else is to be said of Pings (Findings.kind_of); None: not
+    known; `handshake`: the first of them."""
 
     __slots__ = ("accept_turn", "browser", "clean", "clean_server", "endings", "handshake", "literals", "of_pings", "row")
 
@@ -65,7 +78,7 @@ class Opening:
         self.clean = clean[CLIENT]
         self.clean_server = clean[SERVER]
         self.browser = browser
-        self.of_pings: list[Finding] | None = None
+        self.of_pings: tuple[int, ...] | None = None
         self.handshake = handshake
         self.endings: dict[tuple[Any, ...], Ending | None] = {}  # None: such ends must be looked at one by one
 
@@ -108,7 +121,7 @@ class Kinds:
         self,
         sink: Any,
         rows: list[Connection],
-        findings: list[Finding],
+        findings: Findings,
         max_head: int,
         max_findings: int,
         homes: tuple[bytes, ...],

@@ -14,6 +14,8 @@ cpdef int occasions_of_frames(Party client, Party server) except -1
 @cython.locals(found="int", one=CloseFrame, other=CloseFrame, first="long long", last="long long", ended="long long", gone="long long")
 cpdef int occasions_of_closes(Party client, Party server) except -1
 
+cdef bint is_complaint(code) except -1
+
 @cython.locals(fin="long long", rst="long long")
 cpdef Py_ssize_t end_of(Party party) except -1
 

@@ -11,13 +11,13 @@ from wsaudit.kernel import mode
 from wsaudit.kernel.constants import BIT, CLOSE_GRACE, GRACE, MANY_PINGS, PROMPT, SLOW_PONG, TINY
 from wsaudit.kernel.party import Party
 
-CLOSED, FAILED, CUT, LOST = BIT["closed"], BIT["failed"], BIT["cut"], BIT["lost"]
+CLOSED = BIT["closed"] | BIT["hasty"]
+FAILED, CUT, LOST = BIT["failed"], BIT["cut"], BIT["lost"]
 KEYS, FRAGMENTED, TEXT = BIT["keys"], BIT["fragmented"], BIT["text"]
 UNANSWERED, PONGS, HEARTBEAT = BIT["unanswered"], BIT["pongs"], BIT["heartbeat"]
 
 # Codes that end a connection for a fault. Whoever sends one has given up on the peer.
 FAILING = frozenset({1002, 1003, 1007, 1008, 1009, 1010, 1011})
-COMPLAINTS = (1002, 1007, 1009)  # those that say what was wrong with frames
 
 
 def is_compiled() -> bool:
@@ -49,7 +49,7 @@ def occasions_of_closes(client: Party, server: Party) -> int:
     other = server.close
     if one is None or other is None or client.later_closes or server.later_closes:
         return CLOSED | FAILED
-    found = FAILED if one.code in COMPLAINTS or other.code in COMPLAINTS else 0
+    found = FAILED if is_complaint(one.code) or is_complaint(other.code) else 0
     if one.code != other.code:
         return found | CLOSED
     first = one.time
@@ -62,6 +62,11 @@ def occasions_of_closes(client: Party, server: Party) -> int:
     if last - first < PROMPT and last <= ended < last + GRACE and not 0 < gone < ended:
         return found
     return found | CLOSED
+
+
+def is_complaint(code: int | None) -> bool:
+    """Does it say what was wrong with frames?"""
+    return code in (1002, 1007, 1009)  # written out, no objects are compared
 
 
 def end_of(party: Party) -> int:

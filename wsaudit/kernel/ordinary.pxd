@@ -8,7 +8,7 @@ from wsaudit.kernel.endings cimport answered_at_once, fin_of, first_fin, first_t
 from wsaudit.kernel.exchanges cimport Exchanges
 from wsaudit.kernel.frames cimport Scanner, header_size
 from wsaudit.kernel.occasions cimport occasions_of_closes, occasions_of_frames, occasions_of_pings
-from wsaudit.kernel.kinds cimport Kinds, Opening, Request
+from wsaudit.kernel.kinds cimport Ending, Kinds, Opening, Request
 from wsaudit.kernel.packed cimport Packer
 from wsaudit.kernel.party cimport CloseFrame, Party, introduce, part, party_of
 from wsaudit.kernel.sealed cimport Sealed, begins_handshake, hello_sender
@@ -18,7 +18,7 @@ from wsaudit.kernel cimport inline_mode as mode
 cdef int DROP, FIRST, FRAMES, CLIENT, SERVER
 cdef int AT_REQUEST, AT_ANSWER, AT_FIRST_FRAME, AT_CLIENT_CLOSE, AT_END, NOBODY
 cdef const int START, PART, ASKED, OPEN, OVER, GET, CLOSE, TOO_LONG
-cdef int FAILED, BROWSER_PINGS
+cdef int FAILED, BROWSER_PINGS, HASTY
 cdef long long QUIET, LONG_IDLE, PATIENCE, SECOND, PACKET_MASK
 
 
@@ -77,26 +77,26 @@ cdef class Ordinary(Owner):
     @cython.locals(flow=Flow, client=Party, server=Party, party=Party, peer=Party, ender=Stream, by="int", flags="int", end_time="long long")
     cdef bint tell_unclosed(self, bint ongoing) except -1
 
-    @cython.locals(client=Party, server=Party, close=CloseFrame, c=CloseFrame, s=CloseFrame, ender=Stream, by="int", flags="int", wait="long long", old="bint", late="bint")
+    @cython.locals(client=Party, server=Party, close=CloseFrame, c=CloseFrame, s=CloseFrame, ender=Stream, by="int", flags="int", occasions="int", wait="long long", old="bint", late="bint")
     cdef bint tell_unanswered(self, Party party, Party peer) except -1
 
     @cython.locals(flow=Flow, client=Party, server=Party, opening=Opening)
     cdef bint say(self, tuple key, int occasions, CloseFrame c, CloseFrame s, Stream ender, long long end_time) except -1
 
-    @cython.locals(kinds=Kinds, opening=Opening, client=Party, packet="long long")
-    cdef object judge_alone(self, int occasions, Py_ssize_t others)
+    @cython.locals(kinds=Kinds, opening=Opening, client=Party, of_pings=tuple, packet="long long")
+    cdef bint judge_alone(self, int occasions, Py_ssize_t others) except -1
 
     @cython.locals(opening=Opening)
     cdef bint is_quiet(self, Scanner f, Scanner g) except -1
 
     cdef bint is_home(self) except -1
 
-    @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, abnormal="bint", end_packet="long long", where="int", time="long long", packet="long long", close=CloseFrame)
-    cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, Stream ender, long long end_time, ending)
+    @cython.locals(flow=Flow, kinds=Kinds, opening=Opening, row=Connection, abnormal="bint", end_packet="long long", where="int", kind="long long", later="long long", after="long long", offset="long long", last="long long", count="long long", time="long long", packet="long long", close=CloseFrame)
+    cdef write(self, Party client, Party server, CloseFrame c, CloseFrame s, Stream ender, long long end_time, Ending ending)
 
     cpdef str target(self)
 
-    @cython.locals(packer=Packer, flow=Flow)
+    @cython.locals(packer=Packer, flow=Flow, sent="long long", received="long long")
     cdef bytes pack(self, Party client, Party server, long long end_time, bint abnormal)
 
 

@@ -51,12 +51,12 @@ from wsaudit.kernel.endings import (
 )
 from wsaudit.kernel.exchanges import Exchanges
 from wsaudit.kernel.frames import Scanner, header_size
-from wsaudit.kernel.kinds import Kinds, Opening
+from wsaudit.kernel.kinds import Ending, Kinds, Opening
 from wsaudit.kernel.occasions import occasions_of_closes, occasions_of_frames, occasions_of_pings
 from wsaudit.kernel.party import CloseFrame, Party, introduce, part, party_of
 from wsaudit.kernel.sealed import Sealed, begins_handshake, hello_sender
 from wsaudit.kernel.streams import Flow, Owner, Stream
-from wsaudit.model import CLIENT, PACKET_MASK, SECOND, SERVER, Finding, Place, Termination
+from wsaudit.model import CLIENT, PACKET_MASK, SECOND, SERVER, Termination
 
 POLITE = (None, 1000, 1001)  # codes with which a hop closes at a limit of its own
 
@@ -71,6 +71,7 @@ GET = b"G"[0]  # what the only method begins with
 CLOSE = 8
 FAILED = BIT["failed"]
 BROWSER_PINGS = BIT["browser pings"]
+HASTY = BIT["hasty"]
 TOO_LONG = 4  # of `has_waited`
 EVIDENCE = Termination._fields.index("evidence")
 
@@ -380,12 +381,11 @@ class Ordinary(Owner):
         if old and party.side == SERVER and close.code in POLITE and self.kinds.sink.closed_at_limit(self):
             return False
         late = wait > round_trip(client, server)
-        if by == party.side and not late:  # of which rules say how soon it was (CL-26)
-            return False
+        occasions = HASTY if by == party.side and not late else 0
         flags = (by * 2 + party.side) * 4 + (2 if late else 0) + (1 if self.coalesced else 0)
         c = close if party.side == CLIENT else None
         s = close if party.side == SERVER else None
-        return self.say((close.code, close.reason, flags), 0, c, s, ender, ender.fin_time)
+        return self.say((close.code, close.reason, flags), occasions, c, s, ender, ender.fin_time)
 
     def say(self, key: tuple[Any, ...], occasions: int, c: Any, s: Any, ender: Any, end_time: int) -> bool:
         """Write down what is known of ends with this key, and what is to be said on some occasions. `c`, `s`: the Closes, if any;
@@ -404,34 +404,38 @@ class Ordinary(Owner):
             occasions |= occasions_of_pings(client, server, flow.last_time)
             if client.pings and opening.browser:
                 occasions |= BROWSER_PINGS
-        if occasions:
-            found = self.judge_alone(occasions, len(ending[2]))
-            if found is None:
-                return False
-            self.kinds.findings += found
+        if occasions and not self.judge_alone(occasions, len(ending.findings)):
+            return False
         self.write(client, server, c, s, ender, end_time, ending)
         return True
 
-    def judge_alone(self, occasions: int, others: int) -> Any:
-        """What is to be said on these occasions beside `others` findings; None: more than may be said of one connection. If there
-        is nothing but a browser's Pings, it is the same for all of this kind but for the place of the first and their number."""
+    def judge_alone(self, occasions: int, others: int) -> bool:
+        """Write down what is to be said on these occasions beside `others` findings, unless that is more than may be said of one
+        connection. What is said of a browser's Pings is the same for all of this kind but for the place of the first and their
+        number."""
         kinds = self.kinds
         opening: Opening = self.opening
         client: Party = self.client_party
-        if occasions != BROWSER_PINGS or opening.of_pings is None:
-            found: list[Finding] | None = kinds.sink.judge_alone(self, occasions, others)
+        of_pings: tuple[int, ...] = ()
+        if occasions & BROWSER_PINGS and opening.of_pings is not None:
+            of_pings = opening.of_pings
+            occasions &= ~BROWSER_PINGS
+        others += len(of_pings)
+        if others > kinds.max_findings:
+            return False
+        if occasions:
+            found = kinds.sink.judge_alone(self, occasions, others)
+            if found is None:
+                return False
             if occasions == BROWSER_PINGS:
-                opening.of_pings = found
-            return found
-        if len(opening.of_pings) + others > kinds.max_findings:
-            return None
+                opening.of_pings = tuple([kinds.findings.kind_of(each) for each in found])
+            kinds.findings.extend(found)
         packet = client.first_ping_packet
-        place = tuple.__new__(Place, (packet, client.first_ping_time, client.first_ping_offset))
-        same = []
-        for rule, verdict, at_fault, side, _, _, _, _, detail in opening.of_pings:
-            facts = (rule, verdict, at_fault, side, self.flow.first_packet, place, packet, client.pings, detail)
-            same.append(tuple.__new__(Finding, facts))
-        return same
+        for kind in of_pings:
+            kinds.findings.put(
+                kind, self.flow.first_packet, packet, client.first_ping_time, client.first_ping_offset, packet, client.pings
+            )
+        return True
 
     def is_quiet(self, f: Scanner, g: Scanner) -> bool:
         """Is there nothing about the frames of both sides, but for Closes, Pings and Pongs, that a rule would be asked about?"""
@@ -449,7 +453,7 @@ class Ordinary(Owner):
                 return True
         return False
 
-    def write(self, client: Party, server: Party, c: Any, s: Any, ender: Any, end_time: int, ending: Any) -> None:
+    def write(self, client: Party, server: Party, c: Any, s: Any, ender: Any, end_time: int, ending: Ending) -> None:
         """The row of this connection, and the findings about it."""
         flow = self.flow
         kinds = self.kinds
@@ -472,16 +476,15 @@ class Ordinary(Owner):
         row.target = self.target()
         row.key = self.key.decode("latin-1")
         row.latency_ns = self.answer_time - self.request_end if self.answer_time >= self.request_end else -1
-        row.close = ending[1]
-        row.termination = ending[0]
-        if ending[3]:
-            packets = [end_packet if about == AT_END else (c if about == AT_CLIENT_CLOSE else s).packet for about in ending[3]]
-            row.termination = with_packets(ending[0], packets)
+        row.close = ending.close
+        row.termination = ending.termination
+        if ending.facts:
+            packets = [end_packet if about == AT_END else (c if about == AT_CLIENT_CLOSE else s).packet for about in ending.facts]
+            row.termination = with_packets(ending.termination, packets)
         row.end_time = end_time
         row.packed_keys = client.frames.mask_keys()
         kinds.rows.append(row)
-        for where, told in ending[2]:
-            rule, verdict, at_fault, side, _, (later, after, offset), last, count, detail = told
+        for where, kind, later, after, offset, last, count in ending.findings:
             if where == AT_REQUEST:
                 packet = self.request_packet
                 time = self.request_time
@@ -501,9 +504,7 @@ class Ordinary(Owner):
                 packet = close.packet
                 time = close.time
                 offset += close.offset
-            place = tuple.__new__(Place, (packet + later, time + after, offset))  # as Place(...) does, in half the time
-            facts = (rule, verdict, at_fault, side, flow.first_packet, place, packet + last, count, detail)
-            kinds.findings.append(tuple.__new__(Finding, facts))
+            kinds.findings.put(kind, flow.first_packet, packet + later, time + after, offset, packet + last, count)
 
     def target(self) -> str:
         return self.request[4 : self.target_end].decode("latin-1")
@@ -512,8 +513,8 @@ class Ordinary(Owner):
         """model.Detail, packed."""
         packer = self.kinds.packer
         flow = self.flow
-        sizes = (client.frames.message_bytes, server.frames.message_bytes)
-        pack_history(packer, client, server, flow.last_packet, flow.silence, end_time, False, sizes)
+        sent, received = client.frames.message_bytes, server.frames.message_bytes
+        pack_history(packer, client, server, flow.last_packet, flow.silence, end_time, False, sent, received)
         if abnormal:
             pack_last(packer, client, server)
         else:

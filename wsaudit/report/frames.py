@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.engine import Audit, Frames
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FIN, RSV1, RSV2, RSV3, OPCODE = 0x80, 0x40, 0x20, 0x10, 0x0F
 CLOSE = 8
+NumberOf = Callable[[int], int | None]
 TYPES = ("continuation", "text", "binary", "close", "ping", "pong", "reserved")
 KINDS = ("text", "binary")
 # Opcode → index in TYPES; 3-7 and 11-15 are reserved (RFC 6455 §5.2).
@@ -58,20 +60,24 @@ MESSAGE_COLUMNS = (
 )
 
 
-def frames_frame(audit: Audit, ids: Mapping[int, int]) -> pandas.DataFrame:
-    """FRAME_COLUMNS of every frame; `ids`: a connection's first packet → its id. By connection, then in the order they came."""
-    return data_frame(FRAME_COLUMNS, [frame_columns(one, ids[one.key]) for one in in_order(audit.frames, ids)])
+def frames_frame(audit: Audit, number_of: NumberOf) -> pandas.DataFrame:
+    """FRAME_COLUMNS of every frame; `number_of`: a connection's first packet → its id. By connection, then in the order they
+    came."""
+    return data_frame(FRAME_COLUMNS, [frame_columns(one, number) for number, one in in_order(audit.frames, number_of)])
 
 
-def messages_frame(audit: Audit, ids: Mapping[int, int]) -> pandas.DataFrame:
-    """MESSAGE_COLUMNS of every message whose first frame was seen; `ids` as for `frames_frame`."""
-    tables = [message_columns(one, ids[one.key], side) for one in in_order(audit.frames, ids) for side in (CLIENT, SERVER)]
+def messages_frame(audit: Audit, number_of: NumberOf) -> pandas.DataFrame:
+    """MESSAGE_COLUMNS of every message whose first frame was seen; `number_of` as for `frames_frame`."""
+    logs = in_order(audit.frames, number_of)
+    tables = [message_columns(one, number, side) for number, one in logs for side in (CLIENT, SERVER)]
     found = data_frame(MESSAGE_COLUMNS, tables)
     return found.sort_values(["connection", "time"], kind="stable", ignore_index=True)
 
 
-def in_order(logs: Iterable[Frames], ids: Mapping[int, int]) -> list[Frames]:
-    return sorted((one for one in logs if one.key in ids), key=lambda one: ids[one.key])
+def in_order(logs: Iterable[Frames], number_of: NumberOf) -> list[tuple[int, Frames]]:
+    """With the ids of their connections."""
+    numbered = [(number, one) for one in logs if (number := number_of(one.key)) is not None]
+    return sorted(numbered, key=itemgetter(0))
 
 
 def frame_columns(one: Frames, number: int) -> dict[str, Any]:

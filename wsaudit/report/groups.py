@@ -14,7 +14,7 @@ class RuleGroup(NamedTuple):
     verdict: str
     severity: str
     first: dict[str, Any]
-    connections: set[int]
+    connections: list[int]
     faults: Counter[str]
 
     @property

@@ -5,15 +5,15 @@ Rows stay compact until a renderer wants them: 50,000 connections as dictionarie
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.collector import patient
 from wsaudit.engine import CUT_FLOWS, Audit, Input, Notice
-from wsaudit.kernel.compare import by_connection, by_first_packet, rule_groups
+from wsaudit.kernel.compare import by_first_packet
 from wsaudit.kernel.compare import kinds as kinds_of
 from wsaudit.kernel.compare import number as numbered
 from wsaudit.kernel.connection import Connection
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 SCHEMA = "wsaudit.report/1"
 CLOSED_TLS = "tls_closed "  # and the reason: how the engine counts them
 NO_SESSION = ("refused", "failed")
-ORDER = attrgetter("rule", "side", "detail")  # of findings about one packet
 
 
 class Records:
@@ -52,10 +51,11 @@ class Records:
         self.rows: list[Connection] = with_failed_connects(audit.connections, audit.failed_connects, capture_end)
         self.rows += plain_get_rows(self.rows, audit.plain_gets)
         self.rows = by_first_packet(self.rows)
-        self.ids = numbered(self.rows)
+        self.starts = numbered(self.rows)
         connections = Together(self.rows)
-        findings = audit.findings + Judge(options).report(connections, audit.findings)
-        self.judged: list[Finding] = in_order(findings)
+        findings = audit.findings.copy()
+        findings.extend(Judge(options).report(connections, audit.findings))
+        self.judged = findings.in_order()
         last_times = [entry.last_time or 0 for entry in audit.inputs]
         self.incidents: list[dict[str, Any]] = find_incidents(connections, options.signatures, last_times)
 
@@ -104,7 +104,7 @@ class Records:
     def groups(self) -> list[RuleGroup]:
         """The same by rule and verdict, without building them."""
         groups = []
-        for found, connections, faults in rule_groups(self.judged, self.ids).values():
+        for found, connections, faults in self.judged.groups(self.starts).values():
             first = self.finding(found)
             groups.append(
                 RuleGroup(found.rule, first["name"], found.verdict, first["severity"], first, connections, Counter(faults))
@@ -116,7 +116,7 @@ class Records:
         rule, verdict, at_fault, sender, key, (packet, time, offset), last_packet, count, detail = found
         known = self.catalogue[rule]
         side = SIDES[sender]
-        number = self.ids.get(key)
+        number = self.number_of(key)
         return {
             "rule": rule,
             "name": known.name,
@@ -135,6 +135,12 @@ class Records:
             "reference": known.reference,
             "fingerprint": fingerprint(rule, side, at_fault, self.rows[number - 1].target if number else None),
         }
+
+    def number_of(self, key: int) -> int | None:
+        """The id of the connection with this first packet; where two opening handshakes shared a TCP connection, the later
+        one's."""
+        number = bisect_right(self.starts, key)
+        return number if number and self.starts[number - 1] == key else None
 
     def severity(self, found: Finding) -> str:
         """Of the rule, or what the policy makes of it; what cannot be verified never counts as more than information."""
@@ -264,14 +270,6 @@ def close_name(close: Close | None) -> str:
     if close.code is not None:
         return str(close.code)
     return "unknown" if close.lost else "empty"
-
-
-def in_order(findings: list[Finding]) -> list[Finding]:
-    """Findings by connection and packet, those about one packet by rule."""
-    ordered, parts = by_connection(findings)
-    for start, stop in parts:
-        ordered[start:stop] = sorted(ordered[start:stop], key=ORDER)
-    return ordered
 
 
 def counts_as_ended(row: Connection) -> bool:

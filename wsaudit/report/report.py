@@ -64,14 +64,14 @@ class Report:
         """One row per frame, in the order of the wire. UsageError unless the audit was made with `frames=True`."""
         from wsaudit.report.frames import frames_frame
 
-        return frames_frame(self._logged(), self.records.ids)
+        return frames_frame(self._logged(), self.records.number_of)
 
     @cached_property
     def messages(self) -> pandas.DataFrame:
         """One row per message, in the order of their first frames. UsageError unless the audit was made with `frames=True`."""
         from wsaudit.report.frames import messages_frame
 
-        return messages_frame(self._logged(), self.records.ids)
+        return messages_frame(self._logged(), self.records.number_of)
 
     # -- parts of the JSON report -------------------------------------------------------------
 

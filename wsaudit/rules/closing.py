@@ -471,7 +471,7 @@ def unknown_private_code(close: CloseBody) -> str | None:
     return f"Close {code}, which {owner} does not define" if owner else None
 
 
-@rule("CL-26", "RFC 6455 §7.1.1", INFO, "info", "sender", "reaction", when="closed", whole=True)
+@rule("CL-26", "RFC 6455 §7.1.1", INFO, "info", "sender", "reaction", when="hasty", whole=True)
 def closed_without_waiting(session: Session, party: Party, peer: Party, offences: Offences) -> Fault | None:
     """A side sent its Close and ended TCP at once.
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import CLOSE_GRACE, MANY_PINGS, QUIET, SLOW_PONG
+from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.occasions import end_of
 from wsaudit.kernel.party import Party
 from wsaudit.kernel.pings import Ping
-from wsaudit.model import SECOND, SIDES, Fault, Finding, Place
+from wsaudit.model import SECOND, SIDES, Fault, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.agents import is_browser
 from wsaudit.rules.frame import Frame
@@ -176,7 +177,7 @@ def no_heartbeat(session: Session, party: Party, peer: Party) -> Fault | None:
 
 
 @rule("PP-08", "RFC 6455 §5.5.2", INFO, "warning", "sender", "report")
-def heartbeat_too_slow(connections: Sequence[Connection], findings: Sequence[Finding]) -> Iterator[tuple[Connection, int, Fault]]:
+def heartbeat_too_slow(connections: Sequence[Connection], findings: Findings) -> Iterator[tuple[Connection, int, Fault]]:
     """The heartbeat is slower than the path's idle timeout, or nearly.
 
     The RFC says: nothing about intervals; proxies, load balancers and NAT decide how long silence may last.

@@ -23,8 +23,9 @@ from wsaudit.kernel.compare import (
     without_tls,
 )
 from wsaudit.kernel.connection import Connection
+from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.party import Party
-from wsaudit.model import CLIENT, SERVER, Fault, Finding
+from wsaudit.model import CLIENT, SERVER, Fault
 from wsaudit.registry import browser
 from wsaudit.rules.handshake import host_name, is_address, place_of, query_tokens, quote
 from wsaudit.rules.handshake_request import Found, start_of
@@ -45,7 +46,7 @@ SAMPLE = 1024  # keys looked at before all of them: random ones have shown each 
 
 
 @rule("SEC-01", "RFC 6455 §10.6", SHOULD, "warning", "sender", "report")
-def cleartext_connection(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def cleartext_connection(connections: Sequence[Connection], findings: Findings) -> Found:
     """Connections cross the network without TLS.
 
     The RFC says: for confidentiality and integrity, WebSockets run over TLS (wss).
@@ -129,7 +130,7 @@ def is_secure_cookie(value: str) -> bool:
 
 
 @rule("SEC-08", "RFC 6455 §10.6", INFO, "warning", "server", "report")
-def weak_tls(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def weak_tls(connections: Sequence[Connection], findings: Findings) -> Found:
     """A server agrees to an outdated version of TLS or a broken cipher.
 
     The RFC says: the security of wss is that of the TLS below it, which has to be of sufficient strength.
@@ -302,7 +303,7 @@ def decompression_bomb(session: Session, party: Party, peer: Party) -> Fault | N
 
 
 @rule("SEC-14", "RFC 6455 §10.3", MUST, "warning", "client", "report")
-def predictable_client_software(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def predictable_client_software(connections: Sequence[Connection], findings: Findings) -> Found:
     """The masking keys of a client software can be predicted.
 
     The RFC says: masking keys come from a strong source of randomness, so that a page cannot choose the bytes on the wire (§5.3,

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from wsaudit.kernel.compare import of_rule
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import IN_MESSAGE, TINY
+from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.party import CloseFrame, Party
-from wsaudit.model import CLIENT, SERVER, SIDES, Fault, Finding, Place
+from wsaudit.model import CLIENT, SERVER, SIDES, Fault, Place
 from wsaudit.rules import frame as frames
 from wsaudit.rules.frame import Frame
 from wsaudit.rules.rule import INFO, MUST, Offences, rule
@@ -165,7 +165,7 @@ def tiny_fragments(session: Session, party: Party, peer: Party) -> Fault | None:
 
 @rule("FG-07", "RFC 6455 §5.4", MUST, "error", "intermediary", "report")
 def intermediary_split_control_frame(
-    connections: Sequence[Connection], findings: Sequence[Finding]
+    connections: Sequence[Connection], findings: Findings
 ) -> Iterator[tuple[Connection, int, Fault]]:
     """A proxy split a control frame.
 
@@ -176,7 +176,7 @@ def intermediary_split_control_frame(
     What to do: the two legs of one connection in this capture show it: the frame is whole before the proxy and split behind it.
     Update the proxy, or let it tunnel WebSocket bytes without looking at them.
     """
-    split = {(found.key, found.side): found for found in of_rule(list(findings), "FG-03") if found.verdict == "violation"}
+    split = {(found.key, found.side): found for found in findings.of_rule("FG-03") if found.verdict == "violation"}
     if not split:
         return
     legs: dict[str, list[Connection]] = {}

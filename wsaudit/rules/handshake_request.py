@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from wsaudit.http.head import Head
 from wsaudit.http.upgrade import Handshake
-from wsaudit.kernel.compare import at_once, first_and_last
-from wsaudit.kernel.compare import keys as keys_of
+from wsaudit.kernel.compare import at_once, first_and_last, may_share_keys
 from wsaudit.kernel.connection import Connection
-from wsaudit.model import CLIENT, SERVER, Fault, Finding, Place
+from wsaudit.kernel.findings import Findings
+from wsaudit.model import CLIENT, SERVER, Fault, Place
 from wsaudit.registry import browser, extension
 from wsaudit.rules.handshake import TOKEN, RequestBody, host_name, is_address, place_of, quote, request_rule
 from wsaudit.rules.rule import INFO, MUST, SHOULD, rule
@@ -495,7 +495,7 @@ REFUSABLE: tuple[RequestBody, ...] = (
 
 
 @rule("HS-C10", "RFC 6455 §4.1", MUST, "warning", "client", "report")
-def key_reused(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def key_reused(connections: Sequence[Connection], findings: Findings) -> Found:
     """One Sec-WebSocket-Key opens several connections.
 
     The RFC says: the key is chosen at random for each connection.
@@ -505,10 +505,9 @@ def key_reused(connections: Sequence[Connection], findings: Sequence[Finding]) -
     What to do: look at the client by its User-Agent: hand-made ones carry the key of an example around. The same key on both
     sides of a proxy is legal and not counted, nor is a second try after a refusal.
     """
-    keys = keys_of(list(connections))
-    if len(set(keys)) == len(keys):
+    if not may_share_keys(list(connections)):
         return
-    times = Counter(keys)
+    times = Counter([each.key for each in connections])
     by_key: defaultdict[str, list[Connection]] = defaultdict(list)
     for each in connections:
         if each.key is not None and times[each.key] > 1 and each.status == 101:
@@ -543,7 +542,7 @@ def start_of(connection: Connection) -> Place:
 
 
 @rule("HS-C23", "RFC 6455 §4.1", MUST, "warning", "client", "report")
-def no_server_name(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def no_server_name(connections: Sequence[Connection], findings: Findings) -> Found:
     """The TLS handshake does not say which host is meant.
 
     The RFC says: a client that uses TLS sends the Server Name Indication.
@@ -570,7 +569,7 @@ def unnamed_host(connection: Connection) -> str:
 
 
 @rule("HS-C20", "RFC 6455 §4.1", INFO, "info", "client", "report")
-def handshakes_at_once(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def handshakes_at_once(connections: Sequence[Connection], findings: Findings) -> Found:
     """A client opens several connections to one server at a time.
 
     The RFC says: a client has at most one connection in the connecting state to one address and port; the next waits until it is

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from wsaudit.kernel.connection import Connection
 from wsaudit.kernel.constants import BIT
+from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.party import CloseFrame, Party, Shape
 from wsaudit.model import CLIENT, SERVER, SIDES, Fault, Finding, Place
 from wsaudit.options import Options
@@ -35,7 +36,7 @@ BySide = tuple[tuple[Rule, ...], tuple[Rule, ...]]
 About = tuple[str | None, str | None, str | None]  # User-Agent, subprotocol, Host
 NOBODY: About = (None, None, None)
 # Occasions on which nothing is said that gives the peer a reason to react, or explains the end.
-ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat", "browser pings")
+ASKED_ALONE = ("failed", "unanswered", "pongs", "heartbeat", "browser pings", "hasty")
 Answer = str | Fault | tuple[int, Fault] | list[Any] | None
 
 
@@ -87,7 +88,7 @@ class Judge:
         self.judge_reactions(session, plan, found)
         return found if self.all_chosen else [each for each in found if each.rule in self.chosen]
 
-    def report(self, connections: Sequence[Connection], findings: Sequence[Finding]) -> list[Finding]:
+    def report(self, connections: Sequence[Connection], findings: Findings) -> list[Finding]:
         """What only shows when connections are compared."""
         found: list[Finding] = []
         connections = together(connections)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from wsaudit.kernel.compare import by_path, successions
 from wsaudit.kernel.connection import Connection
-from wsaudit.model import CLIENT, SECOND, SERVER, Fault, Finding
+from wsaudit.kernel.findings import Findings
+from wsaudit.model import CLIENT, SECOND, SERVER, Fault
 from wsaudit.rules.handshake import quote
 from wsaudit.rules.handshake_request import Found, start_of
 from wsaudit.rules.rule import INFO, SHOULD, rule
@@ -64,7 +65,7 @@ def ended_badly(connection: Connection) -> bool:
 
 
 @rule("RC-01", "RFC 6455 §7.2.3", SHOULD, "warning", "client", "report")
-def reconnect_without_delay(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def reconnect_without_delay(connections: Sequence[Connection], findings: Findings) -> Found:
     """A client reconnects at once, again and again.
 
     The RFC says: after an abnormal closure clients use some form of back-off: the first retry after a random delay, the next ones
@@ -84,7 +85,7 @@ def reconnect_without_delay(connections: Sequence[Connection], findings: Sequenc
 
 
 @rule("RC-02", "RFC 6455 §7.2.3", SHOULD, "info", "client", "report")
-def reconnect_without_jitter(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def reconnect_without_jitter(connections: Sequence[Connection], findings: Findings) -> Found:
     """Clients of one kind all wait equally long before they reconnect.
 
     The RFC says: the first retry is delayed by a random amount of time, so that not all clients come back together.
@@ -106,7 +107,7 @@ def reconnect_without_jitter(connections: Sequence[Connection], findings: Sequen
 
 
 @rule("RC-03", "RFC 6455 §7.2.3", SHOULD, "info", "client", "report")
-def reconnect_delay_constant(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def reconnect_delay_constant(connections: Sequence[Connection], findings: Findings) -> Found:
     """A client's delay does not grow from retry to retry.
 
     The RFC says: further attempts are delayed by increasingly longer times, for example by doubling.
@@ -123,7 +124,7 @@ def reconnect_delay_constant(connections: Sequence[Connection], findings: Sequen
 
 
 @rule("RC-04", "RFC 6455 §7.4.1", INFO, "warning", "client", "report")
-def reconnect_after_fatal_code(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def reconnect_after_fatal_code(connections: Sequence[Connection], findings: Findings) -> Found:
     """A client keeps coming back after a code that says it is not wanted as it is.
 
     The RFC says: 1002, 1003, 1007 to 1010 mean that the peer cannot go on with what this side is or sends (§7.4.1). Codes such as
@@ -143,7 +144,7 @@ def reconnect_after_fatal_code(connections: Sequence[Connection], findings: Sequ
 
 
 @rule("RC-05", "IANA WebSocket Close Code Number Registry", INFO, "info", "client", "report")
-def reconnect_ignores_overload(connections: Sequence[Connection], findings: Sequence[Finding]) -> Found:
+def reconnect_ignores_overload(connections: Sequence[Connection], findings: Findings) -> Found:
     """A client comes back at once although the server restarts or is overloaded.
 
     The RFC says: code 1012 tells of a restart, and asks for a reconnect after a random delay of 5 to 30 seconds; 1013 asks to try
