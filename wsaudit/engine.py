@@ -165,6 +165,8 @@ class Pass:
         self.readers: Sequence[CaptureReader] = ()
         self.secrets_taken: Counter[int] = Counter()
         self.over: list[Completed] = []
+        self.requests = 0  # over plain HTTP
+        self.tls_ends: Counter[str | None] = Counter()  # TLS connections by why they were not opened
         self.gets = Gets(self.audit.plain_gets, MAX_PLAIN_GETS, asked_by)
         self.kinds: Kinds | None = None  # None: every connection is followed by a Pipeline, which alone keeps frames
         if not options.frames and options.keep is None:
@@ -300,13 +302,11 @@ class Pass:
         self.audit.seen[f"{CUT_FLOWS}{kept}"] += 1
 
     def count_requests(self, number: int) -> None:
-        self.audit.seen["http_requests"] += number
+        self.requests += number
 
     def count_tls(self, why_not: str | None) -> None:
         """One TLS connection is over. `why_not`: why it was not opened."""
-        seen = self.audit.seen
-        seen["tls_connections"] += 1
-        seen["tls_opened" if why_not is None else f"tls_closed {why_not}"] += 1
+        self.tls_ends[why_not] += 1
 
     def plain_get(self, flow: Flow, client: int, request: Sent, status: int, time: int, packet: int) -> None:
         raw = request[0]
@@ -400,8 +400,10 @@ class Pass:
         audit.seen["flows"] += decoder.flows
         if self.gets.seen:
             audit.seen["plain_gets"] += self.gets.seen
-        if self.kinds is not None:
-            self.count_requests(self.kinds.requests_seen)
+        audit.seen["http_requests"] += self.requests + (self.kinds.requests_seen if self.kinds is not None else 0)
+        audit.seen["tls_connections"] += self.tls_ends.total()
+        for why_not, count in self.tls_ends.items():
+            audit.seen["tls_opened" if why_not is None else f"tls_closed {why_not}"] += count
         if decoder.blind:
             audit.seen[f"{CUT_FLOWS}0"] += decoder.blind
         if decoder.evicted:
