@@ -111,7 +111,7 @@ def test_what_came_before_the_answer_is_part_of_no_kind() -> None:
 def test_what_was_offered_and_not_taken_is_learned() -> None:
     (opening,) = openings(learned(bye(opened(40000, request=DEFLATE | {"Sec-WebSocket-Protocol": "chat"}).text(C, "a"))))
     assert opening.row.subprotocols_offered == ("chat",)
-    assert 0x181 in opening.clean
+    assert opening.clean[0x181]
 
 
 # -- endings ---------------------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class Known:
         literals = tuple(head[head.index(b"\r\n") :].split(wire.KEY.encode()))
         row = self.kernel.connection.Connection(0, 0, 0, (b"", 0), (b"", 0), b"")
         behind = tuple(answered(server=server).split(wire.accept().encode()))
-        self.kinds.learn(literals, 0, target, self.module.Opening(behind, 0, row, (set(), set()), False, None))
+        self.kinds.learn(literals, 0, target, self.module.Opening(behind, 0, row, (bytearray(), bytearray()), False, None))
 
 
 def asked(target: str = "/chat?id=7", key: str = wire.KEY, host: str = "example.com") -> bytes:

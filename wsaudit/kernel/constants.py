@@ -13,6 +13,7 @@ IN_MESSAGE = 1 << 13  # a fragmented message was open before this frame
 UNKNOWN_MESSAGE = 1 << 14  # nobody can tell whether one was (midstream start, gap)
 AFTER_CLOSE = 1 << 15  # this side had sent a Close before
 OVERSIZE = 1 << 16  # a control frame of more than 125 bytes, whatever form its length had
+SHAPES = 1 << 17  # above all of them
 
 SHORT = 40  # bytes of payload that a heartbeat has at most; those of known protocols have up to 20
 SLOWEST_TALK = 1_000_000_000  # ns: messages that come faster are talk and no heartbeat

@@ -153,7 +153,7 @@ cdef class Scanner:
     cpdef bint keys_count_up(self) except *
 
     @cython.locals(i="int")
-    cpdef bint has_only(self, set shapes) except *
+    cpdef bint has_only(self, bytearray shapes) except *
 
     cpdef pair(self, Pings own, Pings peer)
     cpdef bint gap(self, long long length) except *

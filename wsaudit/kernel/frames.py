@@ -752,12 +752,14 @@ class Scanner:
                 return False
         return step != 0
 
-    def has_only(self, shapes: set[int]) -> bool:
-        """Are all shapes that were seen among these?"""
+    def has_only(self, shapes: bytearray) -> bool:
+        """Are all shapes that were seen among these? There is a byte for each shape, 0 if it is not."""
         if self.more_shapes is not None:
-            return shapes.issuperset(self.shape_ids())
+            for shape in self.more_shapes:
+                if not shapes[shape]:
+                    return False
         for i in range(self.shapes):  # noqa: SIM110 - no generator when compiled
-            if self.shape_id[i] not in shapes:
+            if not shapes[self.shape_id[i]]:
                 return False
         return True
 

@@ -24,8 +24,8 @@ cdef class Opening:
     cdef readonly tuple literals
     cdef readonly int accept_turn
     cdef readonly Connection row
-    cdef readonly set clean
-    cdef readonly set clean_server
+    cdef readonly bytearray clean
+    cdef readonly bytearray clean_server
     cdef readonly bint browser
     cdef tuple of_pings
     cdef readonly object handshake

@@ -68,7 +68,7 @@ class Opening:
         literals: tuple[bytes, ...],
         accept_turn: int,
         row: Connection,
-        clean: tuple[set[int], set[int]],
+        clean: tuple[bytearray, bytearray],
         browser: bool,
         handshake: Any,
     ) -> None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from wsaudit.kernel.connection import Connection
-from wsaudit.kernel.constants import BIT
+from wsaudit.kernel.constants import BIT, SHAPES
 from wsaudit.kernel.findings import Findings
 from wsaudit.kernel.party import CloseFrame, Party, Shape
 from wsaudit.model import CLIENT, SERVER, SIDES, Fault, Finding, Place
@@ -54,7 +54,7 @@ class Judge:
         self.handshake_rules = rules_of("handshake")
         self.offences = frozenset(rule.id for rule in CATALOGUE.values() if is_offence(rule))
         self.plans: dict[int, Plan] = {}
-        self.clean_shapes: defaultdict[tuple[int, int], set[int]] = defaultdict(set)  # by side and extensions
+        self.clean_shapes: defaultdict[tuple[int, int], bytearray] = defaultdict(no_shapes)  # by side and extensions
         self.closes: dict[tuple[Any, ...], list[tuple[Rule, str, bool]]] = {}
         self.handshakes: dict[tuple[Any, ...], list[Finding]] = {}
 
@@ -140,12 +140,12 @@ class Judge:
         clean = self.clean_shapes[party.side, extensions]
         folded: dict[str, Finding] = {}
         for shape in party.shapes():
-            if shape.shape in clean:
+            if clean[shape.shape]:
                 continue
             seen = Frame(party.side, shape.shape, shape.length, extensions)
             hits = [(rule, detail) for rule in self.shape_rules if (detail := rule.body(seen)) is not None]
             if not hits:
-                remember(clean, shape.shape)
+                clean[shape.shape] = 1
             alien = [hit for hit in hits if hit[0].id == ALIEN]
             for rule, detail in alien or hits:
                 fold(folded, self.one(rule, session, party.side, fault_of(shape, detail)))
@@ -291,10 +291,9 @@ def matches(rule: Rule, selector: str) -> bool:
     return rule.id.startswith(selector.upper()) or rule.name == selector
 
 
-def remember(clean: set[Any], key: Any) -> None:
-    if len(clean) >= REMEMBERED:
-        clean.clear()
-    clean.add(key)
+def no_shapes() -> bytearray:
+    """For each shape: is it one of these? None is."""
+    return bytearray(SHAPES)
 
 
 def by_place(finding: Finding) -> tuple[int, int, int, str]:
