@@ -59,10 +59,16 @@ def facts(thing: Any, names: list[str]) -> dict[str, Any]:
     return {name: int(value) if isinstance(value, bool) else value for name, value in values.items() if isinstance(value, plain)}
 
 
+# What each form keeps in its own way (kernel/kept.py); `shape_rows`, and the counts of copies, tell the same.
+KEPT = {"shapes", "more_shapes", "seg_seq", "seg_len", "seg_time", "seg_ident"}
+
+
 def open_attributes(kind: type) -> list[str]:
     """The attributes that a compiled class shows to Python."""
     return [
-        name for name, value in vars(kind).items() if type(value).__name__ == "getset_descriptor" and not name.startswith("_")
+        name
+        for name, value in vars(kind).items()
+        if type(value).__name__ == "getset_descriptor" and not name.startswith("_") and name not in KEPT
     ]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from wire import ACK, FIN, PSH, RST, SYN, C, S
 
+from tests.capture.fake import obsolete_packet, simple_packet
+from wsaudit.kernel import batch, kept
 from wsaudit.kernel.constants import FIRST, FRAMES, READER
 
 quick = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -59,46 +64,135 @@ def plain(thing: Any, without: set[str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, (int, bytes, array, list, dict, type(None)))}
 
 
-def run(kernel: SimpleNamespace, packets: list[bytes], times: list[int], mode: int) -> Any:
+def segments_of(stream: Any) -> list[Any]:
+    """What is kept of a stream's last segments: of each way what it knows of them."""
+    samples = [
+        (at, kept.kept(segment)[:2], kept.place_of(segment)[1])
+        for at, segment in zip(stream.samples[::2], stream.samples[1::2], strict=True)
+    ]
+    return [*samples, kept.place_of(stream.segment_kept)]
+
+
+class Way:
+    """How packets reach the decoder. `cuts`: where the windows of the capture end; `untils`: times up to which it is walked;
+    `parked`: whether the buffer is given back between."""
+
+    def __init__(
+        self,
+        form: str = "pcap",
+        cuts: tuple[int, ...] = (),
+        untils: tuple[int, ...] = (),
+        shards: int = 1,
+        parked: bool = False,
+    ) -> None:
+        self.form = form
+        self.cuts = cuts
+        self.untils = untils
+        self.shards = shards
+        self.parked = parked
+
+    def walker(self, kernel: SimpleNamespace) -> Any:
+        if self.form == "pcap":
+            return kernel.records.PcapWalker(False, True, 16, 1, 3 << 40)
+        walker = kernel.records.PcapngWalker(3 << 40)
+        walker.interfaces = [kernel.records.Interface(1, 0, 9, 0), kernel.records.Interface(1, 0, 6, 0)]
+        return walker
+
+    def write(self, packets: list[bytes], times: list[int]) -> bytes:
+        if self.form == "pcap":
+            return wire.pcap(map(wire.Packet, times, packets), nanoseconds=True)[24:]
+        return b"".join(map(wire.enhanced_packet, times, packets))
+
+    def walk(self, kernel: SimpleNamespace, data: bytes, decoder: Any) -> Any:
+        walker = self.walker(kernel)
+        stops, held, begin = [], b"", 0
+        for end in sorted({*(cut % (len(data) + 1) for cut in self.cuts), len(data)}):
+            held += data[begin:end]
+            begin = end
+            buffer = kernel.buffer.Buffer(bytearray(held + bytes(kernel.records.SLACK)))
+            pos = 0
+            for until in (*sorted(self.untils), kernel.records.FOREVER):
+                pos = walker.walk(buffer, pos, len(held), until, decoder)
+                stops.append((pos, walker.status, walker.problem, walker.number, walker.bytes, walker.truncated_packets))
+                if self.parked:
+                    walker.let_go()
+                stops.append((walker.first_time, walker.last_time, getattr(walker, "time", 0)))
+            held = held[pos:]
+        return stops
+
+
+def run(kernel: SimpleNamespace, data: bytes, mode: int, way: Way) -> Any:
     owner = Owner(kernel, mode)
-    decoder = kernel.packets.Decoder(owner, seed=1)
-    for number, (data, time) in enumerate(zip(packets, times, strict=True), 1):
-        decoder.packet(kernel.buffer.Buffer(data), 0, len(data), len(data), time, number, 1)
-    seen: list[Any] = [(decoder.packets, decoder.tcp_packets, decoder.udp_packets, decoder.cut_packets, decoder.live)]
-    seen.append(decoder.now)
+    decoder = kernel.packets.Decoder(owner, 0, way.shards, seed=1)
+    seen: list[Any] = way.walk(kernel, data, decoder)
+    seen.append((decoder.packets, decoder.tcp_packets, decoder.udp_packets, decoder.cut_packets, decoder.live))
+    seen.append((decoder.now, decoder.index, list(decoder.seen_time)))
     seen.append([plain(pings, {"waiting"}) for pings in owner.pings])
     seen.append([[plain(ping, set()) for ping in pings.waiting] for pings in owner.pings])
     for flow in owner.flows:
         seen.append(plain(flow, set()))
         for stream in (flow.a, flow.b):
-            seen.append(plain(stream, set()))
+            seen.append(plain(stream, {"samples", "segment_kept"}))
+            seen.append(segments_of(stream))
             if stream.scanner is not None:
-                seen.append(plain(stream.scanner, IN_FRAME))
+                seen.append(plain(stream.scanner, IN_FRAME | {"recent"}))
+                seen.append(stream.scanner.recent_rows())
                 seen.append(plain(stream.reader, set()) | plain(stream.reader.counts, set()))
     return seen, owner.events
 
 
-def both(kernel: SimpleNamespace, packets: list[bytes], times: list[int], mode: int = FRAMES) -> tuple[Any, Any, int]:
-    """(by shortcuts, by the general way, packets that the shortcut took)."""
-    taken = 0
-    shortcut, frames = kernel.packets.take_packet, kernel.frames.take_frames
-
-    def counting(*given: Any) -> bool:
-        nonlocal taken
-        done = shortcut(*given)
-        taken += done
-        return bool(done)
-
+@contextmanager
+def changed(space: Any, **to: Any) -> Iterator[None]:
+    before = {name: space[name] for name in to}
+    space.update(to)
     try:
-        kernel.packets.take_packet = counting
-        first = run(kernel, packets, times, mode)
-        kernel.packets.take_packet = lambda *given: False
-        kernel.frames.take_frames = lambda scanner, buffer, pos, *given: pos
-        return first, run(kernel, packets, times, mode), taken
+        yield
     finally:
-        kernel.packets.take_packet, kernel.frames.take_frames = shortcut, frames
+        space.update(before)
 
 
+def both(kernel: SimpleNamespace, data: bytes, way: Way, mode: int = FRAMES) -> tuple[Any, Any, int]:
+    """(by shortcuts, by the general way, segments of TCP that went the general way all the same)."""
+    shortcuts = kernel.records.take_ahead.__globals__
+    left = 0
+
+    def counting(name: str) -> Any:
+        general = getattr(kernel.packets.Decoder, name)
+
+        def counted(*given: Any) -> None:
+            nonlocal left
+            left += 1
+            general(*given)
+
+        return counted
+
+    with changed(shortcuts, MANY=0), changed(vars(batch), FEW=1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel.packets.Decoder, "transport", counting("transport"))
+        first = run(kernel, data, mode, way)
+    with (
+        changed(shortcuts, MANY=sys.maxsize, BIG=sys.maxsize),
+        changed(vars(kernel.frames), take_frames=lambda scanner, buffer, pos, *given: pos),
+    ):
+        second = run(kernel, data, mode, way)
+    return first, second, left
+
+
+def same(kernel: SimpleNamespace, packets: list[bytes], times: list[int], way: Way | None = None, mode: int = FRAMES) -> int:
+    """Both ways find the same; returns how many segments of TCP went the general way where shortcuts were to be had."""
+    way = way or Way()
+    by_shortcut, by_general_way, left = both(kernel, way.write(packets, times), way, mode)
+    assert by_shortcut == by_general_way
+    return left
+
+
+ways = st.builds(
+    Way,
+    st.sampled_from(["pcap", "pcapng"]),
+    st.lists(st.integers(0, 20_000), max_size=3).map(tuple),
+    st.lists(st.integers(0, 20).map(lambda n: wire.START + n * 10**6), max_size=3).map(tuple),
+    st.sampled_from([1, 1, 2]),
+    st.booleans(),
+)
 masks = st.one_of(st.none(), st.just(bytes(4)), st.binary(min_size=4, max_size=4))
 texts = st.one_of(
     st.text(max_size=150).map(str.encode), st.binary(max_size=30), st.sampled_from([125, 126, 300, 65536]).map(bytes)
@@ -128,9 +222,10 @@ segments = st.tuples(
     ttl=st.sampled_from([64, 0]),
     syn=st.booleans(),
     mode=st.sampled_from([FRAMES, FRAMES, UNPAIRED, FIRST, READER]),
+    way=ways,
 )
 def test_arbitrary_conversations(
-    pure_kernel: SimpleNamespace, sent: list[Any], v6: bool, vlans: Any, isn: Any, ttl: int, syn: bool, mode: int
+    pure_kernel: SimpleNamespace, sent: list[Any], v6: bool, vlans: Any, isn: Any, ttl: int, syn: bool, mode: int, way: Way
 ) -> None:
     ends = {"client": ("fd00::1", 4000), "server": ("fd00::2", 80)} if v6 else {}
     talk = wire.Conversation(vlans=vlans, isn=isn, **ends)
@@ -146,8 +241,7 @@ def test_arbitrary_conversations(
     if not v6:
         at = 22 + 4 * len(vlans)
         packets = [data[:at] + bytes((ttl,)) + data[at + 1 :] for data in packets]
-    by_shortcut, by_general_way, _ = both(pure_kernel, packets, times, mode)
-    assert by_shortcut == by_general_way
+    same(pure_kernel, packets, times, way, mode)
 
 
 @quick
@@ -162,8 +256,7 @@ def test_damaged_packets(pure_kernel: SimpleNamespace, v6: bool, at: int, value:
     changed = bytearray(packets[which])
     changed[at % len(changed)] = value
     packets[which] = bytes(changed[: len(changed) - cut])
-    by_shortcut, by_general_way, _ = both(pure_kernel, packets, list(range(1, len(packets) + 1)))
-    assert by_shortcut == by_general_way
+    same(pure_kernel, packets, list(range(len(packets))))
 
 
 @pytest.mark.parametrize("vlans", [(), (7,)])
@@ -173,11 +266,9 @@ def test_the_shortcut_takes_what_is_common(pure_kernel: SimpleNamespace, vlans: 
     talk = wire.Conversation(vlans=vlans, **ends).open().upgrade().text(C, "a").text(S, "b")
     before = len(talk.packets)
     for i in range(50):
-        talk.text(C, "ä" * i).ack(S).binary(S, bytes(i) * 5).ack(C)
+        talk.text(C, "ä" * i).ack(S).binary(S, bytes(i) * 5).ack(C).ping(S).pong(C)
     packets = [packet.data for packet in talk.packets]
-    by_shortcut, by_general_way, taken = both(pure_kernel, packets, list(range(1, len(packets) + 1)))
-    assert by_shortcut == by_general_way
-    assert taken >= len(packets) - before
+    assert same(pure_kernel, packets, list(range(1, len(packets) + 1))) <= before
 
 
 def test_a_tcp_header_without_its_length_is_damaged_either_way(pure_kernel: SimpleNamespace) -> None:
@@ -185,6 +276,77 @@ def test_a_tcp_header_without_its_length_is_damaged_either_way(pure_kernel: Simp
     packet = bytearray(wire.link(wire.tcp(("10.0.0.9", 7), ("10.0.0.2", 80), 1, 1, ACK)))
     packet[16:18] = struct.pack(">H", 20)
     packet[46] = 0
-    by_shortcut, by_general_way, _ = both(pure_kernel, [bytes(packet)], [1])
+    assert same(pure_kernel, [bytes(packet)], [1]) == 1
+
+
+def odd_block(size: int = 64, caplen: int = 32, again: int = 64, interface: int = 0) -> bytes:
+    return struct.pack("<7I", 6, size, interface, 1, 2, caplen, 60) + bytes(32) + struct.pack("<I", again)
+
+
+ODD = [
+    *(("pcap", struct.pack("<4I", *numbers) + bytes(10)) for numbers in [(0, 0, 0, 0), (5, 0, 17 << 20, 60), (5, 0, 10, 60)]),
+    *(("pcap", struct.pack("<4I", *numbers)) for numbers in [(0, 0, 0, 0), (5, 0, 0, 0), (0, 0, 0, 1)]),
+    *(("pcapng", block) for block in [odd_block(), odd_block(size=62), odd_block(size=20), odd_block(size=17 << 20)]),
+    *(
+        ("pcapng", block)
+        for block in [odd_block(caplen=33), odd_block(caplen=2**32 - 1), odd_block(again=0), odd_block(interface=2)]
+    ),
+    *(("pcapng", wire.enhanced_packet(ticks, bytes(60))) for ticks in (0, 2**62, 2**63, 2**64 - 1)),
+    *(
+        ("pcapng", block)
+        for block in [simple_packet(bytes(60)), obsolete_packet(7, bytes(60), interface=1), wire.block(5, bytes(8))]
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "odd"), ODD)
+@pytest.mark.parametrize("at", [0, 7, 30, 46])
+def test_odd_records(pure_kernel: SimpleNamespace, form: str, odd: bytes, at: int) -> None:
+    """What is no record, or not one like the others, has its turn and its say as if it came alone."""
+    talk = wire.Conversation().open().upgrade()
+    for i in range(10):
+        talk.text(C, "a" * i).ack(S).text(S, "b").ack(C)
+    pieces = [Way(form).write([packet.data], [packet.time]) for packet in talk.packets]
+    pieces.insert(at, odd)
+    for cuts in ((), (700, 2000)):
+        by_shortcut, by_general_way, _ = both(pure_kernel, b"".join(pieces), Way(form, cuts))
+        assert by_shortcut == by_general_way
+
+
+KEY = b"\x85\x01\xf2\x7f"  # top bits set and not
+
+
+def odd_things(talk: wire.Conversation) -> list[wire.Packet]:
+    """A conversation in which what comes next is hardly ever what is common."""
+    talk.send(C, wire.frame(1, b"long " * 1000, mask=KEY), size=1001)
+    talk.text(S, "x" * 200, length_form=64).text(S, "short", length_form=16)
+    talk.text(C, "half a ", fin=False, mask=KEY).ping(S, b"?").continuation(C, "message", mask=KEY).pong(C, b"?", mask=KEY)
+    talk.frame(S, 9, bytes(126)).text(S, b"\xff\xfe").text(C, b"\xc3\x28", mask=KEY).text(C, "\u00e9" * 70, mask=KEY)
+    talk.binary(C, bytes(10), mask=bytes(4)).binary(C, bytes(10), mask=bytes(4)).text(S, "a", rsv=4)
+    talk.keep_alive(S).keep_alive(S)
+    talk.segment(C, b"", ACK, ack=(talk.seq[S] + 2**30 + 5) & 0xFFFFFFFF).segment(C, b"", ACK)
+    other = [wire.tcp(("10.0.0.9", 7), ("10.0.0.2", 80), seq, 1, ACK, b"\0nothing") for seq in (1, 9, 17)]
+    of_client = talk.packets[-1].data
+    fragment = bytearray(of_client)
+    fragment[20] = 0x20  # more fragments
+    others = [*map(wire.link, other), wire.link(wire.udp(("10.0.0.9", 7), ("10.0.0.2", 53), b"?")), bytes(fragment), b"\1" * 60]
+    for data in others:
+        talk.packets.append(wire.Packet(talk.wait(1).time, data))
+    return talk.close(C, 1000).close(S, 1000).text(S, "late").ack(C).fin(S).ack(C).fin(C).packets
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+@pytest.mark.parametrize("mode", [FRAMES, UNPAIRED])
+def test_odd_things(pure_kernel: SimpleNamespace, form: str, mode: int) -> None:
+    packets = odd_things(wire.Conversation().open().upgrade())
+    for n in range(len(packets)):
+        same(pure_kernel, [packet.data for packet in packets[:n]], [packet.time for packet in packets[:n]], Way(form), mode)
+
+
+def test_a_record_above_the_limit(pure_kernel: SimpleNamespace) -> None:
+    packets = wire.Conversation().open().upgrade().text(S, "x" * 300).text(C, "y").packets
+    data = Way().write([packet.data for packet in packets], [packet.time for packet in packets])
+    with changed(vars(batch), RECORD_LIMIT=300), changed(vars(pure_kernel.records), RECORD_LIMIT=300):
+        by_shortcut, by_general_way, _ = both(pure_kernel, data, Way())
     assert by_shortcut == by_general_way
-    assert by_shortcut[0][0][3] == 1
+    assert by_shortcut[0][0][1] == pure_kernel.records.BAD

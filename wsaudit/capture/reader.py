@@ -132,6 +132,7 @@ class CaptureReader:
         window = self._window
         if window is None:
             return
+        self._walker.let_go()
         if window.source.reopenable and isinstance(window.source, Raw):
             self._parked_at = window.place
             self.close()

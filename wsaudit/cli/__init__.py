@@ -77,6 +77,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 findings at or above --fail-on, 2 usage, 3 an input could not be read, 4
     nothing to check."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # starting numpy's threads takes 40 ms; nothing here does algebra
     be_patient()
     try:
         cli.main(args=arguments, prog_name="wsaudit")

@@ -3,7 +3,7 @@
 With thousands of connections taking turns most of a packet's time would go by waiting for memory, one thing after the other: the
 entry of its flow, the stream, what that refers to. So the headers of all packets of a burst are read first, and with each packet
 that the decoder gets, one of these things is asked for of each of some later ones. Only compiled that gains anything: uncompiled
-the walkers call the decoder at once.
+packets come in rows of a batch (plain.py), or one by one.
 
 What is in headers as most are (Ethernet, perhaps one VLAN tag, IP without options or extension headers) need not be read again;
 everything else the decoder looks at itself.

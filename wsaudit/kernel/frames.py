@@ -27,12 +27,14 @@ from wsaudit.kernel.constants import (
     SHORT,
     UNKNOWN_MESSAGE,
 )
+from wsaudit.kernel.kept import frame_of, keep_frame, no_frames
 from wsaudit.kernel.pings import Pings
 from wsaudit.kernel.plain import take_frames
 
 M32 = 0xFFFFFFFF
-MAX_SHAPES = 12  # kept in typed columns; legal traffic has about ten
+MAX_SHAPES = 12  # kept in typed columns, compiled; legal traffic has about ten
 MORE_SHAPES = 256  # kept beyond that; then only counted
+UNUSED: list[int] = []  # uncompiled, all shapes are kept as those beyond: a dict is the faster table
 CONTROL_LIMIT = 125
 FIRST_KEYS = 4  # masking keys that are kept
 PING = 9
@@ -269,13 +271,14 @@ class Scanner:
         if not mode.COMPILED:  # compiled, these are C arrays and start as zeros
             self.counts = zeros(16)  # complete frames by opcode
             self.first_keys = zeros(FIRST_KEYS)
-            self.shape_id = zeros(MAX_SHAPES)
-            self.shape_tally = zeros(2 * MAX_SHAPES)  # how many of each, and the packet of the last
-            self.shape_packet = zeros(MAX_SHAPES)
-            self.shape_time = zeros(MAX_SHAPES)
-            self.shape_offset = zeros(MAX_SHAPES)
-            self.shape_length = zeros(MAX_SHAPES)
-            self.recent = array("q", bytes(8 * 4 * RECENT))
+            self.shape_id = UNUSED
+            self.shape_tally = UNUSED  # how many of each, and the packet of the last
+            self.shape_packet = UNUSED
+            self.shape_time = UNUSED
+            self.shape_offset = UNUSED
+            self.shape_length = UNUSED
+            self.more_shapes = {}
+            self.recent = no_frames(RECENT)
 
     def pair(self, own: Pings | None, peer: Pings | None) -> None:
         """Where this side's Pings and Pongs go, and where the Pings are that its Pongs may answer."""
@@ -432,12 +435,16 @@ class Scanner:
             self.largest = length
             self.largest_packet = self.frame_packet
         self.count_shape(shape, length)
-        row = (self.headers & (RECENT - 1)) << 2
+        row = self.headers & (RECENT - 1)
         self.headers += 1
-        self.recent[row] = self.frame_time
-        self.recent[row + 1] = self.frame_packet
-        self.recent[row + 2] = shape
-        self.recent[row + 3] = length
+        if mode.COMPILED:
+            row <<= 2
+            self.recent[row] = self.frame_time
+            self.recent[row + 1] = self.frame_packet
+            self.recent[row + 2] = shape
+            self.recent[row + 3] = length
+        else:
+            self.recent[row] = keep_frame(self.frame_time, self.frame_packet, shape, length)
         if self.log is not None:
             self.log_row = self.log.add(self.side, self.frame_packet, self.frame_time, self.frame_offset, shape, length)
 
@@ -476,7 +483,7 @@ class Scanner:
                 self.shape_tally[2 * i + 1] = self.frame_packet
                 return
         i = self.shapes
-        if i < MAX_SHAPES:
+        if mode.COMPILED and i < MAX_SHAPES:
             self.shape_id[i] = shape
             self.shape_tally[2 * i] = 1
             self.shape_tally[2 * i + 1] = self.frame_packet
@@ -492,7 +499,7 @@ class Scanner:
         if row is not None:
             row[0] += 1
             row[5] = self.frame_packet
-        elif len(self.more_shapes) < MORE_SHAPES:
+        elif len(self.more_shapes) < (MORE_SHAPES if mode.COMPILED else MAX_SHAPES + MORE_SHAPES):
             self.more_shapes[shape] = [1, self.frame_packet, self.frame_time, self.frame_offset, length, self.frame_packet]
         else:
             self.shapes_dropped += 1
@@ -732,9 +739,8 @@ class Scanner:
 
     def shape_ids(self) -> tuple[int, ...]:
         """The shapes seen, in order of appearance."""
-        if self.more_shapes is not None:
-            return tuple([row[0] for row in self.shape_rows()])
-        return tuple([self.shape_id[i] for i in range(self.shapes)])
+        ids = [self.shape_id[i] for i in range(self.shapes)]
+        return tuple(ids if self.more_shapes is None else [*ids, *self.more_shapes])
 
     def mask_keys(self) -> bytes:
         """The first masking keys as they came, four bytes each."""
@@ -776,6 +782,10 @@ class Scanner:
         n = self.headers if self.headers < RECENT else RECENT
         rows = []
         for i in range(self.headers - n, self.headers):
-            j = (i & (RECENT - 1)) << 2
+            j = i & (RECENT - 1)
+            if not mode.COMPILED:
+                rows.append(frame_of(self.recent[j]))
+                continue
+            j <<= 2
             rows.append((self.recent[j], self.recent[j + 1], self.recent[j + 2], self.recent[j + 3]))
         return rows

@@ -31,6 +31,10 @@ class Packer:
     def add(self, value: int) -> None:
         if self.room - self.n < WIDEST:
             self.grow()
+        if not mode.COMPILED and 0 <= value < 64:  # most are
+            self.out[self.n] = value << 1
+            self.n += 1
+            return
         left = value
         if value < 0:
             left = -1 - value

@@ -18,7 +18,7 @@ from wsaudit.kernel.buffer import Buffer, zeros
 from wsaudit.kernel.constants import GENEVE_PORT, OLD_VXLAN_PORT, VXLAN_PORT
 from wsaudit.kernel.kinds import Kinds
 from wsaudit.kernel.ordinary import Ordinary
-from wsaudit.kernel.plain import take_packet
+from wsaudit.kernel.rows import row_key
 from wsaudit.kernel.streams import Flow, Owner, Stream
 
 M32 = 0xFFFFFFFF
@@ -114,6 +114,7 @@ class Decoder:
         self.keys: list[bytes] = []
         if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
+            self.followed: dict[bytes, Stream] = {}  # by the key as it is in rows (plain.py)
         self.guess = EMPTY  # the entry of the packet at hand, most likely
         self.closing: list[Any] = []  # flows that ended, as they did
         self.forgotten: Any = None  # the flow that was given up last: its owner may still be at it
@@ -125,8 +126,6 @@ class Decoder:
         if time == 0:
             time = 1  # a clock that was never set: behind this door 0 means "never"
         self.now = time
-        if not mode.COMPILED and linktype == 1 and caplen == wirelen and take_packet(self, buffer, pos, caplen, time, packet):
-            return
         self.packets += 1
         end = pos + caplen
         if linktype == 1:  # Ethernet
@@ -541,6 +540,8 @@ class Decoder:
     def adopt(self, stream: Stream, e: int, flow: Flow) -> None:
         self.state[e] = ACTIVE
         self.streams[e] = stream
+        if not mode.COMPILED:
+            self.followed[row_key(self.keys[e])] = stream
         if self.syn_seq[e] >= 0:
             stream.syn_seen = True
             stream.syn_time = self.syn_time[e]
@@ -612,6 +613,8 @@ class Decoder:
         for e in (a, b):
             self.state[e] = IGNORED
             self.streams[e] = None
+            if not mode.COMPILED:
+                self.followed.pop(row_key(self.keys[e]), None)
         flow.entry_a = flow.entry_b = -1
         self.listener.ignored_flow(flow.port_a, flow.port_b)
         if self.forgotten is not None:
@@ -810,6 +813,7 @@ class Decoder:
             self.unplace(e)
         else:
             self.index.pop(self.keys[e], None)
+            self.followed.pop(row_key(self.keys[e]), None)
         self.state[e] = FREE
         self.size[e] = 0
         self.streams[e] = None

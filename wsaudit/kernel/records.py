@@ -10,10 +10,11 @@ Formats: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsaudit.kernel import mode, numbers, prefetch
 from wsaudit.kernel.buffer import Buffer
+from wsaudit.kernel.plain import take_ahead
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -75,12 +76,27 @@ class PcapWalker:
         self.next_time = 0
         self.first_time = FOREVER
         self.last_time = NEVER
+        if not mode.COMPILED:
+            self.batch: Any = None  # records that are decoded already
+
+    def look_ahead(self, buffer: Buffer, pos: int, end: int) -> Any:
+        """The records at the beginning of buffer[pos:end], decoded; None: there are too few."""
+        from wsaudit.kernel.batch import pcap_batch
+
+        return pcap_batch(self, buffer, pos, end)
+
+    def let_go(self) -> None:
+        """The buffer is given back."""
+        if not mode.COMPILED:
+            self.batch = None
 
     def walk(self, buffer: Buffer, pos: int, end: int, until: int, sink: PacketSink | None) -> int:
         """Give the complete records of `buffer[pos:end]` that are not later than `until` (ns) to `sink`; return where it stopped.
 
         `status` is MORE, UNTIL or BAD then. `sink` may be None only when no record can be due (`until` is NEVER).
         """
+        if not mode.COMPILED and hasattr(sink, "followed"):
+            pos = take_ahead(self, buffer, pos, end, until, sink)
         big = self.big_endian
         scale = 1 if self.nano else 1000
         header_size = self.header_size
@@ -220,6 +236,19 @@ class PcapngWalker:
         self.next_time = 0
         self.first_time = FOREVER
         self.last_time = NEVER
+        if not mode.COMPILED:
+            self.batch: Any = None  # records that are decoded already
+
+    def look_ahead(self, buffer: Buffer, pos: int, end: int) -> Any:
+        """The records at the beginning of buffer[pos:end], decoded; None: there are too few."""
+        from wsaudit.kernel.batch import pcapng_batch
+
+        return pcapng_batch(self, buffer, pos, end)
+
+    def let_go(self) -> None:
+        """The buffer is given back."""
+        if not mode.COMPILED:
+            self.batch = None
 
     def walk(self, buffer: Buffer, pos: int, end: int, until: int, sink: PacketSink | None) -> int:
         """Give the complete packet blocks of `buffer[pos:end]` not later than `until` (ns) to `sink`; return where it stopped.
@@ -227,6 +256,8 @@ class PcapngWalker:
         `status` is MORE, UNTIL, BLOCK or BAD then. `buffer` has SLACK bytes behind `end`. `sink` may be None only when no record
         can be due (`until` is NEVER).
         """
+        if not mode.COMPILED and hasattr(sink, "followed"):
+            pos = take_ahead(self, buffer, pos, end, until, sink)
         big = self.big_endian
         interfaces = self.interfaces
         count = len(interfaces)

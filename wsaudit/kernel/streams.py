@@ -12,8 +12,9 @@ from bisect import bisect_left, insort
 from typing import Any
 
 from wsaudit.kernel import mode, numbers
-from wsaudit.kernel.buffer import Buffer, zeros
+from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
+from wsaudit.kernel.kept import NOTHING, differs, keep_bytes, keep_place, no_segments, place_of
 
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
@@ -151,9 +152,11 @@ class Stream:
         "seg_len",
         "seg_seq",
         "seg_time",
+        "segment_kept",
         "silence",
         "skip",
         "started",
+        "steady",
         "syn_packet",
         "syn_seen",
         "syn_time",
@@ -231,8 +234,10 @@ class Stream:
         self.seg_time = 0
         self.seg_ident = 0
         self.sample_n = 0
-        if not mode.COMPILED:  # compiled, this is a C array and starts as zeros
-            self.samples = zeros(SAMPLE * SAMPLES)  # offset, length, the first bytes and the last ones of each
+        if not mode.COMPILED:
+            self.steady = False  # nothing but the next segment is due: plain.py need not ask more
+            self.segment_kept = NOTHING  # in place of seg_...
+            self.samples = no_segments(SAMPLES)  # compiled, a C array: offset, length, first and last bytes of each
 
     @property
     def bytes(self) -> int:
@@ -311,10 +316,13 @@ class Stream:
                         self.weigh_hole(time, packet)
             else:
                 self.unordered(buffer, pos, n, lost, d, seq, ident, time, packet)
-            self.seg_seq = seq
-            self.seg_len = total
-            self.seg_time = time
-            self.seg_ident = ident
+            if mode.COMPILED:
+                self.seg_seq = seq
+                self.seg_len = total
+                self.seg_time = time
+                self.seg_ident = ident
+            else:
+                self.segment_kept = keep_place(seq, total, time, ident)
         elif self.started and seq == ((self.next_seq - 1) & M32) and not flags & (SYN | FIN | RST):
             self.keepalives += 1  # without a byte, as nearly all systems send them
             self.keepalives_unanswered += 1
@@ -324,6 +332,10 @@ class Stream:
             self.ttl = ttl
         if self.fin_seq >= 0 and not self.fin_taken and self.fin_seq == self.next_seq:
             self.take_fin()
+        if not mode.COMPILED:
+            steady = self.started and peer.started and not self.ended and self.pending is None and peer.pending is None
+            self.steady = steady and not self.zero_since and self.fin_seq < 0
+            peer.steady = steady and not peer.zero_since and peer.fin_seq < 0
 
     def ending(self, seq: int, ack: int, total: int, flags: int, ttl: int, time: int, packet: int) -> None:
         """FIN and RST."""
@@ -419,6 +431,8 @@ class Stream:
     ) -> None:
         total = n + lost
         if d < 0 or self.fin_taken:
+            if not mode.COMPILED:
+                self.seg_seq, self.seg_len, self.seg_time, self.seg_ident = place_of(self.segment_kept)
             mirrored = ident == self.seg_ident and seq == self.seg_seq and total == self.seg_len and time - self.seg_time < MIRROR
             if d == -1 and total <= 1 and not mirrored:
                 self.keepalives += 1
@@ -593,18 +607,27 @@ class Stream:
     def remember(self, buffer: Buffer, pos: int, n: int) -> None:
         """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""
         if n > 0:
-            i = SAMPLE * (self.sample_n & (SAMPLES - 1))
+            i = self.sample_n & (SAMPLES - 1)
             self.sample_n += 1
-            self.samples[i] = self.offset
-            self.samples[i + 1] = n
-            if n >= 8:
-                self.samples[i + 2] = numbers.le64(buffer, pos)
-                self.samples[i + 3] = numbers.le64(buffer, pos + n - 8)
+            if not mode.COMPILED:
+                self.samples[2 * i] = self.offset
+                self.samples[2 * i + 1] = keep_bytes(buffer.raw, pos, n)
             else:
-                self.samples[i + 2] = self.samples[i + 3] = as_number(buffer, pos, n)
+                i *= SAMPLE
+                self.samples[i] = self.offset
+                self.samples[i + 1] = n
+                if n >= 8:
+                    self.samples[i + 2] = numbers.le64(buffer, pos)
+                    self.samples[i + 3] = numbers.le64(buffer, pos + n - 8)
+                else:
+                    self.samples[i + 2] = self.samples[i + 3] = as_number(buffer, pos, n)
 
     def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
         """Old bytes came again: do they equal what is remembered of the first copy?"""
+        if not mode.COMPILED:
+            if differs(self.samples, buffer.raw, pos, n, offset):
+                self.note_conflict(packet)
+            return
         for i in range(0, SAMPLE * SAMPLES, SAMPLE):
             at = self.samples[i]
             length = self.samples[i + 1]
@@ -627,8 +650,6 @@ class Stream:
 
 def as_number(buffer: Buffer, pos: int, width: int) -> int:
     """Up to eight bytes as a number."""
-    if not mode.COMPILED:
-        return int.from_bytes(buffer.raw[pos : pos + width], "little")
     if width == 8:
         return numbers.le64(buffer, pos)
     value = 0
