@@ -325,6 +325,7 @@ def odd_things(talk: wire.Conversation) -> list[wire.Packet]:
     talk.binary(C, bytes(10), mask=bytes(4)).binary(C, bytes(10), mask=bytes(4)).text(S, "a", rsv=4)
     talk.keep_alive(S).keep_alive(S)
     talk.segment(C, b"", ACK, ack=(talk.seq[S] + 2**30 + 5) & 0xFFFFFFFF).segment(C, b"", ACK)
+    talk.keep_alive(S).segment(C, b"", ACK, ack=(talk.seq[S] - 2**30 - 2**29) & 0xFFFFFFFF)
     other = [wire.tcp(("10.0.0.9", 7), ("10.0.0.2", 80), seq, 1, ACK, b"\0nothing") for seq in (1, 9, 17)]
     of_client = talk.packets[-1].data
     fragment = bytearray(of_client)
@@ -341,6 +342,26 @@ def test_odd_things(pure_kernel: SimpleNamespace, form: str, mode: int) -> None:
     packets = odd_things(wire.Conversation().open().upgrade())
     for n in range(len(packets)):
         same(pure_kernel, [packet.data for packet in packets[:n]], [packet.time for packet in packets[:n]], Way(form), mode)
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_windows_of_more_records_than_are_decoded_at_once(pure_kernel: SimpleNamespace, form: str) -> None:
+    packets = odd_things(wire.Conversation().open().upgrade())
+    way = Way(form, untils=(packets[9].time, packets[30].time))
+    data = way.write([packet.data for packet in packets], [packet.time for packet in packets])
+    with changed(vars(batch), MOST=7):
+        by_shortcut, by_general_way, _ = both(pure_kernel, data, way)
+    assert by_shortcut == by_general_way
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_memory_is_bounded(pure_kernel: SimpleNamespace, form: str) -> None:
+    """A window that grew for one long record may hold millions of empty ones."""
+    way = Way(form)
+    data = way.write([b""], [5]) * (3 * batch.MOST)
+    buffer = pure_kernel.buffer.Buffer(bytearray(data + bytes(pure_kernel.records.SLACK)))
+    found = way.walker(pure_kernel).look_ahead(buffer, 0, len(data))
+    assert found.size <= batch.MOST
 
 
 def test_a_record_above_the_limit(pure_kernel: SimpleNamespace) -> None:

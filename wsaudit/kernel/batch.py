@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wsaudit.kernel.records import Interface, PcapngWalker, PcapWalker
 
 FEW = 32  # records for which it is not worth it
+MOST = 1 << 16  # records that are decoded at once: a window that grew for one record may have millions
 RECORD_LIMIT = 16 << 20  # as in records.py
 ETHERNET = 1
 
@@ -150,19 +151,21 @@ def memory(size: int, end: int) -> tuple[Any, Any]:
 
 def pcap_batch(walker: PcapWalker, buffer: Buffer, pos: int, end: int) -> Batch | None:
     """The complete records at the beginning of buffer[pos:end], up to one at which there is something to say."""
+    if walker.linktype != ETHERNET:  # before anything is looked at: of several captures, it is asked once a packet
+        return None
     raw = buffer.raw
     size = walker.header_size
     caplen_at = Struct(ORDERS[walker.big_endian] + "8xI").unpack_from
     begins: list[int] = []
     note = begins.append
     last = end - size
-    while pos <= last:
+    while pos <= last and len(begins) < MOST:
         note(pos)
         pos += size + caplen_at(raw, pos)[0]
     if pos <= end:
         note(pos)
     begin = np.array(begins[:-1], np.int64)
-    if len(begin) < FEW or walker.linktype != ETHERNET:
+    if len(begin) < FEW:
         return None
     seconds, fraction, caplen, wirelen = columns(items(raw, begin, RECORDS[walker.big_endian]))
     bad = (caplen > RECORD_LIMIT) | (seconds | fraction | caplen | wirelen == 0)
@@ -175,11 +178,14 @@ def pcap_batch(walker: PcapWalker, buffer: Buffer, pos: int, end: int) -> Batch 
 
 def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Batch | None:
     """The same of the enhanced packet blocks there."""
-    raw = buffer.raw
     interfaces = walker.interfaces
+    if not interfaces or any(interface.linktype != ETHERNET for interface in interfaces):
+        return None
+    raw = buffer.raw
+    most = walker.ahead
     head_at = Struct(ORDERS[walker.big_endian] + "2I").unpack_from
     begins = []
-    while pos + 32 <= end:
+    while pos + 32 <= end and len(begins) < most:
         kind, length = head_at(raw, pos)
         if kind != 6 or length < 32:
             break
@@ -188,7 +194,7 @@ def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Ba
     if pos <= end:
         begins.append(pos)
     begin = np.array(begins[:-1], np.int64)
-    if len(begin) < FEW or not interfaces or any(interface.linktype != ETHERNET for interface in interfaces):
+    if len(begin) < FEW:
         return None
     _, length, index, high, low, caplen, wirelen = columns(items(raw, begin, BLOCKS[walker.big_endian]))
     again = items(raw, begin + length - 4, NUMBERS[walker.big_endian])
@@ -196,6 +202,7 @@ def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Ba
     time = ticks_to_time(interfaces, np.minimum(index, len(interfaces) - 1), high, low)
     good &= time >= 0
     n = len(begin) if good.all() else int(good.argmin())
+    walker.ahead = MOST if n == len(begin) else min(max(4 * n, 2 * FEW), MOST)  # what is looked at in vain stays in proportion
     if n < FEW:
         return None
     return Batch(walker, buffer, begins[: n + 1], begin[:n] + 28, caplen[:n], wirelen[:n], time[:n])

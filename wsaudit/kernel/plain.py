@@ -33,6 +33,7 @@ MASKING_KEY = Struct("<I").unpack_from
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 FAR = 1 << 30
+TOO_FAR = -HALF - 1  # below any offset that an acknowledgement can be of
 IGNORED = 2  # as in packets.py
 SKIP, TEXT = 0, 1  # as in frames.py
 CLOSE_OPCODE = 8
@@ -53,20 +54,21 @@ def take_ahead(walker: PcapWalker | PcapngWalker, buffer: Buffer, pos: int, end:
     position of the first that is left to it."""
     if decoder.packets < MANY and end - pos < BIG:
         return pos
-    batch: Any = walker.batch
-    if batch is None or not batch.goes_on(buffer, pos):
-        if len(buffer.raw) < end + SLACK:
+    while True:
+        batch: Any = walker.batch
+        if batch is None or not batch.goes_on(buffer, pos):
+            if len(buffer.raw) < end + SLACK:
+                return pos
+            batch = walker.batch = walker.look_ahead(buffer, pos, end)
+            if batch is None:
+                return pos
+        due = batch.due(until)
+        if due:
+            take_rows(decoder, batch, due)
+            pos = batch.take(due)
+        if batch.done < batch.size:
             return pos
-        batch = walker.batch = walker.look_ahead(buffer, pos, end)
-        if batch is None:
-            return pos
-    due = batch.due(until)
-    if due:
-        take_rows(decoder, batch, due)
-        pos = batch.take(due)
-    if batch.done == batch.size:
         walker.batch = None
-    return pos
 
 
 def take_rows(decoder: Decoder, batch: Batch, count: int) -> None:
@@ -114,13 +116,13 @@ def take_rows(decoder: Decoder, batch: Batch, count: int) -> None:
             reached = (ack - peer.next_seq) & M32
             if reached >= HALF:
                 reached -= M32 + 1
-            reached = peer.offset + reached if reached < FAR else -FAR
+            reached = peer.offset + reached if reached < FAR else TOO_FAR
         if reached > peer.acked:
             peer.acked = reached
             peer.acked_time = time
             peer.acked_packet = packet
             peer.keepalives_unanswered = 0
-        elif not n and reached > -FAR:
+        elif not n and reached != TOO_FAR:
             peer.keepalives_unanswered = 0
         if not n:
             continue
