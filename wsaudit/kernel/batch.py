@@ -184,7 +184,7 @@ def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Ba
     raw = buffer.raw
     most = walker.ahead
     head_at = Struct(ORDERS[walker.big_endian] + "2I").unpack_from
-    begins = []
+    begins: list[int] = []
     while pos + 32 <= end and len(begins) < most:
         kind, length = head_at(raw, pos)
         if kind != 6 or length < 32:
