@@ -182,7 +182,7 @@ def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Ba
     if not interfaces or any(interface.linktype != ETHERNET for interface in interfaces):
         return None
     raw = buffer.raw
-    most = walker.ahead
+    most = walker.ahead or MOST
     head_at = Struct(ORDERS[walker.big_endian] + "2I").unpack_from
     begins: list[int] = []
     while pos + 32 <= end and len(begins) < most:
@@ -202,7 +202,7 @@ def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Ba
     time = ticks_to_time(interfaces, np.minimum(index, len(interfaces) - 1), high, low)
     good &= time >= 0
     n = len(begin) if good.all() else int(good.argmin())
-    walker.ahead = MOST if n == len(begin) else min(max(4 * n, 2 * FEW), MOST)  # what is looked at in vain stays in proportion
+    walker.ahead = 0 if n == len(begin) else min(max(4 * n, 2 * FEW), MOST)  # what is looked at in vain stays in proportion
     if n < FEW:
         return None
     return Batch(walker, buffer, begins[: n + 1], begin[:n] + 28, caplen[:n], wirelen[:n], time[:n])

@@ -238,7 +238,7 @@ class PcapngWalker:
         self.last_time = NEVER
         if not mode.COMPILED:
             self.batch: Any = None  # records that are decoded already
-            self.ahead = 1 << 16  # how many are looked at next (batch.py)
+            self.ahead = 0  # how many are looked at next, if fewer than usual (batch.py)
 
     def look_ahead(self, buffer: Buffer, pos: int, end: int) -> Any:
         """The records at the beginning of buffer[pos:end], decoded; None: there are too few."""
