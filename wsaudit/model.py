@@ -174,13 +174,16 @@ class Detail(NamedTuple):
     heartbeat: Heartbeat = NO_HEARTBEAT
 
     def pack(self) -> bytes:
-        """As numbers, -1 for None. kernel/details.py writes the same of a connection whose history is at hand."""
+        return pack_numbers(self.as_numbers())
+
+    def as_numbers(self) -> list[int]:
+        """-1 for None. kernel/details.py writes the same of a connection whose history is at hand."""
         numbers = [self.last_packet, *self.frames[0], *self.frames[1], *self.messages[0], *self.messages[1]]
         numbers += [*self.closes[0], *self.closes[1], self.silence, *map(known, self.idle), *self.network]
         numbers += [self.gaps, self.truncated_packets, len(self.last_frames)]
         for frame in self.last_frames:
             numbers += frame
-        return pack_numbers(numbers + self.heartbeat.as_numbers())
+        return numbers + self.heartbeat.as_numbers()
 
 
 CLOSES, SILENCE, IDLE = 25, 29, 30  # where their numbers begin in a packed Detail

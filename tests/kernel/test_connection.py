@@ -43,8 +43,13 @@ OWN += ("end_time", "packed_keys")
 
 
 @pytest.fixture(params=["pure_kernel", "compiled_kernel"])
-def kind(request: pytest.FixtureRequest) -> Any:
-    kernel: SimpleNamespace = request.getfixturevalue(request.param)
+def kernel(request: pytest.FixtureRequest) -> SimpleNamespace:
+    form: SimpleNamespace = request.getfixturevalue(request.param)
+    return form
+
+
+@pytest.fixture
+def kind(kernel: SimpleNamespace) -> Any:
     return kernel.connection.Connection
 
 
@@ -74,10 +79,10 @@ def test_a_latency_that_is_not_known(kind: Any) -> None:
         assert row.latency == latency
 
 
-def test_what_is_asked_often_is_not_unpacked(kind: Any) -> None:
+def test_what_is_asked_often_is_not_unpacked(kernel: SimpleNamespace, kind: Any) -> None:
     for idle in (None, 0, 1 << 40):
         detail = Detail(7, closes=((1, 2), (3, 4)), silence=5, idle=(idle, 8, None, 9))
-        row = kind(*GIVEN[:5], detail.pack())
+        row = kind(*GIVEN[:5], kernel.packed.pack_numbers(detail.as_numbers()))
         assert (row.idle, row.silence, row.closed_at(0), row.closed_at(1)) == (idle, 5, 2, 4)
 
 

@@ -21,7 +21,8 @@ def no_facts(*said: Any) -> tuple[str, ...]:
 
 def entry(kernel: SimpleNamespace, detail: Detail, **more: Any) -> dict[str, Any]:
     ends = (b"\n\0\0\1", 4000), (b"\n\0\0\2", 80)
-    row = kernel.connection.Connection(1 << 40 | 3, NOW, NOW + 9, *ends, detail.pack(), **more)
+    packed = kernel.packed.pack_numbers(detail.as_numbers())
+    row = kernel.connection.Connection(1 << 40 | 3, NOW, NOW + 9, *ends, packed, **more)
     assert row.detail == detail
     found: dict[str, Any] = kernel.entry.connection_dict(4, row, no_facts)
     return found
@@ -38,7 +39,13 @@ def test_both_forms_say_the_same(compiled_kernel: SimpleNamespace, pure_kernel: 
 
 def test_an_end_without_sentences_gets_them_from_the_closes(compiled_kernel: SimpleNamespace) -> None:
     row = compiled_kernel.connection.Connection(
-        1, NOW, NOW, (b"\n\0\0\1", 1), (b"\n\0\0\2", 2), FULL.pack(), termination=NOT_EXPLAINED._replace(evidence=None)
+        1,
+        NOW,
+        NOW,
+        (b"\n\0\0\1", 1),
+        (b"\n\0\0\2", 2),
+        compiled_kernel.packed.pack_numbers(FULL.as_numbers()),
+        termination=NOT_EXPLAINED._replace(evidence=None),
     )
     asked = []
 

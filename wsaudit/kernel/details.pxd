@@ -15,7 +15,7 @@ cpdef pack_history(Packer packer, Party client, Party server, long long last_pac
 @cython.locals(rows=list)
 cpdef pack_last(Packer packer, Party client, Party server)
 
-@cython.locals(reserved="long long", i="int", counts="long long *")
+@cython.locals(reserved="long long", counts="long long *")
 cdef pack_frames(Packer packer, Scanner frames)
 
 cdef pack_messages(Packer packer, Scanner frames, long long size)

@@ -66,9 +66,8 @@ def pack_last(packer: Packer, client: Party, server: Party) -> None:
 def pack_frames(packer: Packer, frames: Scanner) -> None:
     """Complete frames: text, binary, continuation, close, ping, pong, reserved."""
     counts = frames.counts
-    reserved = 0
-    for i in range(3, 8):
-        reserved += counts[i] + counts[i + 8]
+    reserved = counts[3] + counts[4] + counts[5] + counts[6] + counts[7]
+    reserved += counts[11] + counts[12] + counts[13] + counts[14] + counts[15]
     packer.add(counts[1])
     packer.add(counts[2])
     packer.add(counts[0])

@@ -6,6 +6,7 @@ A kind is learned from the first connection of it (alike.py); kernel/ordinary.py
 from __future__ import annotations
 
 import hashlib
+import re
 from binascii import b2a_base64
 from typing import Any
 
@@ -21,6 +22,8 @@ SHORTEST = len(b"GET / HTTP/1.1")
 KEY_SIZE = 24  # characters of a Sec-WebSocket-Key (RFC 6455 §4.1)
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 IN_ALPHABET = bytes([octet in ALPHABET for octet in range(256)])
+TARGET = re.compile(rb"[!\"$-9;->@-~]*(\?[!\"$-~]*)?")  # a path without "#" and ":", a query without "#"
+VALUE = re.compile(rb"=[^&]+")
 LAST = b"AQgw"  # of sixteen bytes in base64, when nothing is left over
 SHA1 = hashlib.sha1(usedforsecurity=False)  # a copy of it costs half of what a new one does
 MAX_REQUESTS = 64  # kinds of requests that are known at a time
@@ -206,6 +209,8 @@ def is_key(key: bytes) -> bool:
     """Are these sixteen bytes in canonical base64?"""
     if len(key) != KEY_SIZE or not key.endswith(b"==") or key[21] not in LAST:
         return False
+    if not mode.COMPILED:
+        return not key[:21].strip(ALPHABET)
     for i in range(21):  # noqa: SIM110 - no generator when compiled
         if not IN_ALPHABET[key[i]]:
             return False
@@ -215,6 +220,9 @@ def is_key(key: bytes) -> bool:
 def has_names(data: bytes, start: int, end: int, names: bytes) -> bool:
     """Is data[start:end] a target, of a path and perhaps a query, with these names in its query: "?a=1&b=" stands for any value
     of `a` and an empty `b`? Nothing in it may need a closer look."""
+    if not mode.COMPILED:
+        target = TARGET.fullmatch(data, start, end)
+        return target is not None and VALUE.sub(b"=1", target[1] or b"") == names
     i = start
     while i < end and data[i] != 63:  # up to the "?"
         octet = data[i]
