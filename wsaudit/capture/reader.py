@@ -12,13 +12,11 @@ from wsaudit.capture.pcapng import Blocks, cut
 from wsaudit.capture.source import Named, Raw, name_of, open_source
 from wsaudit.capture.window import Damage, Window
 from wsaudit.errors import InputError
-from wsaudit.kernel.records import BAD, BLOCK, FOREVER, NEVER, UNTIL, PcapngWalker, PcapWalker
+from wsaudit.kernel.records import BAD, BLOCK, FOREVER, NEVER, UNTIL, WINDOW, PcapngWalker, PcapWalker
 
 if TYPE_CHECKING:
     from wsaudit.kernel.records import PacketSink
 
-# Bigger is slower: 64 MiB leaves the cache and costs 20 %.
-CHUNK = 1 << 20
 SMALL_CHUNK = 64 << 10
 # Many captures that overlap in time share this much buffer and this many file handles (a Mac's default limit is 256).
 BUFFER_BUDGET = 64 << 20
@@ -52,7 +50,7 @@ class CaptureReader:
         self.notices: list[tuple[int, str]] = []
         self.secrets: list[bytes] = []
         self.truncated = False
-        self.buffer_size = CHUNK
+        self.buffer_size = WINDOW
         self.on_chunk: Callable[[int], None] | None = None  # called with the bytes read of this capture so far, once a chunk
         self._named = named
         self._window: Window | None = None
@@ -273,7 +271,7 @@ def merge_in_time_order(readers: Sequence[CaptureReader], decoder: PacketSink) -
             until = other_time if order < other_order else other_time - 1
         if reader not in opened:
             _make_room(opened)
-            reader.buffer_size = min(CHUNK, max(SMALL_CHUNK, BUFFER_BUDGET // (len(opened) + 1)))
+            reader.buffer_size = min(WINDOW, max(SMALL_CHUNK, BUFFER_BUDGET // (len(opened) + 1)))
             opened.append(reader)
         if reader.run(decoder, until):
             heappush(queue, (reader.next_time or 0, order, reader))
@@ -297,7 +295,7 @@ def prescan_secrets(named: Named) -> list[bytes]:
     """
     secrets: list[bytes] = []
     source = open_source(named)
-    window = Window(source, CHUNK)
+    window = Window(source, WINDOW)
     walker = PcapngWalker(0)
     blocks = Blocks(walker, secrets)
     try:

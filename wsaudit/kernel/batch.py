@@ -7,14 +7,13 @@ capture is long enough to be worth it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wsaudit.kernel.constants import FORM_16, GENEVE_PORT, MASKED, OLD_VXLAN_PORT, VXLAN_PORT
-from wsaudit.kernel.rows import BINARY, CLOSE, DATA, KEY_WIDTH, NO_DATA, OTHER, PING, PONG, ROW, SEGMENT, TEXT, UDP
+from wsaudit.kernel.rows import BINARY, CLOSE, DATA, KEY_WIDTH, NO_DATA, OTHER, PING, PONG, SEGMENT, TEXT, UDP
 
 if TYPE_CHECKING:
     from wsaudit.kernel.buffer import Buffer
@@ -50,13 +49,13 @@ KEY = np.dtype({"names": ["words", "four", "six"], "formats": ["u1", "V12", "V36
 KEPT = np.dtype(  # as in kept.py
     [
         *(("first", "<u8"), ("last", "<u8"), ("time", "<i8"), ("packet", "<i8"), ("size", "<u8"), ("shape", "<u4")),
-        *(("seq", "<u4"), ("n", "<u4"), ("ident", "<u2"), ("header", "u1")),
+        *(("seq", "<u4"), ("n", "<u4"), ("ident", "<u2"), ("header", "u1"), ("ttl", "u1")),
     ]
 )
 ROWS = np.dtype(  # as in rows.py
     [
-        *(("key", KEY), ("code", "u1"), ("ttl", "u1"), ("time", "<i8"), ("packet", "<i8"), ("seq", "<u4"), ("after", "<u4")),
-        *(("ack", "<u4"), ("n", "<u4"), ("at", "<u4"), ("shape", "<u2"), ("size", "<u4"), ("mask", "<u4"), ("kept", KEPT)),
+        *(("key", KEY), ("code", "u1"), ("time", "<i8"), ("seq", "<u4"), ("after", "<u4"), ("ack", "<u4"), ("n", "<u4")),
+        *(("at", "<u4"), ("shape", "<u2"), ("size", "<u4"), ("mask", "<u4"), ("kept", KEPT)),
     ]
 )
 CODES = np.full(256, DATA, "u1")
@@ -66,7 +65,7 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 # The top bits of ASCII that is masked with a key of which these are the top bits, lowest byte first.
 ASCII = [bytes((key >> i & 1) << 7 for i in range(4)) * (1 << 14) for key in range(16)]
 
-SPARE: list[tuple[Any, Any]] = []  # memory of a batch that is done: new pages would cost as much time as all that is done here
+SPARE: list[list[Any]] = []  # memory of a batch that is done: new pages would cost as much time as all that is done here
 
 
 def items(raw: bytes | bytearray, places: Any, kind: Any) -> Any:
@@ -78,7 +77,7 @@ def items(raw: bytes | bytearray, places: Any, kind: Any) -> Any:
 class Batch:
     """Records that are decoded, of which some may have been taken. All are of Ethernet.
 
-    `begins`: where each begins in the buffer, and what follows. `rows`: those not yet taken; `done`: how many were. `high`: of
+    `begins`: where each begins in the buffer, and what follows. `rows`: one for each; `done`: how many were taken. `high`: of
     each byte of the buffer its top bit alone; `ascii`: what to hold that against.
     """
 
@@ -105,10 +104,9 @@ class Batch:
         self.clipped = np.cumsum(wirelen > caplen)
         packet = np.arange(1, self.size + 1) + (walker.input_base | walker.number)
         self.memory = memory(self.size, begins[-1])
-        rows = self.memory[0][: self.size]
-        decode(rows, buffer.raw, data, caplen, np.maximum(wirelen, caplen), np.maximum(time, 1), packet)
-        self.rows: Iterator[Any] = ROW.iter_unpack(rows.view("u1"))
-        tops = self.memory[1][: begins[-1]]
+        self.rows = self.memory[0][: self.size]
+        self.flow = decode(self.rows, buffer.raw, data, caplen, np.maximum(wirelen, caplen), np.maximum(time, 1), packet)
+        tops = self.memory[2][: begins[-1]]
         np.bitwise_and(np.frombuffer(buffer.raw, "u1", begins[-1]), 0x80, out=tops)
         self.high = tops.data
         self.ascii = ASCII
@@ -120,6 +118,34 @@ class Batch:
     def due(self, until: int) -> int:
         """How many records are not later than `until`, after those that were taken and before one that is."""
         return max(int(np.searchsorted(self.latest, until, "right")) - self.done, 0)
+
+    def in_turn(self, n: int) -> memoryview:
+        """The next `n` rows, as they came."""
+        rows: memoryview = self.rows[self.done : self.done + n].view("u1").data
+        return rows
+
+    def by_flow(self) -> memoryview:
+        """All rows of interest, those of a flow one behind the other: all that is known of it is in the processor's caches then.
+        What may be of any flow keeps its place."""
+        code = self.rows["code"]
+        shown = np.flatnonzero(code != UDP)
+        flow = self.flow[shown]
+        other = code[shown] == OTHER
+        if other.any():
+            flow = np.where(other, 0, flow.astype(np.int64) + 1) + (np.cumsum(other) << 17)
+        order = np.argsort(flow, kind="stable")
+        rows = self.memory[1][: len(order)]
+        np.take(self.rows, shown[order], out=rows, mode="clip")  # the usual mode would copy it twice, field by field
+        data: memoryview = rows.view("u1").data
+        return data
+
+    def latest_of(self, n: int) -> int:
+        """Time of the last of the next `n`."""
+        return max(int(self.time[self.done + n - 1]), 1)
+
+    def udp_of(self, n: int) -> int:
+        """How many of the next `n` are of UDP."""
+        return int(np.count_nonzero(self.rows["code"][self.done : self.done + n] == UDP))
 
     def take(self, n: int) -> int:
         """The next `n` are taken: count them where the walker does. Returns where the one after them begins."""
@@ -137,16 +163,11 @@ class Batch:
         return self.begins[self.done]
 
 
-def memory(size: int, end: int) -> tuple[Any, Any]:
-    """For so many rows, and as many bytes."""
-    try:
-        rows, tops = SPARE.pop()
-    except IndexError:
-        rows, tops = np.empty(0, ROWS), np.empty(0, "u1")
-    return (
-        rows if len(rows) >= size else np.empty(size + size // 4, ROWS),
-        tops if len(tops) >= end else np.empty(end + end // 4, "u1"),
-    )
+def memory(size: int, end: int) -> list[Any]:
+    """For twice so many rows, and so many bytes."""
+    spare = SPARE.pop() if SPARE else [np.empty(0, ROWS), np.empty(0, ROWS), np.empty(0, "u1")]
+    needed = (size, size, end)
+    return [each if len(each) >= n else np.empty(n + n // 4, each.dtype) for each, n in zip(spare, needed, strict=True)]
 
 
 def pcap_batch(walker: PcapWalker, buffer: Buffer, pos: int, end: int) -> Batch | None:
@@ -159,7 +180,9 @@ def pcap_batch(walker: PcapWalker, buffer: Buffer, pos: int, end: int) -> Batch 
     begins: list[int] = []
     note = begins.append
     last = end - size
-    while pos <= last and len(begins) < MOST:
+    for _ in range(MOST):
+        if pos > last:
+            break
         note(pos)
         pos += size + caplen_at(raw, pos)[0]
     if pos <= end:
@@ -223,8 +246,8 @@ def columns(table: Any) -> list[Any]:
     return [table[name].astype(np.int64) for name in table.dtype.names]
 
 
-def decode(rows: Any, raw: bytes | bytearray, begin: Any, caplen: Any, wirelen: Any, time: Any, packet: Any) -> None:
-    """Fill `rows` (rows.py) with the packets that begin there."""
+def decode(rows: Any, raw: bytes | bytearray, begin: Any, caplen: Any, wirelen: Any, time: Any, packet: Any) -> Any:
+    """Fill `rows` (rows.py) with the packets that begin there. Returns a number for each that is the same for all of a flow."""
     end = begin + caplen
     at = begin + 12
     tagged = items(raw, at, np.dtype(">u2")) == 0x8100
@@ -232,7 +255,10 @@ def decode(rows: Any, raw: bytes | bytearray, begin: Any, caplen: Any, wirelen: 
     four = items(raw, at, HEAD4)
     whole = (caplen == wirelen) & (caplen >= 54 + 4 * tagged)
     is_four = whole & (four["kind"] == 0x0800) & (four["first"] == 0x45) & (four["fragment"] & 0x3FFF == 0)
-    port = four["key"].copy().view(">u2").reshape(-1, 6)[:, 5]
+    ends = four["key"].copy()
+    port = ends.view(">u2").reshape(-1, 6)[:, 5]
+    source, target, ports = ends.view("<u4").reshape(-1, 3).T
+    hosts = source ^ target
     udp = is_four & (four["protocol"] == 17) & (port != VXLAN_PORT) & (port != OLD_VXLAN_PORT) & (port != GENEVE_PORT)
     tcp = is_four & (four["protocol"] == 6) & (four["total"] > 0)
     key = rows["key"]
@@ -251,6 +277,9 @@ def decode(rows: Any, raw: bytes | bytearray, begin: Any, caplen: Any, wirelen: 
         for name in ("seq", "ack", "offset", "flags", "window", "ttl"):
             head[name][six] = of_six[name]
         head["ident"][six] = 0
+        ends = of_six["key"].copy().view("<u4").reshape(-1, 9)
+        hosts[six] = np.bitwise_xor.reduce(ends[:, :8], 1)
+        ports[six] = ends[:, 8]
         start[six] += 20
         stop[six] = at[six] + 42 + of_six["total"]
     header = head["offset"] >> 4 << 2
@@ -263,9 +292,7 @@ def decode(rows: Any, raw: bytes | bytearray, begin: Any, caplen: Any, wirelen: 
         code[these] = kind
     framed = code < NO_DATA
     rows["code"] = code
-    rows["ttl"] = head["ttl"]
     rows["time"] = time
-    rows["packet"] = packet
     rows["seq"] = head["seq"]
     rows["after"] = head["seq"] + n & 0xFFFFFFFF
     rows["ack"] = head["ack"]
@@ -285,6 +312,9 @@ def decode(rows: Any, raw: bytes | bytearray, begin: Any, caplen: Any, wirelen: 
     kept["n"] = n
     kept["ident"] = head["ident"]
     kept["header"] = header
+    kept["ttl"] = head["ttl"]
+    flow = hosts * np.uint32(0x9E3779B1) + ((ports ^ ports >> 16) & 0xFFFF) * np.uint32(0x85EBCA6B)  # both directions alike
+    return (flow >> 16).astype(np.uint16)
 
 
 def first_frames(raw: bytes | bytearray, start: Any, stop: Any) -> tuple[Any, Any, Any, Any, Any]:

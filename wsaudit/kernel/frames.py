@@ -27,9 +27,9 @@ from wsaudit.kernel.constants import (
     SHORT,
     UNKNOWN_MESSAGE,
 )
-from wsaudit.kernel.kept import frame_of, keep_frame, no_frames
+from wsaudit.kernel.kept import frames_of, keep_frame, note, nothing
 from wsaudit.kernel.pings import Pings
-from wsaudit.kernel.plain import take_frames
+from wsaudit.kernel.plain import count_shape, settle_frames, settle_latest, take_frames
 
 M32 = 0xFFFFFFFF
 MAX_SHAPES = 12  # kept in typed columns, compiled; legal traffic has about ten
@@ -145,6 +145,7 @@ class Scanner:
         "head",
         "headers",
         "hi",
+        "idle",
         "incomplete",
         "inflate",
         "key",
@@ -156,6 +157,7 @@ class Scanner:
         "last_key",
         "last_packet",
         "last_time",
+        "latest",
         "length",
         "listener",
         "lo",
@@ -278,7 +280,9 @@ class Scanner:
             self.shape_offset = UNUSED
             self.shape_length = UNUSED
             self.more_shapes = {}
-            self.recent = no_frames(RECENT)
+            self.recent = nothing()
+            self.idle = False  # nothing but a new frame is due: plain.py need not ask more
+            self.latest: bytes | None = None  # the last frame, one of data, where plain.py took it: it stands for last_...
 
     def pair(self, own: Pings | None, peer: Pings | None) -> None:
         """Where this side's Pings and Pongs go, and where the Pings are that its Pongs may answer."""
@@ -289,8 +293,10 @@ class Scanner:
 
     def feed(self, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> None:
         """Take buffer[pos:end], the next bytes of the stream, captured at `time` in `packet`."""
-        if not mode.COMPILED and self.plain_ready():
-            pos = take_frames(self, buffer, pos, end, time, packet)
+        if not mode.COMPILED:
+            settle_latest(self)
+            if self.idle or self.plain_ready():
+                pos = take_frames(self, buffer, pos, end, time, packet)
         base = self.offset - pos
         self.offset = base + end
         while pos < end:
@@ -331,6 +337,8 @@ class Scanner:
                 self.note_short(buffer, pos, time, packet)
             if self.remaining == 0:
                 self.end_frame(time, packet)
+        if not mode.COMPILED:
+            self.idle = self.plain_ready()
 
     def plain_ready(self) -> bool:
         """Between two frames, with nothing about the next that the shortcut does not know."""
@@ -435,16 +443,15 @@ class Scanner:
             self.largest = length
             self.largest_packet = self.frame_packet
         self.count_shape(shape, length)
-        row = self.headers & (RECENT - 1)
-        self.headers += 1
         if mode.COMPILED:
-            row <<= 2
+            row = (self.headers & (RECENT - 1)) << 2
             self.recent[row] = self.frame_time
             self.recent[row + 1] = self.frame_packet
             self.recent[row + 2] = shape
             self.recent[row + 3] = length
         else:
-            self.recent[row] = keep_frame(self.frame_time, self.frame_packet, shape, length)
+            note(self.recent, keep_frame(self.frame_time, self.frame_packet, shape, length), RECENT)
+        self.headers += 1
         if self.log is not None:
             self.log_row = self.log.add(self.side, self.frame_packet, self.frame_time, self.frame_offset, shape, length)
 
@@ -477,13 +484,16 @@ class Scanner:
                 self.kind = TEXT
 
     def count_shape(self, shape: int, length: int) -> None:
+        if not mode.COMPILED:
+            count_shape(self, shape, self.frame_packet, self.frame_time, self.frame_offset, length)
+            return
         for i in range(self.shapes):
             if self.shape_id[i] == shape:
                 self.shape_tally[2 * i] += 1
                 self.shape_tally[2 * i + 1] = self.frame_packet
                 return
         i = self.shapes
-        if mode.COMPILED and i < MAX_SHAPES:
+        if i < MAX_SHAPES:
             self.shape_id[i] = shape
             self.shape_tally[2 * i] = 1
             self.shape_tally[2 * i + 1] = self.frame_packet
@@ -499,7 +509,7 @@ class Scanner:
         if row is not None:
             row[0] += 1
             row[5] = self.frame_packet
-        elif len(self.more_shapes) < (MORE_SHAPES if mode.COMPILED else MAX_SHAPES + MORE_SHAPES):
+        elif len(self.more_shapes) < MORE_SHAPES:
             self.more_shapes[shape] = [1, self.frame_packet, self.frame_time, self.frame_offset, length, self.frame_packet]
         else:
             self.shapes_dropped += 1
@@ -527,6 +537,8 @@ class Scanner:
         self.phase = (self.phase + n) & 3
 
     def note_bad_text(self, time: int, packet: int, offset: int) -> None:
+        if not mode.COMPILED:
+            settle_frames(self)
         self.text_bad = True
         self.bad_text += 1
         if self.bad_text == 1:
@@ -592,6 +604,9 @@ class Scanner:
 
     def gap(self, length: int) -> bool:
         """`length` bytes of this side were lost. True: still in step, because they lay inside a payload of known length."""
+        if not mode.COMPILED:
+            settle_latest(self)
+            self.idle = False
         self.offset += length
         if self.lost:
             return False
@@ -616,6 +631,8 @@ class Scanner:
 
     def lose_step(self) -> None:
         """Nobody knows where the next frame begins."""
+        if not mode.COMPILED:
+            self.idle = False
         self.lost = True
         self.remaining = 0
         self.head = b""
@@ -779,13 +796,11 @@ class Scanner:
 
     def recent_rows(self) -> list[tuple[int, int, int, int]]:
         """(time, packet, shape, length) of the last frames, oldest first."""
+        if not mode.COMPILED:
+            return frames_of(self.recent, RECENT)
         n = self.headers if self.headers < RECENT else RECENT
         rows = []
         for i in range(self.headers - n, self.headers):
-            j = i & (RECENT - 1)
-            if not mode.COMPILED:
-                rows.append(frame_of(self.recent[j]))
-                continue
-            j <<= 2
+            j = (i & (RECENT - 1)) << 2
             rows.append((self.recent[j], self.recent[j + 1], self.recent[j + 2], self.recent[j + 3]))
         return rows

@@ -7,59 +7,73 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
-# First and last bytes, time, packet, length of the frame, shape; sequence number, length, IP id and header size of the segment.
-# `batch.KEPT` is the same.
-KEPT = Struct("<QQqqQIIIHB")
+# First and last bytes, time, packet, length of the frame, shape; sequence number, length, IP id, header size and hop limit of the
+# segment. `batch.KEPT` is the same.
+KEPT = Struct("<QQqqQIIIHBB")
 keep = KEPT.pack
 kept = KEPT.unpack
+moment = Struct("<16x2q24x").unpack  # time, packet
 NOTHING = bytes(KEPT.size)
+M32 = 0xFFFFFFFF
 
 
-def no_frames(n: int) -> list[Any]:
-    return [NOTHING] * n
-
-
-def no_segments(n: int) -> list[Any]:
-    """Each with its offset before it."""
-    return [0, NOTHING] * n
+def nothing() -> list[Any]:
+    """Where nothing is kept yet. (A list as such cannot be put where the compiled form has a C array.)"""
+    return []
 
 
 def keep_frame(time: int, packet: int, shape: int, length: int) -> bytes:
-    return keep(0, 0, time, packet, length, shape, 0, 0, 0, 0)
+    return keep(0, 0, time, packet, length, shape, 0, 0, 0, 0, 0)
 
 
-def keep_bytes(raw: bytes | bytearray, pos: int, n: int) -> bytes:
+def keep_bytes(raw: bytes | bytearray, pos: int, n: int, seq: int) -> bytes:
     """A segment's, raw[pos:pos+n]."""
     first = int.from_bytes(raw[pos : pos + min(n, 8)], "little")
-    return keep(first, int.from_bytes(raw[pos + n - 8 : pos + n], "little") if n > 8 else first, 0, 0, 0, 0, 0, n, 0, 0)
+    return keep(first, int.from_bytes(raw[pos + n - 8 : pos + n], "little") if n > 8 else first, 0, 0, 0, 0, seq, n, 0, 0, 0)
 
 
 def keep_place(seq: int, n: int, time: int, ident: int) -> bytes:
     """Of a segment, what another that repeats it has too, and when it came."""
-    return keep(0, 0, time, 0, 0, 0, seq, n, ident, 0)
+    return keep(0, 0, time, 0, 0, 0, seq, n, ident, 0, 0)
 
 
 def place_of(segment: bytes) -> tuple[int, int, int, int]:
     """Sequence number, length, time, IP id."""
-    _, _, time, _, _, _, seq, n, ident, _ = kept(segment)
+    _, _, time, _, _, _, seq, n, ident, _, _ = kept(segment)
     return seq, n, time, ident
 
 
 def frame_of(segment: bytes) -> tuple[int, int, int, int]:
     """Time, packet, shape, length."""
-    _, _, time, packet, length, shape, _, _, _, _ = kept(segment)
+    _, _, time, packet, length, shape, _, _, _, _, _ = kept(segment)
     return time, packet, shape, length
 
 
-def differs(samples: Sequence[Any], raw: bytes | bytearray, pos: int, n: int, offset: int) -> bool:
-    """Is anything of raw[pos:pos+n], which is at `offset` of a stream, not as it is in one of these segments, each with
-    its offset before it?"""
-    for at, segment in zip(samples[::2], samples[1::2], strict=True):
-        head, tail, _, _, _, _, _, length, _, _ = kept(segment)
+def frames_of(last: list[bytes], n: int) -> list[tuple[int, int, int, int]]:
+    """The last `n` of them, so."""
+    return [frame_of(segment) for segment in last[-n:]]
+
+
+def note(last: list[bytes], segment: bytes, n: int) -> None:
+    """One more of those of which the last `n` are kept; some more may be there."""
+    last.append(segment)
+    if len(last) > 3 * n:
+        del last[:-n]
+
+
+def within(segments: Sequence[bytes], next_seq: int, reach: int) -> list[bytes]:
+    """Those segments that begin no further than so many bytes before `next_seq`."""
+    return [segment for segment in segments if next_seq - place_of(segment)[0] & M32 <= reach]
+
+
+def differs(segments: Sequence[bytes], last: int, raw: bytes | bytearray, pos: int, n: int, behind: int, next_seq: int) -> bool:
+    """Is anything of raw[pos:pos+n], which is so many bytes before `next_seq` in its stream, not as it is in the last of these
+    segments, so many?"""
+    for segment in segments[-last:]:
+        head, tail, _, _, _, _, seq, length, _, _, _ = kept(segment)
+        at = behind - (next_seq - seq & M32)  # in raw[pos:]
         width = min(length, 8)
-        for place, number in ((at, head), (at + length - width, tail)):
-            if length and offset <= place and place + width <= offset + n:
-                start = pos + place - offset
-                if int.from_bytes(raw[start : start + width], "little") != number:
-                    return True
+        for start, number in ((at, head), (at + length - width, tail)):
+            if 0 <= start <= n - width and int.from_bytes(raw[pos + start : pos + start + width], "little") != number:
+                return True
     return False

@@ -4,19 +4,21 @@ Uncompiled, a call costs as much as ten lines of arithmetic, so the general way 
 packet) is ten times too slow. What is taken here is exactly what the general way would have done with it, which a test holds on
 arbitrary conversations; whatever is not simply the next segment of an open connection, or of an ignored flow, goes the general
 way, at its turn. The compiled kernel never comes here.
+
+The packets of a window are taken flow by flow: all that is known of a flow is in the processor's caches then, which is a tenth of
+the time. Flows know nothing of one another before they end, and the order in which they end is not told by anything.
 """
 
 from __future__ import annotations
 
-from itertools import islice
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from wsaudit.kernel import numbers
 from wsaudit.kernel.beats import Beats
 from wsaudit.kernel.constants import FORM_16, FRAMES, MASKED, RECENT, SHORT
-from wsaudit.kernel.kept import keep_frame
-from wsaudit.kernel.rows import BINARY, DATA, NO_DATA, OTHER, PING, PONG, SEGMENT, UDP, table_key
+from wsaudit.kernel.kept import frame_of, keep_frame, moment, note
+from wsaudit.kernel.rows import BINARY, DATA, NO_DATA, OTHER, PING, PONG, ROW, SEGMENT, UDP, table_key
 
 if TYPE_CHECKING:
     from wsaudit.kernel.batch import Batch
@@ -24,21 +26,22 @@ if TYPE_CHECKING:
     from wsaudit.kernel.frames import Scanner
     from wsaudit.kernel.packets import Decoder
     from wsaudit.kernel.records import PcapngWalker, PcapWalker
+    from wsaudit.kernel.streams import Stream
 
 MANY = 4000  # packets, or so many bytes of a capture at once, for which numpy is worth its import
 BIG = 1_000_000
 SLACK = 32  # as in records.py: so many bytes are read of a frame
-SEGMENT_END = Struct("<52xHB").unpack  # of what is kept
+HEADERS = Struct("<16x2q20xH2B").unpack  # of what is kept: time, packet, IP id, size of the TCP header, hop limit
 MASKING_KEY = Struct("<I").unpack_from
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 FAR = 1 << 30
-TOO_FAR = -HALF - 1  # below any offset that an acknowledgement can be of
 IGNORED = 2  # as in packets.py
 SKIP, TEXT = 0, 1  # as in frames.py
 CLOSE_OPCODE = 8
-LATEST = RECENT - 1  # and of segments, SAMPLES in streams.py
+COUNT, LAST, SOON, SOON_LAST = 0, 5, 6, 7  # of a shape: frames, packet of the last; and of those not settled yet, its `kept`
 HEADER_SIZES = (2, 6, 4, 8)  # of a frame, by its shape without the first byte
+MOST_KEPT = 3 * RECENT  # segments of a side that are kept, of which the last are asked for; this often, not each time, some go
 FIRST_KEYS = 4  # as in frames.py
 MOST_SHAPES = 12 + 256  # as in frames.py
 
@@ -64,113 +67,117 @@ def take_ahead(walker: PcapWalker | PcapngWalker, buffer: Buffer, pos: int, end:
                 return pos
         due = batch.due(until)
         if due:
-            take_rows(decoder, batch, due)
+            take_due(decoder, batch, due)
             pos = batch.take(due)
         if batch.done < batch.size:
             return pos
         walker.batch = None
 
 
-def take_rows(decoder: Decoder, batch: Batch, count: int) -> None:
-    """The next so many rows (rows.py)."""
+def take_due(decoder: Decoder, batch: Batch, due: int) -> None:
+    """The next so many rows of a batch."""
+    # What a flow does next matters to no other, but where the table may become full: the one that was silent longest has to go.
+    free = due == batch.size and decoder.live + 2 * due < decoder.max_flows
+    others = take_rows(decoder, batch, batch.by_flow() if free else batch.in_turn(due))
+    udp = batch.udp_of(due)
+    decoder.now = batch.latest_of(due)
+    decoder.packets += due - others
+    decoder.tcp_packets += due - others - udp
+    decoder.udp_packets += udp
+
+
+def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
+    """These rows (rows.py). Returns how many of them the decoder was given. What is taken here is noted in few places:
+    `settle_stream`, `settle_frames`."""
     buffer = batch.buffer
     raw = buffer.raw
     high = batch.high
     ascii = batch.ascii
     followed = decoder.followed.get
-    udp = others = 0
-    for key, code, ttl, time, packet, seq, after, ack, n, at, shape, size, mask, kept in islice(batch.rows, count):
-        if code >= SEGMENT:
+    others = 0
+    ignored = b""  # the flow of `entry`, of which nobody wants to know
+    entry = -1
+    for key, code, time, seq, after, ack, n, at, shape, size, mask, kept in ROW.iter_unpack(rows):
+        stream = followed(key) if code < SEGMENT else None
+        if stream is None or seq != stream.next_seq or not stream.steady:
             if code == UDP:
-                udp += 1
                 continue
+            if stream is None and code < SEGMENT:
+                if not n:
+                    continue
+                if key != ignored:
+                    entry = decoder.index.get(table_key(key), -1)
+                    if entry >= 0 and decoder.state[entry] == IGNORED:
+                        ignored = key
+                if key == ignored:
+                    decoder.seen_time[entry] = time
+                    continue
+            ignored = b""
             others += 1
             if code == OTHER:
-                decoder.packet(buffer, at, n, size, time, packet, 1)
+                decoder.packet(buffer, at, n, size, time, moment(kept)[1], 1)
             else:
-                pass_on(decoder, buffer, key, at, n, ttl, time, packet, kept)
-            continue
-        stream = followed(key)
-        if stream is None:
-            if n:
-                e = decoder.index.get(table_key(key))
-                if e is None or decoder.state[e] != IGNORED:
-                    others += 1
-                    start = at if code == DATA else at - HEADER_SIZES[shape >> 8]
-                    pass_on(decoder, buffer, key, start, n, ttl, time, packet, kept)
-                else:
-                    decoder.seen_time[e] = time
-            continue
-        if seq != stream.next_seq or not stream.steady:
-            others += 1
-            start = at if code >= NO_DATA else at - HEADER_SIZES[shape >> 8]
-            pass_on(decoder, buffer, key, start, n, ttl, time, packet, kept)
+                pass_on(decoder, buffer, key, at if code >= NO_DATA else at - HEADER_SIZES[shape >> 8], n, kept)
             continue
         peer = stream.peer
-        stream.last_time = time
-        stream.last_packet = packet
-        stream.ttl = ttl
+        stream.latest = kept
         if ack == peer.next_seq:
             reached = peer.offset
         else:
             reached = (ack - peer.next_seq) & M32
             if reached >= HALF:
                 reached -= M32 + 1
-            reached = peer.offset + reached if reached < FAR else TOO_FAR
+            reached = peer.offset + reached if reached < FAR else 0
         if reached > peer.acked:
             peer.acked = reached
-            peer.acked_time = time
-            peer.acked_packet = packet
-            peer.keepalives_unanswered = 0
-        elif not n and reached != TOO_FAR:
-            peer.keepalives_unanswered = 0
+            peer.acked_by = kept
         if not n:
             continue
-        if time - stream.last_data_time > stream.silence:
-            quiet = stream.last_data_time
+        quiet = stream.last_data_time
+        if time - quiet > stream.silence:
+            if not quiet:
+                stream.first_data_time = time
             if peer.last_data_time > quiet:
                 quiet = peer.last_data_time
             if time - quiet > stream.silence and quiet:
                 stream.silence = time - quiet
-        stream.tail_retransmissions = 0
-        offset = stream.offset
-        samples = stream.samples
-        i = (stream.sample_n & LATEST) << 1
-        samples[i] = offset
-        samples[i + 1] = kept
-        stream.sample_n += 1
         stream.segment_kept = kept
+        stream.samples.append(kept)
         if stream.mode != FRAMES:
-            start = at if code == DATA else at - HEADER_SIZES[shape >> 8]
-            stream.deliver(buffer, start, n, time, packet)
+            if len(stream.samples) > MOST_KEPT:
+                del stream.samples[:-RECENT]
+            stream.deliver(buffer, at if code == DATA else at - HEADER_SIZES[shape >> 8], n, time, moment(kept)[1])
             continue
-        if not stream.last_data_time:
-            stream.first_data_time = time
+        offset = stream.offset
         stream.last_data_time = time
         stream.offset = offset + n
         stream.next_seq = after
         scanner = stream.scanner
-        if scanner.remaining or scanner.message or scanner.head or scanner.closed or scanner.log is not None:
+        if not scanner.idle:
+            scanner.offset = offset
             start = at if code == DATA else at - HEADER_SIZES[shape >> 8]
             if scanner.remaining <= n or not take_payload(scanner, batch, start, n):
-                scanner.feed(buffer, start, start + n, time, packet)
+                scanner.feed(buffer, start, start + n, time, moment(kept)[1])
+            if len(stream.samples) > MOST_KEPT:
+                del stream.samples[:-RECENT]
             continue
         if code < BINARY:
-            if not ascii[code].startswith(high[at : at + size]) and not is_text(raw, at, size, mask):
-                start = at - HEADER_SIZES[shape >> 8]
-                scanner.feed(buffer, start, start + n, time, packet)
-                continue
-        elif code == DATA or (code > BINARY and (scanner.pings is None or scanner.peer_pings is None)):
-            start = at if code == DATA else at - HEADER_SIZES[shape >> 8]
-            scanner.feed(buffer, start, start + n, time, packet)
-            continue
-        here = scanner.offset
-        seen = scanner.more_shapes.get(shape)
-        if seen is not None:
-            seen[0] += 1
-            seen[5] = packet
+            usual = ascii[code].startswith(high[at : at + size]) or is_text(raw, at, size, mask)
         else:
-            count_shape(scanner, shape, packet, time, here, size)
+            usual = code == BINARY or (code != DATA and scanner.pings is not None and scanner.peer_pings is not None)
+        seen = scanner.more_shapes.get(shape) or new_shape(scanner, shape, kept, offset) if usual else None
+        if seen is None:
+            scanner.offset = offset
+            start = at if code == DATA else at - HEADER_SIZES[shape >> 8]
+            scanner.feed(buffer, start, start + n, time, moment(kept)[1])
+            del stream.samples[:-RECENT]
+            continue
+        seen[SOON] = soon = seen[SOON] + 1
+        seen[SOON_LAST] = kept
+        scanner.recent.append(kept)
+        if not soon & 15:
+            del scanner.recent[:-RECENT]
+            del stream.samples[:-RECENT]
         if shape & MASKED:
             if mask == scanner.last_key or not mask or scanner.masked_frames < FIRST_KEYS:
                 count_mask(scanner, mask)
@@ -179,54 +186,86 @@ def take_rows(decoder: Decoder, batch: Batch, count: int) -> None:
                 scanner.last_key = mask
         if size > scanner.largest:
             scanner.largest = size
-            scanner.largest_packet = packet
-        scanner.recent[scanner.headers & LATEST] = kept
-        scanner.headers += 1
-        scanner.counts[shape & 15] += 1
-        scanner.offset = here + n
+            scanner.largest_packet = moment(kept)[1]
+        if code <= BINARY:
+            scanner.latest = kept
+            scanner.message_bytes += size
+            if size <= SHORT and size:
+                if scanner.beats is None:
+                    scanner.beats = Beats()
+                scanner.beats.take(buffer, at, size, shape & 0xFF, mask, time, moment(kept)[1], offset)
+            continue
+        packet = moment(kept)[1]
+        settle_latest(scanner)
         scanner.last_time = time
         scanner.last_packet = packet
-        if code > BINARY:
-            payload = numbers.unmasked(buffer, at, size, mask, 0) if size else b""
-            if code == PING:
-                scanner.pings.ping(payload, packet, time, here, False)
-            elif code == PONG:
-                scanner.pings.pong(scanner.peer_pings, payload, packet, time, here)
-            else:
-                scanner.shape = shape
-                scanner.frame_offset = here
-                scanner.frame_packet = packet
-                scanner.frame_time = time
-                scanner.listener.control(scanner, CLOSE_OPCODE, payload, size)
-                scanner.closed = True
-            continue
-        scanner.last_data_time = time
-        scanner.last_data_packet = packet
-        if code < BINARY:
-            scanner.text_messages += 1
+        payload = numbers.unmasked(buffer, at, size, mask, 0) if size else b""
+        if code == PING:
+            scanner.pings.ping(payload, packet, time, offset, False)
+        elif code == PONG:
+            scanner.pings.pong(scanner.peer_pings, payload, packet, time, offset)
         else:
-            scanner.binary_messages += 1
-        scanner.message_bytes += size
-        if 0 < size <= SHORT:
-            if scanner.beats is None:
-                scanner.beats = Beats()
-            scanner.beats.take(buffer, at, size, shape & 0xFF, mask, time, packet, here)
-    decoder.now = time
-    decoder.packets += count - others
-    decoder.tcp_packets += count - others - udp
-    decoder.udp_packets += udp
+            scanner.shape = shape
+            scanner.frame_offset = offset
+            scanner.frame_packet = packet
+            scanner.frame_time = time
+            scanner.listener.control(scanner, CLOSE_OPCODE, payload, size)
+            scanner.closed = True
+            scanner.idle = False
+    return others
 
 
-def pass_on(
-    decoder: Decoder, buffer: Buffer, key: bytes, start: int, n: int, ttl: int, time: int, packet: int, kept: bytes
-) -> None:
+def pass_on(decoder: Decoder, buffer: Buffer, key: bytes, start: int, n: int, kept: bytes) -> None:
     """A TCP segment whose headers are as most are, the general way."""
+    time, packet, ident, header, ttl = HEADERS(kept)
     decoder.now = time
     decoder.packets += 1
     words = key[0]
-    ident, header = SEGMENT_END(kept)
     ports = start - header
     decoder.transport(buffer, ports - 4 * words, words, ports, start + n, start + n, ttl, ident, time, packet)
+
+
+def settle_stream(stream: Stream) -> None:
+    """What `take_rows` noted of a stream, and of what was acknowledged, to where it belongs."""
+    kept = stream.latest
+    if kept is not None:
+        stream.latest = None
+        stream.last_time, stream.last_packet = moment(kept)
+        stream.ttl = kept[-1]
+        if stream.mode == FRAMES:
+            stream.scanner.offset = stream.offset
+    kept = stream.acked_by
+    if kept is not None:
+        stream.acked_by = None
+        stream.acked_time, stream.acked_packet = moment(kept)
+
+
+def settle_latest(scanner: Scanner) -> None:
+    """So of the last frame."""
+    kept = scanner.latest
+    if kept is not None:
+        scanner.latest = None
+        scanner.last_time, scanner.last_packet = scanner.last_data_time, scanner.last_data_packet = moment(kept)
+
+
+def settle_frames(scanner: Scanner) -> None:
+    """So of all frames."""
+    settle_latest(scanner)
+    shapes: Any = scanner.more_shapes
+    for shape, seen in shapes.items():
+        soon = seen[SOON]
+        if soon:
+            seen[COUNT] += soon
+            seen[SOON] = 0
+            if seen[SOON_LAST] is not None:
+                seen[LAST] = moment(seen[SOON_LAST])[1]
+                seen[SOON_LAST] = None
+            scanner.headers += soon
+            scanner.counts[shape & 15] += soon
+            if shape & 15 == 1:
+                scanner.text_messages += soon
+            elif shape & 15 == 2:
+                scanner.binary_messages += soon
 
 
 def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> int:
@@ -236,22 +275,24 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
     base = scanner.offset - pos
     begin = pos
     data = False
+    pings: Any = scanner.pings if scanner.peer_pings is not None else None
     while end - pos >= 2:
         shape = b0 = raw[pos]
-        length = raw[pos + 1]
+        size = raw[pos + 1]
         body = pos + 2
-        if length & 127 >= 126:
-            if length & 1 or end - pos < 4:
+        key = -1
+        if size >= 128:
+            size -= 128
+            key = 0
+        if size >= 126:
+            if size == 127 or end - pos < 4:
                 break
             size = raw[body] << 8 | raw[pos + 3]
             if size < 126:
                 break
             shape |= FORM_16
             body += 2
-        else:
-            size = length & 127
-        key = 0
-        if length & 128:
+        if not key:
             if end - body < 4:
                 break
             key = MASKING_KEY(raw, body)[0]
@@ -261,35 +302,35 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
         if stop > end:
             break
         if b0 == 0x81:
-            if not is_text(raw, body, size, key):
+            if not is_text(raw, body, size, key if key > 0 else 0):
                 break
             scanner.text_messages += 1
         elif b0 == 0x82:
             scanner.binary_messages += 1
-        elif not (b0 == 0x89 or b0 == 0x8A) or size > 125 or scanner.pings is None or scanner.peer_pings is None:
+        elif pings is None or size > 125 or not (b0 == 0x89 or b0 == 0x8A):
             break
-        if length & 128:
-            count_mask(scanner, key)
         count_shape(scanner, shape, packet, time, base + pos, size)
+        scanner.headers += 1
+        scanner.counts[b0 & 15] += 1
+        if key >= 0:
+            count_mask(scanner, key)
         if size > scanner.largest:
             scanner.largest = size
             scanner.largest_packet = packet
-        scanner.recent[scanner.headers & LATEST] = keep_frame(time, packet, shape, size)
-        scanner.headers += 1
-        scanner.counts[b0 & 15] += 1
+        note(scanner.recent, keep_frame(time, packet, shape, size), RECENT)
         if b0 < 0x88:
             data = True
             scanner.message_bytes += size
             if 0 < size <= SHORT:
                 if scanner.beats is None:
                     scanner.beats = Beats()
-                scanner.beats.take(buffer, body, size, b0, key, time, packet, base + pos)
-        elif scanner.pings is not None and scanner.peer_pings is not None:
-            payload = numbers.unmasked(buffer, body, size, key, 0) if size else b""
+                scanner.beats.take(buffer, body, size, b0, max(key, 0), time, packet, base + pos)
+        else:
+            payload = numbers.unmasked(buffer, body, size, max(key, 0), 0) if size else b""
             if b0 == 0x89:
-                scanner.pings.ping(payload, packet, time, base + pos, False)
+                pings.ping(payload, packet, time, base + pos, False)
             else:
-                scanner.pings.pong(scanner.peer_pings, payload, packet, time, base + pos)
+                pings.pong(scanner.peer_pings, payload, packet, time, base + pos)
         pos = stop
     if pos != begin:
         scanner.offset = base + pos
@@ -301,15 +342,26 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
     return pos
 
 
+def new_shape(scanner: Scanner, shape: int, kept: bytes, offset: int) -> list[Any] | None:
+    """The row of a shape not seen before, if there is room for one."""
+    shapes: Any = scanner.more_shapes
+    if len(shapes) == MOST_SHAPES:
+        return None
+    time, packet, _, length = frame_of(kept)
+    row = shapes[shape] = [0, packet, time, offset, length, packet, 0, None]
+    return row
+
+
 def count_shape(scanner: Scanner, shape: int, packet: int, time: int, offset: int, length: int) -> None:
-    """As `Scanner.count_shape`."""
+    """As `Scanner.count_shape`, compiled, in one table."""
     shapes: Any = scanner.more_shapes
     row = shapes.get(shape)
     if row is not None:
-        row[0] += 1
-        row[5] = packet
+        row[COUNT] += 1
+        row[LAST] = packet
+        row[SOON_LAST] = None
     elif len(shapes) < MOST_SHAPES:
-        shapes[shape] = [1, packet, time, offset, length, packet]
+        shapes[shape] = [1, packet, time, offset, length, packet, 0, None]
     else:
         scanner.shapes_dropped += 1
 

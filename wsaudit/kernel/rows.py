@@ -8,11 +8,10 @@ from struct import Struct
 # data; other data; TCP that is not simply the next segment; anything else; UDP that is only counted.
 TEXT, BINARY, PING, PONG, CLOSE, NO_DATA, DATA, SEGMENT, OTHER, UDP = 0, *range(16, 25)
 
-# Key (see `row_key`), code, hop limit, time, packet, sequence number, that of the next segment, acknowledgement, bytes of
-# payload, where that of the frame begins, its shape, length and masking key, what is kept (kept.py). Without a whole frame it is
-# where the payload of the packet begins. OTHER has the packet itself there, before it the captured length, and that on the wire
-# in place of the frame's.
-ROW = Struct("<37s2B2q5IH2I55s")
+# Key (see `row_key`), code, time, sequence number, that of the next segment, acknowledgement, bytes of payload, where that of the
+# frame begins, its shape, length and masking key, what is kept (kept.py). Without a whole frame it is where the payload of the
+# packet begins. OTHER has the packet itself there, before it the captured length, and that on the wire in place of the frame's.
+ROW = Struct("<37sBq5IH2I56s")
 KEY_WIDTH = 37
 
 

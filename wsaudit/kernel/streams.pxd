@@ -118,6 +118,8 @@ cdef class Stream:
     @cython.locals(flow=Flow, peer=Stream, d="long long", reached="long long", total="long long", quiet="long long")
     cpdef int segment(self, Buffer buffer, long long pos, long long n, long long lost, long long seq, long long ack, int flags, int window, int ttl, int ident, long long time, long long packet) except -1
 
+    cdef bint is_steady(self) except *
+
     @cython.locals(flow=Flow, d="long long")
     cdef ending(self, long long seq, long long ack, long long total, int flags, int ttl, long long time, long long packet)
 
@@ -151,8 +153,8 @@ cdef class Stream:
     @cython.locals(i="int")
     cdef int remember(self, Buffer buffer, long long pos, long long n) except -1
 
-    @cython.locals(i="int", length="long long", at="long long", width="long long")
-    cdef compare(self, Buffer buffer, long long pos, long long n, long long offset, long long packet)
+    @cython.locals(i="int", length="long long", at="long long", width="long long", offset="long long")
+    cdef compare(self, Buffer buffer, long long pos, long long n, long long d, long long packet)
 
     cdef note_conflict(self, long long packet)
 

@@ -14,7 +14,8 @@ from typing import Any
 from wsaudit.kernel import mode, numbers
 from wsaudit.kernel.buffer import Buffer
 from wsaudit.kernel.constants import DROP, FIRST, FRAMES, PYTHON, READER
-from wsaudit.kernel.kept import NOTHING, differs, keep_bytes, keep_place, no_segments, place_of
+from wsaudit.kernel.kept import NOTHING, differs, keep_bytes, keep_place, note, nothing, place_of, within
+from wsaudit.kernel.plain import settle_frames, settle_stream
 
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
@@ -97,6 +98,11 @@ class Flow:
     def settle(self) -> None:
         """Bring what both sides know together; the sides keep it themselves, so that a packet touches one object less."""
         a, b = self.a, self.b
+        if not mode.COMPILED:
+            for side in (a, b):
+                settle_stream(side)
+                if side.scanner is not None:
+                    settle_frames(side.scanner)
         self.silence = a.silence if a.silence > b.silence else b.silence
         later = b if b.last_time > a.last_time or (b.last_time == a.last_time and b.last_packet > a.last_packet) else a
         self.last_time = later.last_time
@@ -108,6 +114,7 @@ class Stream:
 
     __slots__ = (
         "acked",
+        "acked_by",
         "acked_packet",
         "acked_time",
         "answer_end",
@@ -130,6 +137,7 @@ class Stream:
         "last_data_time",
         "last_packet",
         "last_time",
+        "latest",
         "lost_bytes",
         "mode",
         "next_seq",
@@ -236,8 +244,10 @@ class Stream:
         self.sample_n = 0
         if not mode.COMPILED:
             self.steady = False  # nothing but the next segment is due: plain.py need not ask more
+            self.latest: bytes | None = None  # the last one, where plain.py took it: it stands for last_time, last_packet and ttl
+            self.acked_by: bytes | None = None  # so for acked_time, acked_packet
             self.segment_kept = NOTHING  # in place of seg_...
-            self.samples = no_segments(SAMPLES)  # compiled, a C array: offset, length, first and last bytes of each
+            self.samples = nothing()  # delivered segments; compiled, a C array: offset, length, first and last bytes of each
 
     @property
     def bytes(self) -> int:
@@ -266,6 +276,11 @@ class Stream:
     ) -> None:
         """One TCP segment of this side: `n` payload bytes captured at buffer[pos:], `lost` more cut off by the capture."""
         peer = self.peer
+        if not mode.COMPILED:
+            if self.latest is not None:
+                settle_stream(self)
+            if peer.latest is not None or peer.acked_by is not None:
+                settle_stream(peer)
         self.last_time = time
         self.last_packet = packet
         if flags & ACK:
@@ -333,9 +348,17 @@ class Stream:
         if self.fin_seq >= 0 and not self.fin_taken and self.fin_seq == self.next_seq:
             self.take_fin()
         if not mode.COMPILED:
-            steady = self.started and peer.started and not self.ended and self.pending is None and peer.pending is None
-            self.steady = steady and not self.zero_since and self.fin_seq < 0
-            peer.steady = steady and not peer.zero_since and peer.fin_seq < 0
+            self.steady = self.is_steady()
+            peer.steady = peer.is_steady()
+
+    def is_steady(self) -> bool:
+        """Is nothing due but the next segment of this side, which changes nothing but how far things are?"""
+        peer = self.peer
+        if self.ended or self.fin_seq >= 0 or self.pending is not None or peer.pending is not None:
+            return False
+        if self.zero_since or self.tail_retransmissions or peer.keepalives_unanswered:
+            return False
+        return self.started and peer.started
 
     def ending(self, seq: int, ack: int, total: int, flags: int, ttl: int, time: int, packet: int) -> None:
         """FIN and RST."""
@@ -422,6 +445,9 @@ class Stream:
             known: Owner = owner
             known.data(self, numbers.copy(buffer, pos, n), at, time, packet)
         else:
+            if not mode.COMPILED:
+                settle_stream(self)
+                settle_stream(self.peer)
             owner.data(self, numbers.copy(buffer, pos, n), at, time, packet)
 
     # -- everything that is not simply the next segment -------------------------------------------------------------
@@ -432,6 +458,7 @@ class Stream:
         total = n + lost
         if d < 0 or self.fin_taken:
             if not mode.COMPILED:
+                settle_stream(self)
                 self.seg_seq, self.seg_len, self.seg_time, self.seg_ident = place_of(self.segment_kept)
             mirrored = ident == self.seg_ident and seq == self.seg_seq and total == self.seg_len and time - self.seg_time < MIRROR
             if d == -1 and total <= 1 and not mirrored:
@@ -452,7 +479,7 @@ class Stream:
                     else:
                         self.tail_last_gap = time - self.tail_last_time
                     self.tail_last_time = time
-            self.compare(buffer, pos, n, self.offset + d, packet)
+            self.compare(buffer, pos, n, d, packet)
             if d + total > 0 and d < 0 and not self.fin_taken:  # its tail is new
                 skip = -d
                 if skip < n:
@@ -549,6 +576,8 @@ class Stream:
             self.gaps.append((at, length, time, packet, reason))
         self.offset += length
         self.next_seq = (self.next_seq + length) & M32
+        if not mode.COMPILED:
+            self.samples = within(self.samples, self.next_seq, HALF)
         if self.mode == FRAMES or self.mode == FIRST:
             if not self.scanner.gap(length):
                 self.flow.owner.lost_step(self, time, packet)
@@ -606,28 +635,26 @@ class Stream:
 
     def remember(self, buffer: Buffer, pos: int, n: int) -> None:
         """Keep the first and last eight bytes of a delivered segment: a retransmission that differs there is proven to differ."""
-        if n > 0:
-            i = self.sample_n & (SAMPLES - 1)
+        if n > 0 and not mode.COMPILED:
+            note(self.samples, keep_bytes(buffer.raw, pos, n, self.next_seq), SAMPLES)
+        elif n > 0:
+            i = (self.sample_n & (SAMPLES - 1)) * SAMPLE
             self.sample_n += 1
-            if not mode.COMPILED:
-                self.samples[2 * i] = self.offset
-                self.samples[2 * i + 1] = keep_bytes(buffer.raw, pos, n)
+            self.samples[i] = self.offset
+            self.samples[i + 1] = n
+            if n >= 8:
+                self.samples[i + 2] = numbers.le64(buffer, pos)
+                self.samples[i + 3] = numbers.le64(buffer, pos + n - 8)
             else:
-                i *= SAMPLE
-                self.samples[i] = self.offset
-                self.samples[i + 1] = n
-                if n >= 8:
-                    self.samples[i + 2] = numbers.le64(buffer, pos)
-                    self.samples[i + 3] = numbers.le64(buffer, pos + n - 8)
-                else:
-                    self.samples[i + 2] = self.samples[i + 3] = as_number(buffer, pos, n)
+                self.samples[i + 2] = self.samples[i + 3] = as_number(buffer, pos, n)
 
-    def compare(self, buffer: Buffer, pos: int, n: int, offset: int, packet: int) -> None:
-        """Old bytes came again: do they equal what is remembered of the first copy?"""
+    def compare(self, buffer: Buffer, pos: int, n: int, d: int, packet: int) -> None:
+        """Old bytes came again, that begin at `d` from the next: do they equal what is remembered of the first copy?"""
         if not mode.COMPILED:
-            if differs(self.samples, buffer.raw, pos, n, offset):
+            if differs(self.samples, SAMPLES, buffer.raw, pos, n, -d, self.next_seq):
                 self.note_conflict(packet)
             return
+        offset = self.offset + d
         for i in range(0, SAMPLE * SAMPLES, SAMPLE):
             at = self.samples[i]
             length = self.samples[i + 1]
