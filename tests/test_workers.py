@@ -60,6 +60,8 @@ def test_the_order_of_merging_does_not_matter(order: tuple[int, ...]) -> None:
 def test_what_is_too_much_for_one_pass_is_too_much_for_several(order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wsaudit.engine.MAX_PLAIN_GETS", 5)
     monkeypatch.setattr("wsaudit.engine.MAX_FAILED_CONNECTS", 4)
+    monkeypatch.setattr("wsaudit.kernel.plain.MANY", 0)  # uncompiled, packets are not taken in turn
+    monkeypatch.setattr("wsaudit.kernel.batch.FEW", 1)
     talks = []
     for i in range(20):
         plain = f"GET /{i} HTTP/1.1\r\nHost: h\r\n\r\n".encode()

@@ -25,6 +25,7 @@ from wsaudit.kernel.kinds import Kinds
 from wsaudit.kernel.ordinary import Ordinary
 from wsaudit.kernel.packets import Decoder
 from wsaudit.kernel.party import CloseFrame
+from wsaudit.kernel.records import OUT_OF_TURN
 from wsaudit.kernel.sealed import Sealed
 from wsaudit.kernel.streams import Flow
 from wsaudit.model import NOT_EXPLAINED, PACKET_BITS, FailedConnect, Finding, PlainGet, address, packet_input, packet_number
@@ -101,19 +102,23 @@ class Audit:
         self.findings.merge(other.findings)
         self.notices += [notice for notice in other.notices if notice not in self.notices]
         self.failed_connects += other.failed_connects
-        if len(self.failed_connects) > MAX_FAILED_CONNECTS:  # one pass keeps those that it comes to first
-            self.failed_connects.sort(key=lambda failed: (failed.how == "silent", failed.ended, failed.last_packet))
-            del self.failed_connects[MAX_FAILED_CONNECTS:]
         self.plain_gets += other.plain_gets
-        if len(self.plain_gets) > MAX_PLAIN_GETS:
-            self.plain_gets.sort(key=attrgetter("ended", "last_packet"))
-            del self.plain_gets[MAX_PLAIN_GETS:]
+        self.limit()
         self.frames += other.frames
         self.crashes += other.crashes
         self.interrupted = self.interrupted or other.interrupted
         self.packets = self.packets or other.packets
         self.seen += other.seen
         self.ports += other.ports
+
+    def limit(self) -> None:
+        """Of what may be more than is looked at, keep what came first."""
+        if len(self.failed_connects) > MAX_FAILED_CONNECTS:
+            self.failed_connects.sort(key=lambda failed: (failed.how == "silent", failed.ended, failed.last_packet))
+            del self.failed_connects[MAX_FAILED_CONNECTS:]
+        if len(self.plain_gets) > MAX_PLAIN_GETS:
+            self.plain_gets.sort(key=attrgetter("ended", "last_packet"))
+            del self.plain_gets[MAX_PLAIN_GETS:]
 
     def left_out(self) -> Iterator[str]:
         """What was more than is kept, in words: for the notices, once all shards are together."""
@@ -167,7 +172,7 @@ class Pass:
         self.over: list[Completed] = []
         self.requests = 0  # over plain HTTP
         self.tls_ends: Counter[str | None] = Counter()  # TLS connections by why they were not opened
-        self.gets = Gets(self.audit.plain_gets, MAX_PLAIN_GETS, asked_by)
+        self.gets = Gets(self.audit.plain_gets, MAX_PLAIN_GETS + OUT_OF_TURN, asked_by)
         self.kinds: Kinds | None = None  # None: every connection is followed by a Pipeline, which alone keeps frames
         if not options.frames and options.keep is None:
             homes = tuple(target.encode() for target in home_targets())
@@ -260,7 +265,7 @@ class Pass:
         if self.options.ports and server_port not in self.options.ports:
             return
         self.audit.seen["failed_connects"] += 1
-        if len(self.audit.failed_connects) < MAX_FAILED_CONNECTS:
+        if len(self.audit.failed_connects) < MAX_FAILED_CONNECTS + OUT_OF_TURN:
             self.audit.failed_connects.append(
                 FailedConnect((client, client_port), (server, server_port), how, started, first, ended, last)
             )
@@ -387,6 +392,7 @@ class Pass:
         decoder.finish()
         self.conclude()
         audit = self.audit
+        audit.limit()
         if self.unwrapper is not None:
             audit.notices += [Notice(0, 0, text) for text in self.unwrapper.notices()]
         for name, value in (

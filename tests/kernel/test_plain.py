@@ -407,7 +407,7 @@ def test_windows_of_more_records_than_are_decoded_at_once(pure_kernel: SimpleNam
     packets = odd_things(wire.Conversation().open().upgrade())
     way = Way(form, untils=(packets[9].time, packets[30].time))
     data = way.write([packet.data for packet in packets], [packet.time for packet in packets])
-    with changed(vars(batch), MOST=7):
+    with changed(vars(batch), MOST_ROWS=7):
         by_shortcut, by_general_way, _ = both(pure_kernel, data, way)
     assert by_shortcut == by_general_way
 
@@ -437,10 +437,10 @@ def test_what_is_kept_of_segments_is_bounded(pure_kernel: SimpleNamespace, data:
 def test_memory_is_bounded(pure_kernel: SimpleNamespace, form: str) -> None:
     """A window that grew for one long record may hold millions of empty ones."""
     way = Way(form)
-    data = way.write([b""], [5]) * (3 * batch.MOST)
+    data = way.write([b""], [5]) * (3 * batch.MOST_ROWS)
     buffer = pure_kernel.buffer.Buffer(bytearray(data + bytes(pure_kernel.records.SLACK)))
     found = way.walker(pure_kernel).look_ahead(buffer, 0, len(data))
-    assert found.size <= batch.MOST
+    assert found.size <= batch.MOST_ROWS
 
 
 def test_a_record_above_the_limit(pure_kernel: SimpleNamespace) -> None:

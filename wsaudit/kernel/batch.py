@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wsaudit.kernel.constants import FORM_16, GENEVE_PORT, MASKED, OLD_VXLAN_PORT, VXLAN_PORT
+from wsaudit.kernel.constants import FORM_16, GENEVE_PORT, MASKED, MOST_ROWS, OLD_VXLAN_PORT, VXLAN_PORT
 from wsaudit.kernel.rows import BINARY, CLOSE, DATA, KEY_WIDTH, NO_DATA, OTHER, PING, PONG, SEGMENT, TEXT, UDP
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from wsaudit.kernel.records import Interface, PcapngWalker, PcapWalker
 
 FEW = 32  # records for which it is not worth it
-MOST = 1 << 16  # records that are decoded at once: a window that grew for one record may have millions
 RECORD_LIMIT = 16 << 20  # as in records.py
 ETHERNET = 1
 
@@ -180,7 +179,7 @@ def pcap_batch(walker: PcapWalker, buffer: Buffer, pos: int, end: int) -> Batch 
     begins: list[int] = []
     note = begins.append
     last = end - size
-    for _ in range(MOST):
+    for _ in range(MOST_ROWS):
         if pos > last:
             break
         note(pos)
@@ -205,7 +204,7 @@ def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Ba
     if not interfaces or any(interface.linktype != ETHERNET for interface in interfaces):
         return None
     raw = buffer.raw
-    most = walker.ahead or MOST
+    most = walker.ahead or MOST_ROWS
     head_at = Struct(ORDERS[walker.big_endian] + "2I").unpack_from
     begins: list[int] = []
     while pos + 32 <= end and len(begins) < most:
@@ -225,7 +224,7 @@ def pcapng_batch(walker: PcapngWalker, buffer: Buffer, pos: int, end: int) -> Ba
     time = ticks_to_time(interfaces, np.minimum(index, len(interfaces) - 1), high, low)
     good &= time >= 0
     n = len(begin) if good.all() else int(good.argmin())
-    walker.ahead = 0 if n == len(begin) else min(max(4 * n, 2 * FEW), MOST)  # what is looked at in vain stays in proportion
+    walker.ahead = 0 if n == len(begin) else min(max(4 * n, 2 * FEW), MOST_ROWS)  # what is looked at in vain stays in proportion
     if n < FEW:
         return None
     return Batch(walker, buffer, begins[: n + 1], begin[:n] + 28, caplen[:n], wirelen[:n], time[:n])

@@ -19,6 +19,8 @@ SHORT = 40  # bytes of payload that a heartbeat has at most; those of known prot
 SLOWEST_TALK = 1_000_000_000  # ns: messages that come faster are talk and no heartbeat
 RECENT = 8  # last frames of a side that are kept for the ladder of an abnormal end
 
+MOST_ROWS = 1 << 16  # packets that are decoded at once, uncompiled: a window that grew for a long one may have millions
+
 # Who takes a stream's bytes.
 PYTHON = 0  # owner.data(...): handshakes
 FRAMES = 1  # the frame scanner

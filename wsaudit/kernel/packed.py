@@ -1,14 +1,16 @@
 """Numbers as bytes: seven bits of a number in each, the last one without its top bit; small ones take one byte (LEB128, with the
 sign folded in). A row's forty numbers take about 115 bytes; as Python objects they would take ten times that. Uncompiled, each
-takes eight bytes: to make fewer of them would cost a twentieth of an audit's time."""
+takes eight bytes, and the end says so: to make fewer of them would cost a twentieth of an audit's time. Either form of the kernel
+reads what either has packed, since workers may have another than who puts their parts together."""
 
 from __future__ import annotations
 
-from array import array
+from struct import pack, unpack_from
 
 from wsaudit.kernel import mode, numbers
 
 WIDEST = 10  # bytes of a 64-bit number
+WHOLE = 0xFF  # the last byte, where each number takes eight of them (little endian): otherwise that has no top bit
 
 
 def is_compiled() -> bool:
@@ -61,9 +63,9 @@ class Packer:
     def taken(self) -> bytes:
         """What was collected; the next number begins anew."""
         if not mode.COMPILED:
-            collected = array("q", self.numbers)
+            whole = pack(f"<{len(self.numbers)}qB", *self.numbers, WHOLE)
             self.numbers.clear()
-            return collected.tobytes()
+            return whole
         packed = numbers.first(self.out, self.n)
         self.n = 0
         return packed
@@ -79,8 +81,8 @@ def pack_numbers(values: list[int]) -> bytes:
 
 def unpack_numbers(packed: bytes) -> list[int]:
     """The numbers again. Only of what `Packer` made."""
-    if not mode.COMPILED:
-        return array("q", packed).tolist()
+    if packed and packed[-1] == WHOLE:
+        return list(unpack_from(f"<{len(packed) >> 3}q", packed))
     values = []
     left = 0
     shift = 0
@@ -99,8 +101,11 @@ def unpack_numbers(packed: bytes) -> list[int]:
 
 def number_at(packed: bytes, place: int) -> int:
     """One of the numbers; IndexError when there are not that many. The ones before it are not looked at."""
-    if not mode.COMPILED:
-        return array("q", packed[8 * place : 8 * place + 8])[0]
+    if packed[-1] == WHOLE:
+        if place >= len(packed) >> 3:
+            raise IndexError("not that many numbers")
+        number: int = unpack_from("<q", packed, 8 * place)[0]
+        return number
     i = 0
     while place > 0:
         if not packed[i] & 0x80:
