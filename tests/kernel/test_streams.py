@@ -229,6 +229,12 @@ def test_an_overlap_with_differing_bytes_is_a_conflict(at: int, data: bytes) -> 
     assert (told.flow.a.conflicts, told.flow.a.conflict_packet) == (1, 2)
 
 
+def test_bytes_of_the_same_sequence_number_are_not_the_same_after_4_gb() -> None:
+    told = Wire().send(C, 0, b"a" * 40).send(C, 40, b"b" * 20, lost=2**32 - 20).send(C, 40, b"c" * 300)
+    told.send(C, 0, b"d" * 40)  # the first time it was lost
+    assert (told.flow.a.retransmissions, told.flow.a.conflicts) == (1, 0)
+
+
 def test_held_segments_that_differ_are_a_conflict() -> None:
     told = Wire().send(C, 4, b"efgh").send(C, 6, b"gX").send(C, 4, b"efgh").send(C, 0, b"abcd")
     assert told.bytes == b"abcdefgh"

@@ -33,8 +33,8 @@ def keep_bytes(raw: bytes | bytearray, pos: int, n: int, seq: int) -> bytes:
 
 
 def keep_place(seq: int, n: int, time: int, ident: int) -> bytes:
-    """Of a segment, what another that repeats it has too, and when it came."""
-    return keep(0, 0, time, 0, 0, 0, seq, n, ident, 0, 0)
+    """Of a segment, what another that repeats it has too, and when it came. (Of a length that no packet has, a part.)"""
+    return keep(0, 0, time, 0, 0, 0, seq, n & M32, ident, 0, 0)
 
 
 def place_of(segment: bytes) -> tuple[int, int, int, int]:

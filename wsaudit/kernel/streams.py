@@ -574,10 +574,10 @@ class Stream:
             self.gaps = []
         if len(self.gaps) < GAPS_KEPT:
             self.gaps.append((at, length, time, packet, reason))
+        if not mode.COMPILED:  # further back, a sequence number does not tell where a segment was
+            self.samples = within(self.samples, self.next_seq, HALF - length)
         self.offset += length
         self.next_seq = (self.next_seq + length) & M32
-        if not mode.COMPILED:
-            self.samples = within(self.samples, self.next_seq, HALF)
         if self.mode == FRAMES or self.mode == FIRST:
             if not self.scanner.gap(length):
                 self.flow.owner.lost_step(self, time, packet)
