@@ -200,3 +200,34 @@ def test_a_lost_fin_may_have_ended_tcp_before_the_close_was_answered(fin_first: 
     if not fin_first:
         talk.fin(wire.S)
     assert verdicts(talk.ack(wire.C).pcap(), "CL-12") == expected
+
+
+@pytest.mark.parametrize("others", [0, 31])
+def test_a_connection_with_the_numbers_of_one_that_is_over(others: int) -> None:
+    """As in replayed traffic: its SYN begins a new one, whether or not others have ended in between."""
+
+    def talk(start: int, client: tuple[str, int]) -> wire.Conversation:
+        made = wire.Conversation(client=client, start=start).open().upgrade().text(wire.C, "a")
+        return made.fin(wire.S).fin(wire.C).ack(wire.S)
+
+    me = ("10.0.0.1", 4000)
+    talks = [talk(wire.START, me), talk(wire.START + 5 * wire.SECOND, me)]
+    talks += [talk(wire.START + 3 * wire.SECOND, (f"10.3.0.{i}", 5000 + i)) for i in range(others)]
+    found = document(wire.pcap(wire.merge(*talks)))["connections"]
+    first, second = [connection for connection in found if connection["client"]["port"] == 4000]
+    assert first["duration"] == second["duration"]
+
+
+def test_a_handshake_that_was_refused_is_judged_before_the_next_one_on_its_connection() -> None:
+    """Whatever other connections do meanwhile."""
+    talks = []
+    for i in range(40):
+        talk = wire.Conversation((f"10.2.0.{i}", 10000 + i), start=wire.START + i * 7_000_000).open()
+        for target, answer in (("/a", wire.response("401 Unauthorized")), ("/b", wire.response())):
+            talk.send(wire.C, wire.request(target)).send(wire.S, answer)
+        talks.append(talk.text(wire.C, "a").text(wire.S, "b").wait(0.2).fin(wire.S).fin(wire.C).ack(wire.S))
+    found = document(wire.pcap(wire.merge(*talks)))["connections"]
+    for target in ("/a", "/b"):
+        alike = [connection for connection in found if connection["handshake"]["target"] == target]
+        told = {json.dumps([one["idle"], one["duration"], one["termination"]["class"], one["network"]]) for one in alike}
+        assert (len(alike), len(told)) == (40, 1)

@@ -86,6 +86,7 @@ class Audit:
         self.connections: list[Connection] = []
         self.findings = Findings()
         self.notices: list[Notice] = []
+        self.limit_hits: list[Notice] = []  # where something that belongs to no connection was too much
         self.failed_connects: list[FailedConnect] = []
         self.plain_gets: list[PlainGet] = []
         self.frames: list[Frames] = []
@@ -103,6 +104,7 @@ class Audit:
         self.notices += [notice for notice in other.notices if notice not in self.notices]
         self.failed_connects += other.failed_connects
         self.plain_gets += other.plain_gets
+        self.limit_hits += other.limit_hits
         self.limit()
         self.frames += other.frames
         self.crashes += other.crashes
@@ -119,6 +121,9 @@ class Audit:
         if len(self.plain_gets) > MAX_PLAIN_GETS:
             self.plain_gets.sort(key=attrgetter("ended", "last_packet"))
             del self.plain_gets[MAX_PLAIN_GETS:]
+        if len(self.limit_hits) > MAX_LIMIT_HITS:
+            self.limit_hits.sort()
+            del self.limit_hits[MAX_LIMIT_HITS:]
 
     def left_out(self) -> Iterator[str]:
         """What was more than is kept, in words: for the notices, once all shards are together."""
@@ -133,7 +138,6 @@ class Audit:
 
 MAX_FAILED_CONNECTS = 10_000
 MAX_PLAIN_GETS = 10_000
-MAX_PORTS = 4096
 MAX_CRASHES = 100  # that are named
 MAX_LIMIT_HITS = 100
 CUT_FLOWS = "cut_flows "  # and how many bytes are left of what they carried
@@ -229,10 +233,7 @@ class Pass:
             learn_opening(self.kinds, session, self.judge)
 
     def ignored_flow(self, port_a: int, port_b: int) -> None:
-        port = min(port_a, port_b)
-        ports = self.audit.ports
-        if len(ports) < MAX_PORTS or port in ports:
-            ports[port] += 1
+        self.audit.ports[min(port_a, port_b)] += 1
 
     def packet(self, data: bytes, linktype: int, time: int, packet: int) -> None:
         self.unwrap().packet(data, linktype, time, packet)
@@ -299,8 +300,8 @@ class Pass:
     def limit_hit(self, packet: int, text: str) -> None:
         """Something that belongs to no connection (yet) was too much."""
         self.audit.seen["limit_hits"] += 1
-        if self.audit.seen["limit_hits"] <= MAX_LIMIT_HITS:
-            self.audit.notices.append(Notice(packet_input(packet), packet_number(packet), text))
+        if len(self.audit.limit_hits) < MAX_LIMIT_HITS + OUT_OF_TURN:
+            self.audit.limit_hits.append(Notice(packet_input(packet), packet_number(packet), text))
 
     def cut_flow(self, kept: int) -> None:
         """A flow that could not be looked into because its packets were cut, `kept` bytes at most of what was in them."""

@@ -302,6 +302,28 @@ def test_flows_side_by_side(pure_kernel: SimpleNamespace, sent: list[Any], syn: 
         same(pure_kernel, packets, times, way, mode, flows)
 
 
+@pytest.mark.parametrize("border", ["ARP", "window", "time"])
+def test_a_flow_that_ended_is_kept_as_long_as_others_would_have_it(pure_kernel: SimpleNamespace, border: str) -> None:
+    """Its last packets come half a second behind its end, and behind packets of other flows that are seconds later."""
+    talks = [wire.Conversation(client=(f"10.0.1.{i}", 4000)).open().upgrade().fin(S).fin(C) for i in range(20)]
+    early = sorted((packet for talk in talks for packet in talk.packets), key=lambda packet: packet.time)
+    for talk in talks:
+        talk.packets.clear()
+        talk.wait(0.5).ack(S).segment(C, flags=RST)
+    later = [
+        wire.Conversation(client=(f"10.0.2.{i}", 4000), start=wire.START + 4 * wire.SECOND).open().upgrade().fin(S).fin(C).ack(S)
+        for i in range(60)
+    ]
+    rest = sorted((packet for talk in talks + later for packet in talk.packets), key=lambda packet: packet.time)
+    arp = [wire.Packet(early[-1].time, bytes(12) + b"\x08\x06" + bytes(46))] if border == "ARP" else []
+    packets = [*early, *arp, *rest]
+    way = Way(
+        cuts=(sum(16 + len(packet.data) for packet in early),) if border == "window" else (),
+        untils=(early[-1].time,) if border == "time" else (),
+    )
+    same(pure_kernel, [packet.data for packet in packets], [packet.time for packet in packets], way)
+
+
 @quick
 @example(v6=True, at=14, value=0x45, which=6, cut=0)
 @given(v6=st.booleans(), at=st.integers(0, 79), value=st.integers(0, 255), which=st.integers(0, 30), cut=st.integers(0, 60))

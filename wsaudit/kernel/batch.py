@@ -138,7 +138,7 @@ class Batch:
         data: memoryview = rows.view("u1").data
         return data
 
-    def latest_of(self, n: int) -> int:
+    def clock_after(self, n: int) -> int:
         """Time of the last of the next `n`."""
         return max(int(self.time[self.done + n - 1]), 1)
 

@@ -29,7 +29,7 @@ from wsaudit.kernel.constants import (
 )
 from wsaudit.kernel.kept import frames_of, keep_frame, note, nothing
 from wsaudit.kernel.pings import Pings
-from wsaudit.kernel.plain import count_shape, settle_frames, settle_latest, take_frames
+from wsaudit.kernel.plain import count_shape, settle_frames, settle_last_frame, take_frames
 
 M32 = 0xFFFFFFFF
 MAX_SHAPES = 12  # kept in typed columns, compiled; legal traffic has about ten
@@ -157,7 +157,7 @@ class Scanner:
         "last_key",
         "last_packet",
         "last_time",
-        "latest",
+        "latest_kept",
         "length",
         "listener",
         "lo",
@@ -282,7 +282,7 @@ class Scanner:
             self.more_shapes = {}
             self.recent = nothing()
             self.idle = False  # nothing but a new frame is due: plain.py need not ask more
-            self.latest: bytes | None = None  # the last frame, one of data, where plain.py took it: it stands for last_...
+            self.latest_kept: bytes | None = None  # of the last frame, one of data, where plain.py took it: for last_...
 
     def pair(self, own: Pings | None, peer: Pings | None) -> None:
         """Where this side's Pings and Pongs go, and where the Pings are that its Pongs may answer."""
@@ -294,7 +294,7 @@ class Scanner:
     def feed(self, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> None:
         """Take buffer[pos:end], the next bytes of the stream, captured at `time` in `packet`."""
         if not mode.COMPILED:
-            settle_latest(self)
+            settle_last_frame(self)
             if self.idle or self.plain_ready():
                 pos = take_frames(self, buffer, pos, end, time, packet)
         base = self.offset - pos
@@ -605,7 +605,7 @@ class Scanner:
     def gap(self, length: int) -> bool:
         """`length` bytes of this side were lost. True: still in step, because they lay inside a payload of known length."""
         if not mode.COMPILED:
-            settle_latest(self)
+            settle_last_frame(self)
             self.idle = False
         self.offset += length
         if self.lost:

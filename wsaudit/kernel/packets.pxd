@@ -95,8 +95,9 @@ cdef class Decoder:
     cdef ignore(self, long long e, Buffer buffer, long long pos)
     @cython.locals(known=Owner)
     cpdef finish_flow(self, Flow flow, bint ongoing=*)
-    @cython.locals(closing=list, over=list, last=Flow, flow=Flow, n="Py_ssize_t", i="Py_ssize_t")
     cpdef sweep(self)
+    @cython.locals(closing=list, over=list, flow=Flow, n="Py_ssize_t", i="Py_ssize_t")
+    cdef finish_over(self)
     cpdef forget(self, Flow flow)
 
     cdef Py_ssize_t find(self, Buffer buffer, long long addresses, int words, long long pos) except -2

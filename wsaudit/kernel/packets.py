@@ -115,6 +115,7 @@ class Decoder:
         if not mode.COMPILED:
             self.word = zeros(KEY)  # the key being looked up
             self.followed: dict[bytes, Stream] = {}  # by the key as it is in rows (plain.py)
+            self.in_any_order = False  # flows come one behind the other: what was seen of some is later than what comes of others
         self.guess = EMPTY  # the entry of the packet at hand, most likely
         self.closing: list[Any] = []  # flows that ended, as they did
         self.forgotten: Any = None  # the flow that was given up last: its owner may still be at it
@@ -448,6 +449,10 @@ class Decoder:
     ) -> None:
         if e >= 0 and self.state[e] == ACTIVE:
             stream: Stream = self.streams[e]
+            if stream.ended and time - stream.ended > LINGER:
+                self.finish_flow(stream.flow)
+                e = -1
+        if e >= 0 and self.state[e] == ACTIVE:
             if (
                 (stream.syn_seen or stream.offset > 0)
                 and stream.started
@@ -587,9 +592,12 @@ class Decoder:
     def sweep(self) -> None:
         """Finish flows that ended long enough ago, many at a time: what that needs stays in the processor's caches. When it is
         called changes nothing in the result."""
+        if len(self.closing) % TOGETHER == 0 and (mode.COMPILED or not self.in_any_order):
+            self.finish_over()
+
+    def finish_over(self) -> None:
+        """The flows at the head of `closing` that ended long enough ago."""
         closing = self.closing
-        if len(closing) % TOGETHER:
-            return
         n = 0
         while n < len(closing):
             flow: Flow = closing[n]
@@ -604,6 +612,13 @@ class Decoder:
             prefetch.frames(over, i + TO_FRAMES)
             self.finish_flow(over[i])
             over[i] = None  # freed at once, while it is in the cache
+
+    def catch_up(self) -> None:
+        """Flows come in order again."""
+        self.in_any_order = False
+        if len(self.closing) >= TOGETHER:
+            self.closing.sort(key=ended_at)
+            self.finish_over()
 
     def forget(self, flow: Flow) -> None:
         """The owner lost interest: its packets are ignored from now on."""
@@ -924,6 +939,10 @@ def cut_ties(flow: Flow) -> None:
 
 def first_packet_of(flow: Flow) -> int:
     return flow.first_packet
+
+
+def ended_at(flow: Flow) -> int:
+    return flow.ended
 
 
 def last_time_of(flow: Flow) -> int:

@@ -6,7 +6,8 @@ arbitrary conversations; whatever is not simply the next segment of an open conn
 way, at its turn. The compiled kernel never comes here.
 
 The packets of a window are taken flow by flow: all that is known of a flow is in the processor's caches then, which is a tenth of
-the time. Flows know nothing of one another before they end, and the order in which they end is not told by anything.
+the time. Flows know nothing of one another before they end, and are finished in order only when the window is taken; packets that
+may be of any flow keep their place. What is bounded for all flows together (engine.py) has to keep what came first all the same.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ FAR = 1 << 30
 IGNORED = 2  # as in packets.py
 SKIP, TEXT = 0, 1  # as in frames.py
 CLOSE_OPCODE = 8
-COUNT, LAST, SOON, SOON_LAST = 0, 5, 6, 7  # of a shape: frames, packet of the last; and of those not settled yet, its `kept`
+COUNT, LAST, NEW, NEW_KEPT = 0, 5, 6, 7  # of a shape: frames, packet of the last; those not settled yet, what is kept of the last
 HEADER_SIZES = (2, 6, 4, 8)  # of a frame, by its shape without the first byte
 MOST_KEPT = 3 * RECENT  # segments of a side that are kept, of which the last are asked for; this often, not each time, some go
 FIRST_KEYS = 4  # as in frames.py
@@ -76,13 +77,19 @@ def take_ahead(walker: PcapWalker | PcapngWalker, buffer: Buffer, pos: int, end:
 
 def take_due(decoder: Decoder, batch: Batch, due: int) -> None:
     """The next so many rows of a batch."""
-    # What a flow does next matters to no other, but where the table may become full: the one that was silent longest has to go.
-    free = due == batch.size and decoder.live + 2 * due < decoder.max_flows
-    others = take_rows(decoder, batch, batch.by_flow() if free else batch.in_turn(due))
     udp = batch.udp_of(due)
-    decoder.now = batch.latest_of(due)
-    decoder.packets += due - others
-    decoder.tcp_packets += due - others - udp
+    now = batch.clock_after(due)
+    # In a table that becomes full, it matters which flow was silent longest when a packet came.
+    if due == batch.size and decoder.live + 2 * due < decoder.max_flows:
+        decoder.in_any_order = True
+        passed_on = take_rows(decoder, batch, batch.by_flow())
+        decoder.now = now
+        decoder.catch_up()
+    else:
+        passed_on = take_rows(decoder, batch, batch.in_turn(due))
+        decoder.now = now
+    decoder.packets += due - passed_on
+    decoder.tcp_packets += due - passed_on - udp
     decoder.udp_packets += udp
 
 
@@ -94,7 +101,7 @@ def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
     high = batch.high
     ascii = batch.ascii
     followed = decoder.followed.get
-    others = 0
+    passed_on = 0
     ignored = b""  # the flow of `entry`, of which nobody wants to know
     entry = -1
     for key, code, time, seq, after, ack, n, at, shape, size, mask, kept in ROW.iter_unpack(rows):
@@ -113,14 +120,14 @@ def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
                     decoder.seen_time[entry] = time
                     continue
             ignored = b""
-            others += 1
+            passed_on += 1
             if code == OTHER:
                 decoder.packet(buffer, at, n, size, time, moment(kept)[1], 1)
             else:
                 pass_on(decoder, buffer, key, at if code >= NO_DATA else at - HEADER_SIZES[shape >> 8], n, kept)
             continue
         peer = stream.peer
-        stream.latest = kept
+        stream.latest_kept = kept
         if ack == peer.next_seq:
             reached = peer.offset
         else:
@@ -130,11 +137,11 @@ def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
             reached = peer.offset + reached if reached < FAR else 0
         if reached > peer.acked:
             peer.acked = reached
-            peer.acked_by = kept
+            peer.acked_kept = kept
         if not n:
             continue
         quiet = stream.last_data_time
-        if time - quiet > stream.silence:
+        if not quiet or time - quiet > stream.silence:
             if not quiet:
                 stream.first_data_time = time
             if peer.last_data_time > quiet:
@@ -172,10 +179,10 @@ def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
             scanner.feed(buffer, start, start + n, time, moment(kept)[1])
             del stream.samples[:-RECENT]
             continue
-        seen[SOON] = soon = seen[SOON] + 1
-        seen[SOON_LAST] = kept
+        seen[NEW] = new = seen[NEW] + 1
+        seen[NEW_KEPT] = kept
         scanner.recent.append(kept)
-        if not soon & 15:
+        if not new & 15:
             del scanner.recent[:-RECENT]
             del stream.samples[:-RECENT]
         if shape & MASKED:
@@ -188,7 +195,7 @@ def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
             scanner.largest = size
             scanner.largest_packet = moment(kept)[1]
         if code <= BINARY:
-            scanner.latest = kept
+            scanner.latest_kept = kept
             scanner.message_bytes += size
             if size <= SHORT and size:
                 if scanner.beats is None:
@@ -196,7 +203,7 @@ def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
                 scanner.beats.take(buffer, at, size, shape & 0xFF, mask, time, moment(kept)[1], offset)
             continue
         packet = moment(kept)[1]
-        settle_latest(scanner)
+        settle_last_frame(scanner)
         scanner.last_time = time
         scanner.last_packet = packet
         payload = numbers.unmasked(buffer, at, size, mask, 0) if size else b""
@@ -212,7 +219,7 @@ def take_rows(decoder: Decoder, batch: Batch, rows: memoryview) -> int:
             scanner.listener.control(scanner, CLOSE_OPCODE, payload, size)
             scanner.closed = True
             scanner.idle = False
-    return others
+    return passed_on
 
 
 def pass_on(decoder: Decoder, buffer: Buffer, key: bytes, start: int, n: int, kept: bytes) -> None:
@@ -227,45 +234,45 @@ def pass_on(decoder: Decoder, buffer: Buffer, key: bytes, start: int, n: int, ke
 
 def settle_stream(stream: Stream) -> None:
     """What `take_rows` noted of a stream, and of what was acknowledged, to where it belongs."""
-    kept = stream.latest
+    kept = stream.latest_kept
     if kept is not None:
-        stream.latest = None
+        stream.latest_kept = None
         stream.last_time, stream.last_packet = moment(kept)
         stream.ttl = kept[-1]
         if stream.mode == FRAMES:
             stream.scanner.offset = stream.offset
-    kept = stream.acked_by
+    kept = stream.acked_kept
     if kept is not None:
-        stream.acked_by = None
+        stream.acked_kept = None
         stream.acked_time, stream.acked_packet = moment(kept)
 
 
-def settle_latest(scanner: Scanner) -> None:
+def settle_last_frame(scanner: Scanner) -> None:
     """So of the last frame."""
-    kept = scanner.latest
+    kept = scanner.latest_kept
     if kept is not None:
-        scanner.latest = None
+        scanner.latest_kept = None
         scanner.last_time, scanner.last_packet = scanner.last_data_time, scanner.last_data_packet = moment(kept)
 
 
 def settle_frames(scanner: Scanner) -> None:
     """So of all frames."""
-    settle_latest(scanner)
+    settle_last_frame(scanner)
     shapes: Any = scanner.more_shapes
     for shape, seen in shapes.items():
-        soon = seen[SOON]
-        if soon:
-            seen[COUNT] += soon
-            seen[SOON] = 0
-            if seen[SOON_LAST] is not None:
-                seen[LAST] = moment(seen[SOON_LAST])[1]
-                seen[SOON_LAST] = None
-            scanner.headers += soon
-            scanner.counts[shape & 15] += soon
+        new = seen[NEW]
+        if new:
+            seen[COUNT] += new
+            seen[NEW] = 0
+            if seen[NEW_KEPT] is not None:
+                seen[LAST] = moment(seen[NEW_KEPT])[1]
+                seen[NEW_KEPT] = None
+            scanner.headers += new
+            scanner.counts[shape & 15] += new
             if shape & 15 == 1:
-                scanner.text_messages += soon
+                scanner.text_messages += new
             elif shape & 15 == 2:
-                scanner.binary_messages += soon
+                scanner.binary_messages += new
 
 
 def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int, packet: int) -> int:
@@ -359,7 +366,7 @@ def count_shape(scanner: Scanner, shape: int, packet: int, time: int, offset: in
     if row is not None:
         row[COUNT] += 1
         row[LAST] = packet
-        row[SOON_LAST] = None
+        row[NEW_KEPT] = None
     elif len(shapes) < MOST_SHAPES:
         shapes[shape] = [1, packet, time, offset, length, packet, 0, None]
     else:

@@ -114,7 +114,7 @@ class Stream:
 
     __slots__ = (
         "acked",
-        "acked_by",
+        "acked_kept",
         "acked_packet",
         "acked_time",
         "answer_end",
@@ -137,7 +137,7 @@ class Stream:
         "last_data_time",
         "last_packet",
         "last_time",
-        "latest",
+        "latest_kept",
         "lost_bytes",
         "mode",
         "next_seq",
@@ -244,8 +244,9 @@ class Stream:
         self.sample_n = 0
         if not mode.COMPILED:
             self.steady = False  # nothing but the next segment is due: plain.py need not ask more
-            self.latest: bytes | None = None  # the last one, where plain.py took it: it stands for last_time, last_packet and ttl
-            self.acked_by: bytes | None = None  # so for acked_time, acked_packet
+            # Of the last segment where plain.py took it, for last_time, last_packet and ttl; for acked_time and acked_packet.
+            self.latest_kept: bytes | None = None
+            self.acked_kept: bytes | None = None
             self.segment_kept = NOTHING  # in place of seg_...
             self.samples = nothing()  # delivered segments; compiled, a C array: offset, length, first and last bytes of each
 
@@ -277,9 +278,9 @@ class Stream:
         """One TCP segment of this side: `n` payload bytes captured at buffer[pos:], `lost` more cut off by the capture."""
         peer = self.peer
         if not mode.COMPILED:
-            if self.latest is not None:
+            if self.latest_kept is not None:
                 settle_stream(self)
-            if peer.latest is not None or peer.acked_by is not None:
+            if peer.latest_kept is not None or peer.acked_kept is not None:
                 settle_stream(peer)
         self.last_time = time
         self.last_packet = packet

@@ -70,7 +70,7 @@ class Records:
     def notices(self) -> list[dict[str, Any]]:
         """What limits the evidence, by input and packet."""
         left_out = [Notice(0, 0, text) for text in self.audit.left_out()]
-        ordered = sorted([*self.audit.notices, *left_out, *self.cut_flows_notice])
+        ordered = sorted([*self.audit.notices, *self.audit.limit_hits, *left_out, *self.cut_flows_notice])
         return [{"input": n.input, "packet": n.packet or None, "text": n.text} for n in ordered]
 
     @cached_property
