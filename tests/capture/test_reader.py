@@ -132,7 +132,7 @@ def test_a_packet_bigger_than_the_buffer() -> None:
 
 def test_many_packets_across_the_borders_of_the_buffer() -> None:
     chance = random.Random(3)
-    packets = [wire.Packet((number + 1) * 1_000, chance.randbytes(chance.randrange(3_000))) for number in range(3_000)]
+    packets = [wire.Packet((number + 1) * 1_000, chance.randbytes(chance.randrange(3_000))) for number in range(6_000)]
     assert sum(len(packet.data) for packet in packets) > 2 * module.WINDOW
     for data in (wire.pcap(packets), wire.pcapng(packets)):
         assert read(data)[1] == expected(packets)

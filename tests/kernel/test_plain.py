@@ -140,6 +140,8 @@ def run(kernel: SimpleNamespace, data: bytes, mode: int, way: Way, flows: int) -
     listener = Listener(kernel, mode)
     decoder = kernel.packets.Decoder(listener, 0, way.shards, seed=1, max_flows=flows)
     seen: list[Any] = way.walk(kernel, data, decoder)
+    with changed(vars(kernel.packets), TOGETHER=1):  # when flows that are over are finished is no matter
+        decoder.catch_up()
     seen.append((decoder.now, decoder.packets, decoder.tcp_packets, decoder.udp_packets, decoder.cut_packets, decoder.live))
     # Flows may have come in another order, and have other entries then.
     columns = [getattr(decoder, name) for name in ("state", "probes", "syn_seq", "syn_time", "syn_packet", "seen_time")]

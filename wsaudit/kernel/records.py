@@ -52,7 +52,7 @@ SLACK = 32
 
 # How much of a capture is best looked at at once. Compiled, more is slower: 64 MiB leaves the cache and costs 20 %. Uncompiled,
 # the packets of a flow that are in it are taken one behind the other (plain.py), of which there are more then.
-WINDOW = 1 << 20 if mode.COMPILED else 2 << 20
+WINDOW = 1 << 20 if mode.COMPILED else 4 << 20
 OUT_OF_TURN = 0 if mode.COMPILED else MOST_ROWS  # packets that may be taken before one that came earlier, of another flow
 
 ONE_LITTLE, ONE_BIG = Struct("<I").unpack_from, Struct(">I").unpack_from
