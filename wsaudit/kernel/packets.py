@@ -590,8 +590,8 @@ class Decoder:
         cut_ties(flow)
 
     def sweep(self) -> None:
-        """Finish flows that ended long enough ago, many at a time: what that needs stays in the processor's caches. When it is
-        called changes nothing in the result."""
+        """Finish flows that ended long enough ago, many at a time: what that needs stays in the processor's caches. While packets
+        come in order, it is no matter when."""
         if len(self.closing) % TOGETHER == 0 and (mode.COMPILED or not self.in_any_order):
             self.finish_over()
 

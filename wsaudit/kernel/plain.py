@@ -42,7 +42,7 @@ SKIP, TEXT = 0, 1  # as in frames.py
 CLOSE_OPCODE = 8
 COUNT, LAST, NEW, NEW_KEPT = 0, 5, 6, 7  # of a shape: frames, packet of the last; those not settled yet, what is kept of the last
 HEADER_SIZES = (2, 6, 4, 8)  # of a frame, by its shape without the first byte
-MOST_KEPT = 3 * RECENT  # segments of a side that are kept, of which the last are asked for; this often, not each time, some go
+MOST_KEPT = 3 * RECENT  # segments of a side: of the last of them (SAMPLES in streams.py) something is asked, the rest go at times
 FIRST_KEYS = 4  # as in frames.py
 MOST_SHAPES = 12 + 256  # as in frames.py
 
@@ -285,12 +285,10 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
     pings: Any = scanner.pings if scanner.peer_pings is not None else None
     while end - pos >= 2:
         shape = b0 = raw[pos]
-        size = raw[pos + 1]
+        masked = raw[pos + 1] > 127
+        size = raw[pos + 1] & 127
         body = pos + 2
-        key = -1
-        if size >= 128:
-            size -= 128
-            key = 0
+        key = 0
         if size >= 126:
             if size == 127 or end - pos < 4:
                 break
@@ -299,7 +297,7 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
                 break
             shape |= FORM_16
             body += 2
-        if not key:
+        if masked:
             if end - body < 4:
                 break
             key = MASKING_KEY(raw, body)[0]
@@ -309,7 +307,7 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
         if stop > end:
             break
         if b0 == 0x81:
-            if not is_text(raw, body, size, key if key > 0 else 0):
+            if not is_text(raw, body, size, key):
                 break
             scanner.text_messages += 1
         elif b0 == 0x82:
@@ -319,7 +317,7 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
         count_shape(scanner, shape, packet, time, base + pos, size)
         scanner.headers += 1
         scanner.counts[b0 & 15] += 1
-        if key >= 0:
+        if masked:
             count_mask(scanner, key)
         if size > scanner.largest:
             scanner.largest = size
@@ -331,9 +329,9 @@ def take_frames(scanner: Scanner, buffer: Buffer, pos: int, end: int, time: int,
             if 0 < size <= SHORT:
                 if scanner.beats is None:
                     scanner.beats = Beats()
-                scanner.beats.take(buffer, body, size, b0, max(key, 0), time, packet, base + pos)
+                scanner.beats.take(buffer, body, size, b0, key, time, packet, base + pos)
         else:
-            payload = numbers.unmasked(buffer, body, size, max(key, 0), 0) if size else b""
+            payload = numbers.unmasked(buffer, body, size, key, 0) if size else b""
             if b0 == 0x89:
                 pings.ping(payload, packet, time, base + pos, False)
             else:
